@@ -1,0 +1,30 @@
+"""How every stage is started: `--help`, one clear line for a user's mistake, no traceback."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something the user can mend. The message says where, what was expected and what was found."""
+
+
+def run(stage: Callable[[], None], module_docstring: str | None) -> None:
+    """Run one stage as a command, from `if __name__ == "__main__"`.
+
+    A `UserError` is printed as one message and ends the process with exit status 1, a Ctrl-C with 130.
+    """
+    name = stage.__module__.removeprefix("stages.") if stage.__module__ != "__main__" else stage.__name__
+    parser = argparse.ArgumentParser(
+        prog=f"python -m stages.{name}",
+        description=f"{module_docstring or ''}\n\nTakes no arguments: everything stands in params.yaml.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
+    try:
+        stage()
+    except UserError as error:
+        sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        sys.exit(130)

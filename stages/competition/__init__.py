@@ -1,0 +1,1 @@
+"""What the competition fixes: run lengths, tables, folds, score, client, built-in sample. No TensorFlow."""

@@ -1,0 +1,62 @@
+"""A training table checked against its images, before anything is trained on it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stages.command import UserError
+from stages.competition import rle, tables
+
+SHOWN = 10  # faults told one by one
+
+
+class Faults:
+    """Collects what is wrong, to tell all of it at once."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.count = 0
+
+    def add(self, message: str) -> None:
+        """Note one fault; the first few are kept word by word."""
+        self.count += 1
+        if len(self.shown) < SHOWN:
+            self.shown.append(message)
+
+    def raise_if_any(self) -> None:
+        """Raise a `UserError` that lists the faults, if there are any."""
+        if self.count:
+            more = [f"… and {self.count - SHOWN} more"] if self.count > SHOWN else []
+            raise UserError("\n  ".join([f"the data has {self.count} fault(s):", *self.shown, *more]))
+
+
+def masks(table: Path, names: set[str], classes: int, height: int, width: int, faults: Faults) -> Iterator[tables.Row]:
+    """Read the masks of a training table and check each.
+
+    Args:
+        table: `train.csv`, in either form.
+        names: the image files that there are.
+        classes: how many classes there are.
+        height, width: size of the images.
+        faults: receives what is wrong: a mask of an image that is not there, run lengths that are invalid, an image
+            and class that stand in two rows.
+
+    Yields:
+        Every valid row that holds a mask.
+    """
+    seen: dict[tuple[str, int], int] = {}
+    for row in tables.read(table, classes):
+        where = f"{table}, line {row.line}"
+        first = seen.setdefault((row.image, row.class_id), row.line)
+        if first != row.line:
+            faults.add(f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first}")
+            continue
+        if row.image not in names:
+            faults.add(f"{where}: expected an image in {table.parent.name}/train_images, found no {row.image}")
+            continue
+        try:
+            rle.runs(row.runs, height, width)
+        except rle.RunLengthError as error:
+            faults.add(f"{where}: {row.image}, class {row.class_id}: {error}")
+            continue
+        if row.runs.strip():
+            yield row

@@ -1,0 +1,109 @@
+"""Run lengths, the form in which the competition writes masks.
+
+Pixels are numbered from 1, **top to bottom, then left to right** (column by column). A mask is a list of
+`start length` pairs, ascending, neither overlapping nor touching when we write them; the empty mask is "".
+
+    >>> encode(np.array([[0, 0], [1, 0]]))      # row by row this would be "3 1"
+    '2 1'
+    >>> decode("2 1", 2, 2)
+    array([[False, False],
+           [ True, False]])
+
+Source: the competition's evaluation page, https://www.kaggle.com/c/severstal-steel-defect-detection/overview/evaluation
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+_DIGITS_AND_SPACES = b"0123456789 "
+
+
+class RunLengthError(ValueError):
+    """A run-length text that is no mask of the given size; the message says what was expected and found."""
+
+
+def runs(text: str, height: int, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Read and check a run-length text without drawing it.
+
+    Args:
+        text: `start length` pairs, separated by spaces; "" is the empty mask.
+        height, width: size of the image in pixels.
+
+    Returns:
+        Starts, counted from **0**, and lengths, both int64 of shape (runs,). `lengths.sum()` is the area.
+
+    Raises:
+        RunLengthError: not whole numbers, an odd count, a length of 0, not ascending, overlapping, out of the image.
+    """
+    raw = text.encode()
+    if raw.translate(None, _DIGITS_AND_SPACES):
+        found = next(word for word in text.split(" ") if not (word.isascii() and word.isdigit()) and word)
+        raise RunLengthError(f"expected whole numbers separated by spaces, found {found[:20]!r}")
+    numbers = np.fromstring(text, dtype=np.int64, sep=" ") if text.strip() else np.zeros(0, np.int64)
+    if len(numbers) % 2:
+        raise RunLengthError(f"expected pairs of start and length, found {len(numbers)} numbers, an odd count")
+    starts, lengths = numbers[0::2] - 1, numbers[1::2]
+    pixels = height * width
+    # Each number is bounded before any sum is taken, so that a huge one cannot wrap around.
+    for name, values, least in (("start", starts + 1, 1), ("length", lengths, 1)):
+        wrong = (values < least) | (values > pixels)
+        if wrong.any():
+            raise RunLengthError(
+                f"expected every {name} in {least} … {pixels} ({height}×{width} pixels), found {_first(values, wrong)}"
+            )
+    ends = starts + lengths
+    if ends.size and ends.max() > pixels:
+        run = int(ends.argmax())
+        raise RunLengthError(
+            f"expected runs inside {height}×{width} = {pixels} pixels, "
+            f"found {starts[run] + 1} {lengths[run]}, which ends at {ends[run]}"
+        )
+    if (starts[1:] < ends[:-1]).any():
+        run = int((starts[1:] < ends[:-1]).argmax())
+        what = "is not ascending" if starts[run + 1] < starts[run] else "overlaps"
+        raise RunLengthError(
+            f"expected ascending runs that do not overlap, found {starts[run] + 1} {lengths[run]} "
+            f"followed by {starts[run + 1] + 1} {lengths[run + 1]}, which {what}"
+        )
+    return starts, lengths
+
+
+def decode(text: str, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Draw a run-length text.
+
+    Returns:
+        Boolean mask of shape (height, width), True inside.
+
+    Raises:
+        RunLengthError: as in `runs`.
+    """
+    starts, lengths = runs(text, height, width)
+    flat = np.zeros(height * width, dtype=np.bool_)
+    for start, end in zip(starts.tolist(), (starts + lengths).tolist(), strict=True):
+        flat[start:end] = True
+    return flat.reshape(width, height).T  # (height, width); columns were consecutive
+
+
+def encode(mask: npt.ArrayLike) -> str:
+    """Write a mask as run lengths; the inverse of `decode`.
+
+    Args:
+        mask: shape (height, width), any dtype; every non-zero pixel is inside.
+
+    Returns:
+        `start length` pairs, ascending, as few as possible; "" for the empty mask.
+    """
+    flat = np.asarray(mask).astype(np.bool_, copy=False).T.reshape(-1)
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    if flat.size and flat[0]:
+        edges = np.concatenate(([0], edges))
+    if flat.size and flat[-1]:
+        edges = np.concatenate((edges, [flat.size]))
+    numbers = edges.copy()
+    numbers[1::2] -= edges[0::2]  # ends become lengths
+    numbers[0::2] += 1  # pixels are numbered from 1
+    return " ".join(map(str, numbers.tolist()))
+
+
+def _first(values: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_]) -> int:
+    return int(values[wrong.argmax()])

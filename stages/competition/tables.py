@@ -1,0 +1,111 @@
+"""The competition's CSV files, in both generations, read row by row.
+
+| file | 2019 | today |
+| --- | --- | --- |
+| `train.csv` | `ImageId_ClassId,EncodedPixels`: a row per image and class, empty when there is no mask | `ImageId,ClassId,EncodedPixels`: a row per mask |
+| `sample_submission.csv` | `ImageId_ClassId,EncodedPixels`: a row per image and class | `ImageId,EncodedPixels,ClassId`: a row per image |
+
+Rows are streamed: a table larger than memory can be read.
+"""  # noqa: E501  (a table)
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from stages.command import UserError
+
+PAIRS = ("ImageId_ClassId", "EncodedPixels")
+MASKS = ("ImageId", "ClassId", "EncodedPixels")
+
+csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        line: its line in the file, counted from 1, the header included.
+        image: file name of the image, such as "0002cc93b.jpg".
+        class_id: number of the class from 1; 0 marks today's filler rows.
+        runs: run lengths, unchecked; "" where there is no mask.
+    """
+
+    line: int
+    image: str
+    class_id: int
+    runs: str
+
+
+def header(path: Path) -> list[str]:
+    """Columns of a table, in its order: those of `PAIRS`, or those of `MASKS`.
+
+    Raises:
+        UserError: neither.
+    """
+    with _open(path) as file:
+        return _header(path, file)
+
+
+def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
+    """Read `train.csv`, `sample_submission.csv` or `submission.csv`, whichever form it has.
+
+    Args:
+        path: the CSV file, UTF-8, with or without a byte order mark.
+        classes: how many classes there are; a ClassId must lie in 1 … classes.
+        filler: whether class 0 is allowed (sample submissions of today's form).
+
+    Yields:
+        One `Row` per row of the file, in its order; rows without a mask too.
+
+    Raises:
+        UserError: a wrong header, a row with missing or extra fields, an unknown class. Names the file and line.
+    """
+    least = 0 if filler else 1
+    with _open(path) as file:
+        columns = _header(path, file)
+        reader = csv.reader(file)
+        try:
+            for fields in reader:
+                line = reader.line_num + 1
+                if len(fields) != len(columns):
+                    raise UserError(f"{path}, line {line}: expected {len(columns)} fields, found {len(fields)}")
+                cells = dict(zip(columns, fields, strict=True))
+                if "ImageId" in cells:
+                    image, number = cells["ImageId"], cells["ClassId"]
+                else:
+                    image, _, number = cells["ImageId_ClassId"].rpartition("_")
+                if not image or image != Path(image).name:
+                    raise UserError(f"{path}, line {line}: expected an image's file name, found {image!r}")
+                class_id = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
+                if not least <= class_id <= classes:
+                    raise UserError(
+                        f"{path}, line {line}: expected a class in {least} … {classes}, found {number!r} "
+                        f"(competition.classes in params.yaml names {classes})"
+                    )
+                yield Row(line, image, class_id, cells["EncodedPixels"])
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise UserError(f"{path}, line {reader.line_num + 1}: expected CSV in UTF-8, found: {error}") from None
+
+
+def _open(path: Path) -> IO[str]:
+    try:
+        return path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise UserError(f"{path}: expected a readable CSV file ({error.strerror})") from None
+
+
+def _header(path: Path, file: IO[str]) -> list[str]:
+    try:
+        columns = next(csv.reader([file.readline()]), [])
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}, line 1: expected CSV in UTF-8, found: {error}") from None
+    if sorted(columns) not in (sorted(PAIRS), sorted(MASKS)):
+        raise UserError(
+            f"{path}, line 1: expected the columns {','.join(PAIRS)} or {','.join(MASKS)} in any order, "
+            f"found {','.join(columns)[:200]!r}"
+        )
+    return columns

@@ -1,0 +1,46 @@
+"""Bring the competition's data into data/raw: the built-in sample, a folder or zip, or Kaggle's archive.
+
+Writes data/raw in the competition's layout, and metrics/download.json with source, size and SHA-256. A path is read
+once: when what it holds changes, `dvc repro --force download` reads it again.
+"""
+
+import tempfile
+from pathlib import Path
+
+from stages import command, outputs, paths, settings
+from stages.competition import archive, client, steel
+
+
+def download() -> None:
+    """Run the stage."""
+    options = settings.load()
+    source = options.download.source
+    paths.RAW.parent.mkdir(parents=True, exist_ok=True)
+    with outputs.folder(paths.RAW) as folder, tempfile.TemporaryDirectory(dir=paths.RAW.parent) as staging:
+        read = _bring(options, folder, Path(staging))
+        digest = archive.digest(read)
+    outputs.write_metrics(
+        paths.DOWNLOAD_METRICS, {"source": source, "size": digest.size, "sha256": digest.sha256}
+    )
+    told = {"sample": "the built-in sample", "kaggle": f"Kaggle, {options.competition.slug}"}.get(source, source)
+    print(f"download: source: {told}; {digest.size:,} bytes, SHA-256 {digest.sha256[:16]}…")
+
+
+def _bring(options: settings.Settings, folder: Path, staging: Path) -> Path:
+    """Fill `folder`; returns what was read, for its digest: a file, or `folder` itself."""
+    source = options.download.source
+    if source == "sample":
+        counts = options.download.sample_train_images, options.download.sample_test_images
+        steel.generate(folder, *counts, options.seed)
+        return folder
+    if source == "kaggle":
+        found = client.download(options.competition.slug, staging)
+        archive.copy(found, folder, f"the archive of {options.competition.slug}")
+        return found
+    found = Path(source).expanduser()
+    archive.copy(found, folder, f"params.yaml: download: source: {source}")
+    return found if found.is_file() else folder
+
+
+if __name__ == "__main__":
+    command.run(download, __doc__)

@@ -1,0 +1,1 @@
+"""From probabilities to masks and figures: post-processing, confusion, pictures. No TensorFlow."""

@@ -1,0 +1,43 @@
+"""All that imports TensorFlow: model, losses, batches, fitting, inference.
+
+TensorFlow is imported here, once, after the switches that it reads at its import are set; a value that the user has
+set is left alone. Importing this folder takes seconds: stages that need no network do not.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ.setdefault("SM_FRAMEWORK", "tf.keras")
+# segmentation_models and MultiWorkerMirroredStrategy need Keras 2 (the package tf-keras).
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+# Off by default on processors without AVX-512; there too, training is about twice as fast with it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep TensorFlow's start quiet, unless TF_CPP_MIN_LOG_LEVEL is set.
+
+    It writes a dozen lines about CPUs and missing GPUs straight to the process's stderr, before any setting of its own
+    can stop it. What fails still raises.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    stderr, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        for descriptor in (stderr, nothing):
+            os.close(descriptor)
+
+
+with _quiet():
+    import tensorflow as tf
+
+    GPUS = len(tf.config.list_physical_devices("GPU"))
+    tf.zeros(1)  # starts the devices

@@ -1,0 +1,99 @@
+"""The network: from grey levels to logits, for images of any size."""
+
+from typing import Any
+
+import segmentation_models as sm
+import tensorflow as tf
+
+from stages.command import UserError
+from stages.settings import Train
+
+keras = tf.keras
+
+STRIDE = 32  # every encoder halves its input five times
+
+
+class PadToStride(keras.layers.Layer):  # type: ignore[misc]
+    """Mirror an image at its right and lower edge until its sides are multiples of `STRIDE`."""
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """Take and give float tensors of shape (batch, height, width, channel)."""
+        shape = tf.shape(images)
+        height, width = -shape[1] % STRIDE, -shape[2] % STRIDE
+        return tf.pad(images, [[0, 0], [0, height], [0, width], [0, 0]], "SYMMETRIC")
+
+
+class CropLike(keras.layers.Layer):  # type: ignore[misc]
+    """Cut what `PadToStride` added off again."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Take (padded, original); give the upper left part of `padded` that has the size of `original`."""
+        padded, original = inputs
+        shape = tf.shape(original)
+        return padded[:, : shape[1], : shape[2]]
+
+
+def build(options: Train, classes: int) -> Any:
+    """Build the network, with weights as `options.encoder_weights` says.
+
+    The architectures and encoders are those of `segmentation_models`.
+
+    Args:
+        options: the section `train` of params.yaml.
+        classes: how many classes there are, the background not counted.
+
+    Returns:
+        A Keras model from grey levels, float32 (batch, height, width, 1) in 0 … 255, to logits, float32
+        (batch, height, width, 1 + classes), the background first. Any height and width.
+
+    Raises:
+        UserError: `segmentation_models` has no such encoder, or the encoder's weights could not be fetched.
+    """
+    grey = keras.Input((None, None, 1), name="grey_levels")
+    padded = PadToStride(name="pad")(grey)
+    if options.encoder_weights is None:
+        channels = 1
+        # About zero mean and unit spread, where the moving averages of batch normalisation start from.
+        scaled = keras.layers.Rescaling(1 / 64, offset=-1.5, name="scale")(padded)
+    else:
+        channels = 3
+        colour = keras.layers.Concatenate(name="grey_as_colour")([padded] * channels)
+        scaled = _preprocessing(options.backbone)(colour)
+    network = _segmentation_network(options, channels, classes)
+    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(network(scaled))
+    return keras.Model(grey, CropLike(name="crop")([logits, grey]), name=options.architecture.lower())
+
+
+def _segmentation_network(options: Train, channels: int, classes: int) -> Any:
+    known = sm.get_available_backbone_names()
+    if options.backbone not in known:
+        raise UserError(f"params.yaml: train: backbone: expected one of {', '.join(known)}; found {options.backbone!r}")
+    arguments: dict[str, Any] = {
+        "backbone_name": options.backbone,
+        "input_shape": (None, None, channels),
+        "classes": classes + 1,
+        "activation": "linear",
+        "encoder_weights": options.encoder_weights,
+    }
+    if options.architecture == "FPN":  # its decoder has one width, and drops activations out by default
+        arguments |= {"pyramid_block_filters": options.decoder_filters[0], "pyramid_dropout": None}
+    elif options.architecture == "Linknet":
+        # Linknet's stages take the width of the encoder's where none is given.
+        arguments |= {"decoder_filters": (None, None, None, None, options.decoder_filters[-1])}
+    else:
+        arguments |= {"decoder_filters": options.decoder_filters}
+    try:
+        return getattr(sm, options.architecture)(**arguments)
+    except Exception as error:
+        if options.encoder_weights is None or "URL fetch failure" not in str(error):
+            raise
+        raise UserError(
+            f"params.yaml: train: encoder_weights: the {options.encoder_weights} weights of {options.backbone} are "
+            f"fetched once from the network and kept in ~/.keras/models; that failed: {error}. Connect this machine "
+            "once, copy the file there from another machine, or set train.encoder_weights to null"
+        ) from None
+
+
+def _preprocessing(backbone: str) -> Any:
+    """What the encoder's ImageNet weights expect of colours in 0 … 255, as a layer."""
+    return keras.layers.Lambda(sm.get_preprocessing(backbone), name="imagenet_preprocessing")

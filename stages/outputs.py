@@ -1,0 +1,81 @@
+"""Outputs that appear whole or not at all: built under another name beside the target, then moved into place."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from stages.command import UserError
+
+
+@contextmanager
+def file(path: Path) -> Iterator[IO[str]]:
+    """Open a text file (UTF-8, LF) that replaces `path` when the block ends without an error.
+
+    Raises:
+        UserError: the file cannot be written (no space, no permission).
+    """
+    partial = _partial(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `path`, and of all in it, when the block ends without an error.
+
+    Raises:
+        UserError: the folder cannot be written (no space, no permission).
+    """
+    partial = _partial(path)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
+    """Write nested numbers as JSON, keys sorted. Undefined figures are None, which becomes null; NaN is refused.
+
+    DVC drops lists without a word, so there must be none.
+    """
+    with file(path) as stream:
+        json.dump(metrics, stream, indent=2, sort_keys=True, allow_nan=False, default=_number)
+        stream.write("\n")
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file with LF line ends, row by row. None becomes an empty cell."""
+    with file(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+def _number(value: Any) -> Any:
+    item: Callable[[], Any] | None = getattr(value, "item", None)  # NumPy scalars
+    if item is None:
+        raise TypeError(f"a metric must be a number, found {type(value).__name__}")
+    return item()

@@ -1,0 +1,31 @@
+"""Every file and folder that one stage hands to another, seen from the repository's root, where DVC runs them."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+RAW = Path("data/raw")  # the competition's own layout, as downloaded
+TRAIN_TABLE = RAW / "train.csv"
+TRAIN_IMAGES = RAW / "train_images"
+TEST_IMAGES = RAW / "test_images"
+SAMPLE_SUBMISSION = RAW / "sample_submission.csv"
+DOWNLOAD_METRICS = Path("metrics/download.json")
+
+EXPLORE_METRICS = Path("metrics/explore.json")
+EXPLORE_PICTURES = Path("metrics/explore")
+
+PREPARED = Path("data/prepared")  # what training and evaluation read: see stages/competition/prepared.py
+PREPROCESS_METRICS = Path("metrics/preprocess.json")
+
+MODEL = Path("data/model")  # one SavedModel a validation fold: fold_0, …
+TRAIN_METRICS = Path("metrics/train.json")
+TRAIN_CURVES = Path("metrics/train")  # written by DVCLive
+TRAIN_STATE = Path("data/state")  # to resume a killed training; no output, git-ignored, removed on success
+
+EVALUATION_METRICS = Path("metrics/evaluation.json")
+CONFUSION_TABLE = Path("metrics/confusion.csv")
+IMAGES_TABLE = Path("metrics/images.csv")
+EVALUATION_PICTURES = Path("metrics/evaluation")
+
+SUBMISSION = Path("data/submission.csv")
+PREDICT_METRICS = Path("metrics/predict.json")

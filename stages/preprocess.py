@@ -1,0 +1,156 @@
+"""Check the training images and masks, make folds, and store both in the form that training reads fast.
+
+Reads data/raw; writes data/prepared and metrics/preprocess.json.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from stages import command, outputs, paths, settings
+from stages.command import UserError
+from stages.competition import checks, duplicates, folds, images, rle
+from stages.competition.prepared import IMAGES, INDEX, LABELS, SUMMARY, Stack
+
+PixelCounts = npt.NDArray[np.int64]
+
+
+def preprocess() -> None:
+    """Run the stage."""
+    options = settings.load()
+    names = _images(options)
+    with outputs.folder(paths.PREPARED) as folder:
+        size = (len(names), options.competition.image_height, options.competition.image_width)
+        photographs, labels = Stack.create(folder / IMAGES, *size), Stack.create(folder / LABELS, *size)
+        faults = checks.Faults()
+        signatures = _store_images(names, photographs, faults)
+        conflicts = _store_labels(names, labels, options, faults)
+        faults.raise_if_any()
+        pixels, digest = _measure(photographs, labels, len(options.competition.classes))
+        groups = duplicates.groups(signatures, options.preprocess.duplicate_correlation)
+        fold = _folds(pixels, groups, options)
+        header = ["image", "fold", "group", *(f"pixels_{name}" for name in options.competition.classes)]
+        table = np.column_stack([fold, groups, pixels]).tolist()
+        rows = [(name, *numbers) for name, numbers in zip(names, table, strict=True)]
+        outputs.write_table(folder / INDEX, header, rows)
+        digest.update(repr(rows).encode())
+        summary = {"classes": options.competition.classes, "folds": options.preprocess.folds, "digest": digest.hexdigest()}
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        photographs.close()
+        labels.close()
+    _report(fold, groups, pixels, conflicts, options)
+
+
+def _images(options: settings.Settings) -> list[str]:
+    """Names of the training images, sorted."""
+    for needed in (paths.TRAIN_TABLE, paths.TRAIN_IMAGES, paths.TEST_IMAGES, paths.SAMPLE_SUBMISSION):
+        if not needed.exists():
+            raise UserError(
+                f"{needed}: expected the whole layout of the competition (train_images, test_images, train.csv, "
+                "sample_submission.csv), found none. A lone train.csv can be explored (dvc repro explore) and no more: "
+                "set download.source in params.yaml to an archive or a folder with all four"
+            )
+    names = images.listing(paths.TRAIN_IMAGES)
+    if len(names) < options.preprocess.folds:
+        raise UserError(
+            f"{paths.TRAIN_IMAGES}: expected at least as many images as preprocess.folds = {options.preprocess.folds}, "
+            f"found {len(names)}"
+        )
+    return names
+
+
+def _store_images(names: list[str], stack: Stack, faults: checks.Faults) -> npt.NDArray[np.float32]:
+    """Decode every image into the stack; returns the signatures, float32 (images, SIZE)."""
+    signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
+
+    def store(position: int) -> str | None:
+        try:
+            image = images.read(paths.TRAIN_IMAGES / names[position], stack.height, stack.width)
+        except images.ImageError as error:
+            return str(error)
+        stack[position] = image
+        signatures[position] = duplicates.signature(image)
+        return None
+
+    work = images.in_parallel(store, range(len(names)))
+    for fault in tqdm(work, "preprocess: images", len(names), unit=" images", disable=None):
+        if fault:
+            faults.add(fault)
+    return signatures
+
+
+def _store_labels(names: list[str], stack: Stack, options: settings.Settings, faults: checks.Faults) -> int:
+    """Draw every mask into the stack; returns how many pixels two classes claim (the higher ClassId gets them)."""
+    positions = {name: position for position, name in enumerate(names)}
+    classes = len(options.competition.classes)
+    conflicts = 0
+    rows = checks.masks(paths.TRAIN_TABLE, set(positions), classes, stack.height, stack.width, faults)
+    for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
+        mask = rle.decode(row.runs, stack.height, stack.width)
+        labels = stack[positions[row.image]]
+        conflicts += int(np.count_nonzero(labels[mask]))
+        stack[positions[row.image]] = np.where(mask, np.maximum(labels, row.class_id), labels)
+    return conflicts
+
+
+def _measure(photographs: Stack, labels: Stack, classes: int) -> tuple[PixelCounts, "hashlib._Hash"]:
+    """Pixels of each class, int64 (images, classes), and a digest of everything stored."""
+    digest = hashlib.blake2b(digest_size=16)
+    pixels = np.zeros((len(labels), classes), np.int64)
+    for position in range(len(labels)):
+        label_map = labels[position]
+        pixels[position] = np.bincount(label_map.reshape(-1), minlength=classes + 1)[1:]
+        digest.update(photographs[position])
+        digest.update(label_map)
+    return pixels, digest
+
+
+def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings.Settings) -> npt.NDArray[np.int64]:
+    found, wanted = int(groups.max()) + 1, options.preprocess.folds
+    if found < wanted:
+        raise UserError(
+            f"{paths.TRAIN_IMAGES}: expected at least as many groups of near-duplicates as preprocess.folds = {wanted}, "
+            f"found {found} among {len(groups)} images (preprocess.duplicate_correlation says what a near-duplicate is)"
+        )
+    fold = folds.assign(pixels, groups, wanted, options.seed)
+    for number, name in enumerate(options.competition.classes):
+        lacking = [str(k) for k in range(wanted) if not (pixels[fold == k, number] > 0).any()]
+        if lacking:
+            print(f"preprocess: {name} does not occur in fold {', '.join(lacking)}: its figures there are undefined")
+    return fold
+
+
+def _report(
+    fold: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], pixels: PixelCounts, conflicts: int,
+    options: settings.Settings,
+) -> None:
+    names, held_out = options.competition.classes, options.preprocess.folds - 1
+    area = len(fold) * options.competition.image_height * options.competition.image_width
+    outputs.write_metrics(
+        paths.PREPROCESS_METRICS,
+        {
+            "images": len(fold),
+            "clean_images": int((pixels.sum(axis=1) == 0).sum()),
+            "near_duplicates": len(groups) - len(np.unique(groups)),
+            "pixels_claimed_twice": conflicts,
+            "pixel_share": {name: pixels[:, k].sum() / area for k, name in enumerate(names)},
+            "folds": {
+                f"fold_{number}": {
+                    "images": int((fold == number).sum()),
+                    **{name: int((pixels[fold == number, k] > 0).sum()) for k, name in enumerate(names)},
+                }
+                for number in range(options.preprocess.folds)
+            },
+        },
+    )
+    print(f"preprocess: {len(fold)} images in {options.preprocess.folds} folds, fold {held_out} held out")
+    print(f"preprocess: {len(groups) - len(np.unique(groups))} near-duplicates kept in the fold of their originals")
+    if conflicts:
+        print(f"preprocess: {conflicts} pixels are claimed by two classes: the higher ClassId gets them")
+
+
+if __name__ == "__main__":
+    command.run(preprocess, __doc__)

@@ -1,0 +1,179 @@
+"""`params.yaml`, typed and checked: the only way in which parameters enter.
+
+There are no defaults here: every value stands in params.yaml, with its explanation.
+
+    >>> settings = load()                     # doctest: +SKIP
+    >>> settings.train.learning_rate          # doctest: +SKIP
+    0.001
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from stages import paths
+from stages.command import UserError
+
+PositiveInt = Annotated[int, Field(gt=0, strict=True)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_bool)]
+
+
+class Section(BaseModel):
+    """One mapping of params.yaml: frozen, complete, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Download(Section):
+    source: Annotated[str, Field(min_length=1)]
+    sample_train_images: Annotated[int, Field(ge=20, strict=True)]
+    sample_test_images: PositiveInt
+
+
+class Competition(Section):
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    image_height: PositiveInt
+    image_width: PositiveInt
+    classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=254)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Competition":
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes: expected different names, found {list(self.classes)}")
+        if "background" in self.classes:
+            raise ValueError("classes: 'background' is the name of pixels without a class; choose another")
+        return self
+
+
+class Preprocess(Section):
+    folds: Annotated[int, Field(ge=3, strict=True)]
+    duplicate_correlation: Annotated[float, Field(gt=0, le=1)]
+
+
+class Train(Section):
+    architecture: Literal["Unet", "Linknet", "FPN"]
+    backbone: Annotated[str, Field(min_length=1)]
+    encoder_weights: Literal["imagenet"] | None
+    decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
+    loss: Literal["cce", "cce_dice"]
+    class_weights: Literal["balanced", "sqrt_balanced"] | Annotated[tuple[Number, ...], Field()] | None
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    crops_per_image: PositiveInt
+    crop_height: PositiveInt
+    crop_width: PositiveInt
+    defect_crops: Annotated[Number, Field(ge=0, le=1)]
+    flips: bool
+    brightness: Share
+    contrast: Share
+    learning_rate: Annotated[Number, Field(gt=0)]
+    learning_rate_schedule: Literal["constant", "cosine", "plateau"]
+    plateau_patience: PositiveInt
+    early_stopping_patience: PositiveInt
+    monitor: Literal["mean_f1", "mean_dice", "positive_mean_dice"]
+    validation_batch_size: PositiveInt
+    folds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1)]
+
+
+class Inference(Section):
+    batch_size: PositiveInt
+    flips: bool
+    engine: Literal["tensorflow"]
+
+
+class Predict(Section):
+    form: Literal["sample", "pairs"]
+
+
+class Settings(Section):
+    """All of params.yaml, with what one section asks of another."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+    download: Download
+    competition: Competition
+    preprocess: Preprocess
+    train: Train
+    inference: Inference
+    predict: Predict
+
+    @model_validator(mode="after")
+    def _sections_fit(self) -> "Settings":
+        held_out = self.preprocess.folds - 1
+        folds = self.train.folds
+        if len(set(folds)) != len(folds):
+            raise ValueError(f"train: folds: expected each fold once, found {list(folds)}")
+        for fold in folds:
+            if fold == held_out:
+                raise ValueError(
+                    f"train: folds: fold {fold} is the last of preprocess.folds = {self.preprocess.folds}: it is held "
+                    f"out for evaluate alone; expected some of 0 … {held_out - 1}"
+                )
+            if fold > held_out:
+                raise ValueError(f"train: folds: there is no fold {fold}; expected some of 0 … {held_out - 1}")
+        weights = self.train.class_weights
+        if isinstance(weights, tuple):
+            expected = len(self.competition.classes) + 1
+            if len(weights) != expected or min(weights) < 0 or sum(weights) == 0:
+                raise ValueError(
+                    f"train: class_weights: expected {expected} numbers of at least 0, the background first, then "
+                    f"{', '.join(self.competition.classes)}; found {list(weights)}"
+                )
+        return self
+
+
+def load(path: Path = paths.PARAMS) -> Settings:
+    """Read and check `params.yaml`.
+
+    Raises:
+        UserError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or is
+            impossible. Every fault found is listed, each as `params.yaml: section: …`.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except OSError as error:
+        raise UserError(f"{path}: expected the parameters of the pipeline, found no readable file ({error.strerror})")
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: expected YAML, found: {' '.join(str(error).split())}")
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(f"{path}: {_describe(fault)}" for fault in error.errors())) from None
+
+
+def _describe(fault: Any) -> str:
+    """One line for one fault that pydantic found."""
+    location = [part for part in fault["loc"] if isinstance(part, int) or not part.startswith(("literal", "tuple"))]
+    section: Any = Settings
+    for part in location[:-1]:
+        section = section.model_fields[part].annotation if hasattr(section, "model_fields") else None
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(section.model_fields)
+        return ": ".join(map(str, [*location[:-1], f"unknown key {location[-1]!r}; expected one of: {known}"]))
+    if fault["type"] == "missing":
+        return ": ".join(map(str, [*location[:-1], f"the key {location[-1]!r} is missing"]))
+    if fault["type"] == "value_error":
+        return ": ".join(map(str, [*location, fault["ctx"]["error"]]))
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    return ": ".join(map(str, [*location, f"{message}; found {fault['input']!r}"]))
+
+
+if __name__ == "__main__":
+    from stages.command import run
+
+    def settings() -> None:
+        load()
+
+    run(settings, "Check params.yaml: says nothing when all is well.")

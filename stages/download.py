@@ -19,9 +19,7 @@ def download() -> None:
     with outputs.folder(paths.RAW) as folder, tempfile.TemporaryDirectory(dir=paths.RAW.parent) as staging:
         read = _bring(options, folder, Path(staging))
         digest = archive.digest(read)
-    outputs.write_metrics(
-        paths.DOWNLOAD_METRICS, {"source": source, "size": digest.size, "sha256": digest.sha256}
-    )
+    outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": source, "size": digest.size, "sha256": digest.sha256})
     told = {"sample": "the built-in sample", "kaggle": f"Kaggle, {options.competition.slug}"}.get(source, source)
     print(f"download: source: {told}; {digest.size:,} bytes, SHA-256 {digest.sha256[:16]}…")
 

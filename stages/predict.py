@@ -24,7 +24,9 @@ def predict() -> None:
         lambda name: images.read(paths.TEST_IMAGES / name, height, width),
         tqdm(sample.images, "predict", unit=" images", disable=None),
     )
-    probabilities = inference.probabilities(networks, photographs, options.inference.batch_size, options.inference.flips)
+    probabilities = inference.probabilities(
+        networks, photographs, options.inference.batch_size, options.inference.flips
+    )
     label_maps = (postprocess.label_map(probability) for probability in probabilities)
     try:
         submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
@@ -42,7 +44,9 @@ def predict() -> None:
 def _tell_extra(wanted: list[str]) -> None:
     extra = sorted(set(images.listing(paths.TEST_IMAGES)) - set(wanted))
     if extra:
-        print(f"predict: {len(extra)} test image(s) are not in {paths.SAMPLE_SUBMISSION} and left out, such as {extra[0]}")
+        print(
+            f"predict: {len(extra)} test image(s) are not in {paths.SAMPLE_SUBMISSION} and left out, such as {extra[0]}"
+        )
 
 
 if __name__ == "__main__":

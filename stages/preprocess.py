@@ -37,7 +37,11 @@ def preprocess() -> None:
         rows = [(name, *numbers) for name, numbers in zip(names, table, strict=True)]
         outputs.write_table(folder / INDEX, header, rows)
         digest.update(repr(rows).encode())
-        summary = {"classes": options.competition.classes, "folds": options.preprocess.folds, "digest": digest.hexdigest()}
+        summary = {
+            "classes": options.competition.classes,
+            "folds": options.preprocess.folds,
+            "digest": digest.hexdigest(),
+        }
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         photographs.close()
         labels.close()
@@ -96,15 +100,15 @@ def _store_labels(names: list[str], stack: Stack, options: settings.Settings, fa
     return conflicts
 
 
-def _measure(photographs: Stack, labels: Stack, classes: int) -> tuple[PixelCounts, "hashlib._Hash"]:
+def _measure(photographs: Stack, labels: Stack, classes: int) -> tuple[PixelCounts, "hashlib.blake2b"]:
     """Pixels of each class, int64 (images, classes), and a digest of everything stored."""
     digest = hashlib.blake2b(digest_size=16)
     pixels = np.zeros((len(labels), classes), np.int64)
     for position in range(len(labels)):
         label_map = labels[position]
         pixels[position] = np.bincount(label_map.reshape(-1), minlength=classes + 1)[1:]
-        digest.update(photographs[position])
-        digest.update(label_map)
+        digest.update(photographs[position].tobytes())
+        digest.update(label_map.tobytes())
     return pixels, digest
 
 
@@ -112,7 +116,7 @@ def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings
     found, wanted = int(groups.max()) + 1, options.preprocess.folds
     if found < wanted:
         raise UserError(
-            f"{paths.TRAIN_IMAGES}: expected at least as many groups of near-duplicates as preprocess.folds = {wanted}, "
+            f"{paths.TRAIN_IMAGES}: expected at least preprocess.folds = {wanted} groups of near-duplicates, "
             f"found {found} among {len(groups)} images (preprocess.duplicate_correlation says what a near-duplicate is)"
         )
     fold = folds.assign(pixels, groups, wanted, options.seed)
@@ -124,7 +128,10 @@ def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings
 
 
 def _report(
-    fold: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], pixels: PixelCounts, conflicts: int,
+    fold: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    pixels: PixelCounts,
+    conflicts: int,
     options: settings.Settings,
 ) -> None:
     names, held_out = options.competition.classes, options.preprocess.folds - 1

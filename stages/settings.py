@@ -37,12 +37,16 @@ class Section(BaseModel):
 
 
 class Download(Section):
+    """Where the data comes from."""
+
     source: Annotated[str, Field(min_length=1)]
     sample_train_images: Annotated[int, Field(ge=20, strict=True)]
     sample_test_images: PositiveInt
 
 
 class Competition(Section):
+    """What the competition fixes."""
+
     slug: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     image_height: PositiveInt
     image_width: PositiveInt
@@ -58,15 +62,20 @@ class Competition(Section):
 
 
 class Preprocess(Section):
+    """Folds and near-duplicates."""
+
     folds: Annotated[int, Field(ge=3, strict=True)]
     duplicate_correlation: Annotated[float, Field(gt=0, le=1)]
 
 
 class Train(Section):
+    """Network, loss, crops and schedule."""
+
     architecture: Literal["Unet", "Linknet", "FPN"]
     backbone: Annotated[str, Field(min_length=1)]
     encoder_weights: Literal["imagenet"] | None
     decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
+    batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
     loss: Literal["cce", "cce_dice"]
     class_weights: Literal["balanced", "sqrt_balanced"] | Annotated[tuple[Number, ...], Field()] | None
     epochs: PositiveInt
@@ -88,12 +97,16 @@ class Train(Section):
 
 
 class Inference(Section):
+    """What evaluate and predict share."""
+
     batch_size: PositiveInt
     flips: bool
     engine: Literal["tensorflow"]
 
 
 class Predict(Section):
+    """The form of the submission."""
+
     form: Literal["sample", "pairs"]
 
 
@@ -144,9 +157,11 @@ def load(path: Path = paths.PARAMS) -> Settings:
         with path.open(encoding="utf-8") as file:
             content = yaml.safe_load(file)
     except OSError as error:
-        raise UserError(f"{path}: expected the parameters of the pipeline, found no readable file ({error.strerror})")
+        raise UserError(
+            f"{path}: expected the parameters of the pipeline, found no readable file ({error.strerror})"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: expected YAML, found: {' '.join(str(error).split())}")
+        raise UserError(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from None
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
@@ -174,6 +189,7 @@ if __name__ == "__main__":
     from stages.command import run
 
     def settings() -> None:
+        """Check, and say nothing when all is well."""
         load()
 
     run(settings, "Check params.yaml: says nothing when all is well.")

@@ -91,7 +91,9 @@ def _tell_crop(options: settings.Train, data: Prepared) -> None:
     height, width = data.images.height, data.images.width
     if options.crop_height > height or options.crop_width > width:
         crop = f"{min(options.crop_height, height)}×{min(options.crop_width, width)}"
-        print(f"train: crops of {options.crop_height}×{options.crop_width} clipped to {crop}: images are {height}×{width}")
+        print(
+            f"train: crops of {options.crop_height}×{options.crop_width} clipped to {crop}: images are {height}×{width}"
+        )
 
 
 def _curves(folder: Path) -> Live:

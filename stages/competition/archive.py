@@ -76,10 +76,9 @@ def _hint(source: Path) -> str:
 
 
 def _copy_table(source: Path, target: Path, name: str) -> None:
-    opened: IO[bytes]
     try:
-        opened = gzip.open(source) if source.suffix == ".gz" else source.open("rb")  # type: ignore[assignment]
-        with opened as read, target.open("wb") as write:
+        with source.open("rb") as raw, target.open("wb") as write:
+            read = gzip.GzipFile(fileobj=raw) if source.suffix == ".gz" else raw
             shutil.copyfileobj(read, write, _CHUNK)
     except (gzip.BadGzipFile, EOFError) as error:
         raise UserError(f"{name}: expected a whole .csv.gz, found a damaged one ({error})") from None

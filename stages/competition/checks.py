@@ -48,7 +48,9 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
         where = f"{table}, line {row.line}"
         first = seen.setdefault((row.image, row.class_id), row.line)
         if first != row.line:
-            faults.add(f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first}")
+            faults.add(
+                f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first}"
+            )
             continue
         if row.image not in names:
             faults.add(f"{where}: expected an image in {table.parent.name}/train_images, found no {row.image}")

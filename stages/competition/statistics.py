@@ -1,7 +1,7 @@
 """What the masks of a `train.csv` are like, in numbers: how many, how large, together with which others.
 
     >>> found = collect(Path("data/raw/train.csv"), classes=4, height=256, width=1600)   # doctest: +SKIP
-    >>> summarise(found, ("pit", "line", "scratch", "patch"), None)["masks"]             # doctest: +SKIP
+    >>> summarise(found, ("pit", "line", "scratch", "patch"), ())["masks"]               # doctest: +SKIP
     7095
 
 The table is streamed. What is kept of a mask is its area and a reference to its image's name, about 100 bytes.
@@ -71,7 +71,7 @@ def collect(path: Path, classes: int, height: int, width: int) -> Found:
     distinct: dict[frozenset[int], frozenset[int]] = {}  # one object for each set of classes, not for each image
     group: list[tables.Row] = []  # the rows with a mask that belong to the image being read
     image, shared, scattered = "", 0, False
-    for row in tqdm(tables.read(path, classes), desc=str(path), unit=" rows", disable=None):
+    for row in tqdm(tables.read(path, classes), "explore: masks", unit=" rows", disable=None):
         if row.image != image:
             shared += _shared_pixels(group, height, width)
             group, image = [], row.image
@@ -83,17 +83,17 @@ def collect(path: Path, classes: int, height: int, width: int) -> Found:
             masks[row.class_id - 1].append(Mask(area, image))
             group.append(row)
     shared += _shared_pixels(group, height, width)
-    return Found(masks, carried, tables.form(path) == "pairs", height * width, None if scattered else shared)
+    return Found(masks, carried, tables.PAIRS[0] in tables.header(path), height * width, None if scattered else shared)
 
 
-def summarise(found: Found, names: Sequence[str], files: Collection[str] | None) -> dict[str, Any]:
+def summarise(found: Found, names: Sequence[str], files: Collection[str]) -> dict[str, Any]:
     """The figures of `metrics/explore.json`: nested mappings of numbers, None for what cannot be known.
 
     Args:
         found: what `collect` returned.
         names: names of the classes, ClassId 1 first.
-        files: names of all training images on disk; None when there are none, which leaves the number of images
-            open unless the table lists clean ones too.
+        files: names of all training images on disk; without any, the number of images is unknown unless the table
+            lists clean ones too.
     """
     images = known_images(found, files)
     carried = found.classes.values()
@@ -104,15 +104,15 @@ def summarise(found: Found, names: Sequence[str], files: Collection[str] | None)
         for a, b in combinations(sorted(classes), 2):
             pairs[names[a - 1]][names[b - 1]] += 1
     masks = sum(map(len, found.masks))
-    missing = None if files is None else len(missing_files(found, files))
+    missing = len(missing_files(found, files)) if files else None
     return {
         "images": None if images is None else len(images) - (missing or 0),
-        "images_missing": missing,
-        "images_clean": clean,
+        "missing_images": missing,
+        "clean_images": clean,
         "images_by_number_of_classes": {"0": clean, **numbers},
         "images_with_pair": pairs,
         "masks": masks,
-        "pixels_in_two_classes": found.shared_pixels,
+        "pixels_claimed_twice": found.shared_pixels,
         "classes": {
             name: _class_figures(found, class_id, masks, None if images is None else len(images))
             for class_id, name in enumerate(names, start=1)
@@ -120,9 +120,9 @@ def summarise(found: Found, names: Sequence[str], files: Collection[str] | None)
     }
 
 
-def known_images(found: Found, files: Collection[str] | None) -> set[str] | None:
+def known_images(found: Found, files: Collection[str]) -> set[str] | None:
     """Names of all training images, on disk or in the table; None when clean images are in neither."""
-    if files is not None:
+    if files:
         return found.classes.keys() | set(files)
     return set(found.classes) if found.every_image else None
 
@@ -152,6 +152,8 @@ def largest(masks: Iterable[Mask], count: int) -> list[Mask]:
 def rows_of(path: Path, classes: int, images: Collection[str]) -> dict[str, list[tables.Row]]:
     """Read the table again for the rows of some images: for each, its rows in the order of the table."""
     rows: dict[str, list[tables.Row]] = {image: [] for image in images}
+    if not rows:
+        return rows
     for row in tables.read(path, classes):
         if row.image in rows:
             rows[row.image].append(row)
@@ -159,10 +161,10 @@ def rows_of(path: Path, classes: int, images: Collection[str]) -> dict[str, list
 
 
 def label_map(rows: Iterable[tables.Row], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Draw the rows of one image: uint8 (height, width), 0 the background; of masks that overlap, the later shows."""
+    """Draw the rows of one image: uint8 (height, width), 0 the background; where masks overlap, the higher ClassId."""
     labels = np.zeros((height, width), dtype=np.uint8)
     for row in rows:
-        labels[rle.decode(row.runs, height, width)] = row.class_id
+        np.maximum(labels, rle.decode(row.runs, height, width) * np.uint8(row.class_id), out=labels)
     return labels
 
 
@@ -197,8 +199,8 @@ def _class_figures(found: Found, class_id: int, all_masks: int, images: int | No
         "area": {
             "min": int(areas.min()) if areas.size else None,
             "median": float(np.median(areas)) if areas.size else None,
-            "mean": round(float(areas.mean()), 1) if areas.size else None,
-            "p95": round(float(np.percentile(areas, 95)), 1) if areas.size else None,
+            "mean": round(float(areas.mean()), 2) if areas.size else None,
+            "p95": round(float(np.percentile(areas, 95)), 2) if areas.size else None,
             "max": int(areas.max()) if areas.size else None,
         },
     }

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from stages.masks import pictures
 
@@ -42,7 +42,9 @@ def classes(images: Mapping[str, int], by_number: Mapping[str, int | None]) -> F
 
 
 def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
-    """Histograms of mask areas, one panel a class, all over one logarithmic axis, counts logarithmic from 1.
+    """Histograms of mask areas, one panel a class, over one logarithmic axis, with the medians.
+
+    Counts are logarithmic too where they are many, so that single masks show beside hundreds.
 
     Args:
         areas: for each class, ClassId 1 first, the areas of its masks in pixels.
@@ -52,6 +54,7 @@ def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
     low, high = (min(known), max(known)) if known else (1, 10)
     first = np.floor(np.log10(low) * _BINS_PER_DECADE)
     last = np.ceil(np.log10(high + 1) * _BINS_PER_DECADE)
+    first = min(first, last // _BINS_PER_DECADE * _BINS_PER_DECADE)  # a power of ten inside, for a tick with a figure
     edges = 10 ** (np.arange(first, last + 1) / _BINS_PER_DECADE)
     figure = _figure(9, 0.9 + 1.6 * len(areas))
     panels = figure.subplots(len(areas), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
@@ -65,13 +68,13 @@ def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
             above = sum(area > large for area in values)
             panel.set_title(f"{above:,} over {large:,} px", loc="right", fontsize=10, color=_GREY)
     panels[0].set_xscale("log")
-    panels[0].set_yscale("symlog", linthresh=1, linscale=0.5)  # so that one mask is a bar, and none is no bar
-    panels[0].set_ylim(0, 5 * panels[0].get_ylim()[1])  # room for the medians
+    panels[0].set_xlim(edges[0], edges[-1])
+    _scale_counts(panels[0])
     for axis in (panels[-1].xaxis, panels[0].yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axis.set_minor_formatter(NullFormatter())
     panels[-1].set_xlabel("area of a mask in pixels (logarithmic)")
-    figure.supylabel("masks per bar (logarithmic)", fontsize=10)
+    figure.supylabel(f"masks per bar{' (logarithmic)' if panels[0].get_yscale() == 'symlog' else ''}", fontsize=10)
     return figure
 
 
@@ -117,6 +120,17 @@ def _histogram(axes: Axes, values: Sequence[int], edges: npt.NDArray[np.float64]
         va="top",
         color=_INK,
     )
+
+
+def _scale_counts(axes: Axes) -> None:
+    """Set the axis of counts, with room above the bars for the medians."""
+    top = axes.get_ylim()[1]
+    if top > 20:
+        axes.set_yscale("symlog", linthresh=1, linscale=0.5)  # linear up to 1: one mask is a bar, none is no bar
+        axes.set_ylim(0, 6 * top)
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set_ylim(0, 1.3 * top)
 
 
 def _clear_frame(axes: Axes) -> None:

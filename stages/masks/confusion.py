@@ -47,7 +47,8 @@ def shares(matrix: Matrix) -> npt.NDArray[np.float64]:
 
     A row without pixels, of a class that does not occur, stays 0.
     """
-    return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    share: npt.NDArray[np.float64] = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    return share
 
 
 def figures(matrix: Matrix) -> list[dict[str, float | None]]:

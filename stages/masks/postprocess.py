@@ -13,4 +13,4 @@ def label_map(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     Returns:
         uint8 of shape (height, width): 0 background, else ClassId. Of equal probabilities the lower number wins.
     """
-    return probabilities.argmax(axis=-1).astype(np.uint8)
+    return np.asarray(probabilities.argmax(axis=-1), np.uint8)

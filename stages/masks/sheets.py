@@ -4,11 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from stages.command import UserError
-from stages.competition import statistics, tables
+from stages.competition import images, statistics, tables
 from stages.competition.statistics import LARGE, Found, Mask
 from stages.masks import pictures
 
@@ -76,18 +75,17 @@ def draw(
 
 
 def _captioned(path: Path, labels: pictures.Pixels, names: Sequence[str]) -> pictures.Pixels:
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if grey is None or grey.shape != labels.shape:
-        expected = f"{labels.shape[0]}×{labels.shape[1]} pixels (height×width, competition.image_* in params.yaml)"
-        found = "no readable image" if grey is None else f"{grey.shape[0]}×{grey.shape[1]}"
-        raise UserError(f"{path}: expected an image of {expected}, found {found}")
+    try:
+        grey = images.read(path, *labels.shape)
+    except images.ImageError as error:
+        raise UserError(str(error)) from None
     areas = np.bincount(labels.reshape(-1), minlength=len(names) + 1)  # (background and classes,)
     legend = {
         f"{name}: {areas[class_id]:,} px": pictures.colour(class_id)
         for class_id, name in enumerate(names, start=1)
         if areas[class_id]
     }
-    grey, labels = pictures.enlarge(grey.astype(np.uint8, copy=False), labels)
+    grey, labels = pictures.enlarge(grey, labels)
     return pictures.caption(pictures.outline(grey, labels), path.name, legend)
 
 

@@ -47,9 +47,7 @@ class Crops:
         generator = np.random.default_rng((self.seed, epoch, 0))
         return np.concatenate([generator.permutation(len(self.entries)) for _ in range(self.visits)])
 
-    def _corner(
-        self, labels: npt.NDArray[np.uint8], entry: Entry, generator: np.random.Generator
-    ) -> tuple[int, int]:
+    def _corner(self, labels: npt.NDArray[np.uint8], entry: Entry, generator: np.random.Generator) -> tuple[int, int]:
         """Upper left corner: anywhere, or so that a pixel of one of the image's classes lies within."""
         highest = np.array(labels.shape) - (self.height, self.width)
         present = [class_id for class_id, count in enumerate(entry.pixels, start=1) if count]

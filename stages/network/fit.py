@@ -25,7 +25,7 @@ from stages.masks import confusion, postprocess
 from stages.network import batches, inference, losses, model
 from stages.settings import Train
 
-keras = tf.keras
+keras: Any = tf.keras
 
 Logs = dict[str, float]
 Curve = Callable[[int, Logs], None]
@@ -109,9 +109,7 @@ def validate(network: inference.Network, data: Prepared, entries: list[Entry], b
     matrices = np.stack(
         [
             confusion.matrix(data.labels[entry.position], postprocess.label_map(probability), classes)
-            for entry, probability in zip(
-                entries, inference.probabilities([network], images, batch_size), strict=True
-            )
+            for entry, probability in zip(entries, inference.probabilities([network], images, batch_size), strict=True)
         ]
     )
     overlaps = confusion.overlaps(matrices)

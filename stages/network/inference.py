@@ -25,7 +25,9 @@ class Probability(tf.Module):  # type: ignore[misc]
         super().__init__()
         self.model = model
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None), tf.uint8, name="grey_levels")])
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, None, None), tf.uint8, name="grey_levels")]
+    )
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Take uint8 (batch, height, width); give float32 (batch, height, width, 1 + classes), summing to 1."""
         logits = self.model(tf.cast(images, tf.float32)[..., tf.newaxis], training=False)

@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import segmentation_models as sm
 import tensorflow as tf
+
+from stages.network.library import sm
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 ClassWeights = Literal["balanced", "sqrt_balanced"] | Sequence[float] | None
@@ -41,7 +42,7 @@ def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> npt.NDAr
     weights = np.divide(1.0, share, out=np.zeros(len(pixels)), where=occurring)
     if kind == "sqrt_balanced":
         weights = np.sqrt(weights)
-    return (weights / (share * weights).sum()).astype(np.float32)
+    return np.asarray(weights / (share * weights).sum(), np.float32)
 
 
 def cce(weights: npt.NDArray[np.float32]) -> Loss:

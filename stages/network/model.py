@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import segmentation_models as sm
 import tensorflow as tf
 
 from stages.command import UserError
+from stages.network.library import sm
 from stages.settings import Train
 
-keras = tf.keras
+keras: Any = tf.keras
 
 STRIDE = 32  # every encoder halves its input five times
 
@@ -83,7 +83,7 @@ def _segmentation_network(options: Train, channels: int, classes: int) -> Any:
     else:
         arguments |= {"decoder_filters": options.decoder_filters}
     try:
-        return getattr(sm, options.architecture)(**arguments)
+        network = getattr(sm, options.architecture)(**arguments)
     except Exception as error:
         if options.encoder_weights is None or "URL fetch failure" not in str(error):
             raise
@@ -92,6 +92,10 @@ def _segmentation_network(options: Train, channels: int, classes: int) -> Any:
             f"fetched once from the network and kept in ~/.keras/models; that failed: {error}. Connect this machine "
             "once, copy the file there from another machine, or set train.encoder_weights to null"
         ) from None
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = options.batch_norm_momentum
+    return network
 
 
 def _preprocessing(backbone: str) -> Any:

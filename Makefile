@@ -1,0 +1,75 @@
+# make          set up, and run the pipeline with the parameters in params.yaml
+# make test     set up, and pass the tests
+# make help     all there is
+
+.DEFAULT_GOAL := all
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# The first Python of the right version; `make PYTHON=…` takes another.
+PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make update" --quiet --extra dev
+# dvc starts each stage as `python -m stages.NAME`.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport PYTHONPATH
+
+.PHONY: all setup repro test lint format prove update clean help
+
+all: repro
+	@python -m stages.summary
+
+setup: $(BIN)/$(REQUIREMENTS)
+
+$(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "make: expected Python 3.11 to 3.13, found $$(python3 --version 2>/dev/null || echo none);" \
+			"install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; (3, 11) <= v[:2] <= (3, 13) or sys.exit( \
+		f"make: expected Python 3.11 to 3.13, found {v[0]}.{v[1]} ($(PYTHON))")'
+	@echo "make: installing $(REQUIREMENTS) into .venv: about 1 GB to download, some minutes"
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --progress-bar=on --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
+	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
+	@cp $(REQUIREMENTS) $@
+
+repro: setup
+	@python -m stages.settings
+	@dvc repro
+
+test: setup
+	pytest -m "not prove"
+
+# What takes minutes: kills in mid-training, other servers, long trainings.
+prove: setup
+	pytest -m prove
+
+lint: setup
+	ruff check
+	ruff format --check
+	mypy
+
+format: setup
+	ruff check --fix
+	ruff format
+
+# Newest versions that pyproject.toml allows; the tests are the judge.
+update: setup
+	$(LOCK) --upgrade -o requirements.txt
+	$(LOCK) --extra gpu --constraint requirements.txt -o requirements-gpu.txt
+	$(MAKE) test
+
+clean:
+	rm -rf .venv data/raw data/prepared data/model data/state data/submission.csv
+
+help:
+	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
+	@echo "make test     set up and pass the tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make format   let ruff mend what it can"
+	@echo "make prove    the tests that take minutes"
+	@echo "make update   newest versions that pyproject.toml allows, then the tests"
+	@echo "make clean    remove .venv and what the stages made in data/; DVC's cache stays"

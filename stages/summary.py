@@ -1,0 +1,52 @@
+"""Print what the last run gave: source, headline figures, figures per class, and where the submission is.
+
+python -m stages.summary
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stages import command, paths
+
+
+def summary() -> None:
+    """Print the summary of the metrics and the submission in this folder."""
+    source, evaluation = _read(paths.DOWNLOAD_METRICS), _read(paths.EVALUATION_METRICS)
+    if not paths.SUBMISSION.exists():
+        raise command.UserError(f"{paths.SUBMISSION}: expected a finished run, found no submission: run make")
+    print(f"\nsource: {source['source']} ({source['size']:,} bytes)\n")
+    print(f"{'':28}{'held out':>10}{'validation':>12}")
+    for key, title in (
+        ("mean_dice", "mean Dice (the score)"),
+        ("all_empty_mean_dice", "  … of predicting nothing"),
+        ("positive_mean_dice", "Dice where there is a mask"),
+    ):
+        print(f"{title:28}{_shown(evaluation[key]):>10}{_shown(evaluation['validation'][key]):>12}")
+    print(f"\n{'held-out fold':28}{'Dice*':>10}{'precision':>12}{'recall':>8}{'F1':>8}{'IoU':>8}")
+    for name, dice in evaluation["positive_dice"].items():
+        of = evaluation["classes"][name]
+        print(
+            f"{name:28}{_shown(dice):>10}{_shown(of['precision']):>12}{_shown(of['recall']):>8}"
+            f"{_shown(of['f1']):>8}{_shown(of['iou']):>8}"
+            + ("   never predicted: collapsed" if evaluation["collapsed"][name] else "")
+        )
+    print("* over images that have a true mask of the class\n")
+    print("pictures:   metrics/explore, metrics/evaluation")
+    print(f"submission: {paths.SUBMISSION}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise command.UserError(f"{path}: expected the metrics of a finished run, found none: run make") from None
+    return content
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    command.run(summary, __doc__)

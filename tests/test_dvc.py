@@ -1,0 +1,72 @@
+"""dvc.yaml held against the code: dependencies, parameters, and the committed lock."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+# What they say reaches a stage through params and outs.
+LEFT_OUT = {"stages/settings.py", "stages/paths.py"}
+
+
+def imported(module: Path, seen: set[Path]) -> set[Path]:
+    """All modules of this repository that a module imports, itself and theirs included, found without running any."""
+    if module in seen:
+        return seen
+    seen.add(module)
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.split(".")[0] != "stages":
+                continue
+            path = Path(*name.split("."))
+            for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+                # A package's __init__ that holds a docstring alone decides nothing.
+                if (ROOT / candidate).is_file() and (candidate.name != "__init__.py" or has_code(candidate)):
+                    imported(candidate, seen)
+    return seen
+
+
+def has_code(module: Path) -> bool:
+    """Whether a module holds more than its docstring."""
+    return len(ast.parse((ROOT / module).read_text(encoding="utf-8")).body) > 1
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_the_modules_that_a_stage_imports(stage: str) -> None:
+    """A module that is imported and not declared would change without DVC noticing; a further one runs too much."""
+    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/")}
+    needed = {module.as_posix() for module in imported(Path(f"stages/{stage}.py"), set())}
+    assert declared == needed - LEFT_OUT
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_is_described_and_named_after_its_module(stage: str) -> None:
+    """dvc.yaml reads as a table of contents."""
+    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
+    assert len(STAGES[stage]["desc"]) > 20
+
+
+@pytest.mark.parametrize("module", ["download", "explore", "preprocess", "settings", "summary"])
+def test_stages_without_a_network_start_without_tensorflow(module: str) -> None:
+    """Only stages/network imports TensorFlow, which takes seconds."""
+    code = f"import sys, stages.{module}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_committed_lock_is_current() -> None:
+    """A clone of the committed state has nothing to run: dvc.lock and metrics belong to this code and params.yaml."""
+    command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "Running stage" not in result.stdout, result.stdout
+    assert result.returncode == 0, result.stderr
+    assert "up to date" in result.stdout

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,9 +26,10 @@ def file(path: Path) -> Iterator[IO[str]]:
             yield stream
         os.replace(partial, path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(partial, path)
     except OSError as error:
-        raise UserError(f"{error.filename or path}: cannot be written ({error.strerror})") from error
+        raise UserError(f"{error.filename or path}: cannot be read or written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

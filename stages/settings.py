@@ -17,7 +17,6 @@ from stages import paths
 from stages.command import UserError
 
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 
 
@@ -28,6 +27,7 @@ def _no_bool(value: Any) -> Any:
 
 
 Number = Annotated[float, BeforeValidator(_no_bool)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -65,7 +65,7 @@ class Preprocess(Section):
     """Folds and near-duplicates."""
 
     folds: Annotated[int, Field(ge=3, strict=True)]
-    duplicate_correlation: Annotated[float, Field(gt=0, le=1)]
+    duplicate_correlation: Annotated[Number, Field(gt=0, le=1)]
 
 
 class Train(Section):
@@ -74,6 +74,7 @@ class Train(Section):
     architecture: Literal["Unet", "Linknet", "FPN"]
     backbone: Annotated[str, Field(min_length=1)]
     encoder_weights: Literal["imagenet"] | None
+    downscale: Literal[1, 2, 4]
     decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
     batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
     loss: Literal["cce", "cce_dice"]
@@ -165,7 +166,13 @@ def load(path: Path = paths.PARAMS) -> Settings:
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
-        raise UserError("\n".join(f"{path}: {_describe(fault)}" for fault in error.errors())) from None
+        faults = [fault for fault in error.errors() if not _follows(fault)]
+        raise UserError("\n".join(f"{path}: {_describe(fault)}" for fault in faults)) from None
+
+
+def _follows(fault: Any) -> bool:
+    """Whether a list is called too short only because its wrong entries, told on their own, do not count."""
+    return fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]
 
 
 def _describe(fault: Any) -> str:
@@ -181,7 +188,9 @@ def _describe(fault: Any) -> str:
         return ": ".join(map(str, [*location[:-1], f"the key {location[-1]!r} is missing"]))
     if fault["type"] == "value_error":
         return ": ".join(map(str, [*location, fault["ctx"]["error"]]))
-    message = fault["msg"][0].lower() + fault["msg"][1:]
+    if fault["type"] == "model_type":
+        return ": ".join(map(str, [*location, f"expected a mapping of keys to values, found {fault['input']!r}"]))
+    message = (fault["msg"][0].lower() + fault["msg"][1:]).replace("tuple", "list")
     return ": ".join(map(str, [*location, f"{message}; found {fault['input']!r}"]))
 
 

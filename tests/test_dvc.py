@@ -70,3 +70,13 @@ def test_committed_lock_is_current() -> None:
     assert "Running stage" not in result.stdout, result.stdout
     assert result.returncode == 0, result.stderr
     assert "up to date" in result.stdout
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_results_go_into_the_run_cache(stage: str) -> None:
+    """DVC leaves stages with an uncached output, or one that persists, out of it, unless that is a metric or a plot."""
+    assert all(isinstance(out, str) for out in STAGES[stage].get("outs", []))
+    for kind in ("metrics", "plots"):
+        for entry in STAGES[stage].get(kind, []):
+            (properties,) = entry.values()
+            assert properties["cache"] is False

@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -60,8 +62,17 @@ def copy(source: Path, target: Path, name: str) -> None:
         _unpack(source, target, name)
     elif source.name.endswith((".csv", ".csv.gz")):
         _copy_table(source, target / "train.csv", name)
+    elif _starts_as_zip(source):  # the list of its entries stands at a zip's end
+        raise UserError(
+            f"{name}: expected a whole zip, found {source.stat().st_size} bytes without its end: it was cut off"
+        )
     else:
         raise UserError(f"{name}: expected a folder, a zip, a .csv or a .csv.gz, found a file of another kind")
+
+
+def _starts_as_zip(source: Path) -> bool:
+    with source.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def _hint(source: Path) -> str:
@@ -80,14 +91,20 @@ def _copy_table(source: Path, target: Path, name: str) -> None:
         with source.open("rb") as raw, target.open("wb") as write:
             read = gzip.GzipFile(fileobj=raw) if source.suffix == ".gz" else raw
             shutil.copyfileobj(read, write, _CHUNK)
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{name}: expected a whole .csv.gz, found a damaged one ({error})") from None
 
 
 def _copy_folder(source: Path, target: Path, name: str) -> None:
-    files = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
+    # Folders of images are often links to a larger disk.
+    paths = (Path(folder, file) for folder, _, files in os.walk(source, followlinks=True) for file in files)
+    files = {path.relative_to(source).as_posix(): path for path in paths}
     for wanted, entry in tqdm(_layout(files, name), "download: files", unit=" files", disable=None):
-        _write(files[entry].open("rb"), target / wanted)
+        try:
+            read = files[entry].open("rb")
+        except OSError as error:
+            raise UserError(f"{name}: {files[entry]}: expected a readable file ({error.strerror})") from None
+        _write(read, target / wanted)
 
 
 def _unpack(source: Path, target: Path, name: str) -> None:
@@ -99,7 +116,7 @@ def _unpack(source: Path, target: Path, name: str) -> None:
                     raise UserError(f"{name}: expected entries inside the archive's folder, found {entry!r}")
             for wanted, entry in tqdm(_layout(entries, name), "download: files", unit=" files", disable=None):
                 _write(archive.open(entry), target / wanted)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: a password is needed
         raise UserError(f"{name}: expected a whole zip, found a damaged one ({error})") from None
 
 

@@ -24,18 +24,23 @@ def download(slug: str, folder: Path) -> Path:
         folder: an existing folder, to hold the zip.
 
     Returns:
-        The zip, whose checksums of all entries have been tested.
+        The zip, as it came: reading its entries tests their checksums.
 
     Raises:
-        UserError: no credentials, rules not accepted, no such competition, the network, or a damaged zip.
+        UserError: no credentials, rules not accepted, no such competition, the network.
     """
     from requests import RequestException  # comes with the client
+    from urllib3.exceptions import HTTPError
 
-    api = _authenticated()
     try:
+        api = _authenticated()
         api.competition_download_files(slug, path=str(folder), quiet=False)
     except RequestException as error:
         raise UserError(f"kaggle: {slug}: {_explain(error, slug)}") from None
+    except (HTTPError, ValueError) as error:  # ValueError: fewer bytes than announced
+        raise UserError(
+            f"kaggle: {slug}: expected the whole archive, the download broke off ({type(error).__name__}); try again"
+        ) from None
     archives = sorted(folder.glob("*.zip"))
     if not archives:
         raise UserError(f"kaggle: {slug}: expected one zip with all files, found none")
@@ -43,6 +48,8 @@ def download(slug: str, folder: Path) -> Path:
 
 
 def _authenticated() -> Any:
+    from requests import RequestException
+
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):  # 19 lines of advice
@@ -50,7 +57,9 @@ def _authenticated() -> Any:
 
             api = KaggleApi()
             api.authenticate()
-    except (SystemExit, OSError, ValueError):
+    except RequestException:  # an OSError too: the network, not the credentials
+        raise
+    except (SystemExit, OSError, ValueError, KeyError):
         raise UserError(f"kaggle: expected credentials, found none that the client accepts: {_ACCOUNT}") from None
     return api
 

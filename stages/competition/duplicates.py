@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 CELL = 8  # pixels; a shift of up to half of it leaves a signature nearly as it was
 SIZE = 512  # numbers in a signature; correlations of unrelated images then stay within about ±0.2
 _BLOCK = 1024
+_ROUNDING = 0.01  # what an even image leaves after rounding is far below, the faintest texture far above
 
 
 def signature(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -40,7 +41,7 @@ def signature(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     flat = (detail / spread).reshape(-1)
     projected = _projection(flat.size) @ flat
     length = float(np.linalg.norm(projected))
-    return (projected / length if length > 0 else projected).astype(np.float32)
+    return (projected / length if length > _ROUNDING else np.zeros_like(projected)).astype(np.float32)
 
 
 def groups(signatures: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int64]:

@@ -26,11 +26,13 @@ def assign(
     """
     present = pixels > 0
     rarity = np.argsort(np.argsort(present.sum(axis=0), kind="stable"))  # 0: the rarest class
-    rank = np.where(present, rarity, pixels.shape[1])  # clean images: one stratum more
+    stratum = np.where(present, rarity, pixels.shape[1]).min(axis=1)  # clean images: one stratum more
+    if np.bincount(stratum).max() < folds:  # too few of each kind to spread any: scikit-learn would refuse
+        stratum[:] = 0
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     fold = np.zeros(len(pixels), np.int64)
     with warnings.catch_warnings():  # a class with fewer images than folds is told by the caller, by its name
         warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
-        for number, (_, members) in enumerate(splitter.split(pixels, rank.min(axis=1), groups)):
+        for number, (_, members) in enumerate(splitter.split(pixels, stratum, groups)):
             fold[members] = number
     return fold

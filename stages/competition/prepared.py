@@ -57,9 +57,9 @@ class Stack:
         return np.frombuffer(raw, np.uint8).reshape(self.height, self.width)
 
     def __setitem__(self, position: int, image: npt.NDArray[np.uint8]) -> None:
-        raw = np.ascontiguousarray(image, np.uint8).tobytes()
-        if len(raw) != self.height * self.width:
+        if image.shape != (self.height, self.width):
             raise ValueError(f"expected {self.height}×{self.width} pixels, found {image.shape}")
+        raw = np.ascontiguousarray(image, np.uint8).tobytes()
         written = os.pwrite(self._file, raw, self._offset + self._check(position) * len(raw))
         if written != len(raw):
             raise OSError(28, "No space left on device")

@@ -131,7 +131,7 @@ def _check_image(
         raise UserError(f"{path}: {image}: expected each class once, found classes {numbers}")
     covered = np.zeros((height, width), np.bool_)
     for row in rows:
-        if row.class_id == 0 or not row.runs:
+        if row.class_id == 0 or not row.runs.strip():
             continue
         try:
             mask = rle.decode(row.runs, height, width)

@@ -70,6 +70,8 @@ def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
         reader = csv.reader(file)
         try:
             for fields in reader:
+                if not fields:  # an empty line, as editors leave at the end
+                    continue
                 line = reader.line_num + 1
                 if len(fields) != len(columns):
                     raise UserError(f"{path}, line {line}: expected {len(columns)} fields, found {len(fields)}")

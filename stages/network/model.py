@@ -14,12 +14,16 @@ STRIDE = 32  # every encoder halves its input five times
 
 
 class PadToStride(keras.layers.Layer):  # type: ignore[misc]
-    """Mirror an image at its right and lower edge until its sides are multiples of `STRIDE`."""
+    """Mirror an image at its right and lower edge until its sides are multiples of `stride` pixels."""
+
+    def __init__(self, stride: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.stride = stride
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Take and give float tensors of shape (batch, height, width, channel)."""
         shape = tf.shape(images)
-        height, width = -shape[1] % STRIDE, -shape[2] % STRIDE
+        height, width = -shape[1] % self.stride, -shape[2] % self.stride
         return tf.pad(images, [[0, 0], [0, height], [0, width], [0, 0]], "SYMMETRIC")
 
 
@@ -50,7 +54,9 @@ def build(options: Train, classes: int) -> Any:
         UserError: `segmentation_models` has no such encoder, or the encoder's weights could not be fetched.
     """
     grey = keras.Input((None, None, 1), name="grey_levels")
-    padded = PadToStride(name="pad")(grey)
+    padded = PadToStride(STRIDE * options.downscale, name="pad")(grey)
+    if options.downscale > 1:
+        padded = keras.layers.AveragePooling2D(options.downscale, name="downscale")(padded)
     if options.encoder_weights is None:
         channels = 1
         # About zero mean and unit spread, where the moving averages of batch normalisation start from.
@@ -61,6 +67,8 @@ def build(options: Train, classes: int) -> Any:
         scaled = _preprocessing(options.backbone)(colour)
     network = _segmentation_network(options, channels, classes)
     logits = keras.layers.Activation("linear", dtype="float32", name="logits")(network(scaled))
+    if options.downscale > 1:
+        logits = keras.layers.UpSampling2D(options.downscale, interpolation="bilinear", name="upscale")(logits)
     return keras.Model(grey, CropLike(name="crop")([logits, grey]), name=options.architecture.lower())
 
 

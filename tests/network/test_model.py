@@ -8,12 +8,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "Linknet", "FPN"])
-@pytest.mark.parametrize("size", [(40, 72), (64, 64), (33, 31)])
-def test_logits_have_the_size_of_the_image(options: settings.Train, architecture: str, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("size", "downscale"), [((40, 72), 1), ((64, 64), 2), ((33, 31), 2), ((40, 200), 4)])
+def test_logits_have_the_size_of_the_image(options: settings.Train, architecture: str, size: tuple[int, int], downscale: int) -> None:
     """Images that no power of two divides are padded and cut back, whatever the architecture."""
     from stages.network import model
 
-    network = model.build(options.model_copy(update={"architecture": architecture}), 2)
+    network = model.build(options.model_copy(update={"architecture": architecture, "downscale": downscale}), 2)
     assert network(np.zeros((1, *size, 1), np.float32)).shape == (1, *size, 3)
 
 
@@ -23,7 +23,7 @@ def test_padding_mirrors_the_image_and_is_cut_off_again() -> None:
 
     image = np.arange(6, dtype=np.float32).reshape(1, 2, 3, 1)
     image = np.tile(image, (1, 16, 11, 1))[:, :31, :31]
-    padded = model.PadToStride()(image)
+    padded = model.PadToStride(32)(image)
     assert padded.shape == (1, 32, 32, 1)
     np.testing.assert_array_equal(padded[:, 31], padded[:, 30])
     np.testing.assert_array_equal(model.CropLike()([padded, image]), image)

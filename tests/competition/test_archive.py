@@ -1,0 +1,267 @@
+"""Sources that people have: folders, zips from here and there, lone tables, and damaged ones."""
+
+import gzip
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from stages.command import UserError
+from stages.competition import archive
+
+PARTS = "train_images/, test_images/, train.csv and sample_submission.csv"
+FILES = {
+    "train_images/a.jpg": b"A" * 999,
+    "train_images/b.jpg": b"B",
+    "test_images/c.jpg": b"",
+    "train.csv": b"ImageId,ClassId,EncodedPixels\n",
+    "sample_submission.csv": b"ImageId,EncodedPixels,ClassId\n",
+}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """An empty folder to copy into."""
+    folder = tmp_path / "target"
+    folder.mkdir()
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def laid(folder: Path, files: dict[str, bytes]) -> Path:
+    """A folder with these files."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    """A zip with these files."""
+    with zipfile.ZipFile(path, "w", compression) as written:
+        for name, content in files.items():
+            written.writestr(name, content)
+    return path
+
+
+def below(top: str, files: dict[str, bytes] = FILES) -> dict[str, bytes]:
+    """The same files below one folder more."""
+    return {f"{top}/{name}": content for name, content in files.items()}
+
+
+def message(source: Path, target: Path) -> str:
+    """What is told about a source that is refused."""
+    with pytest.raises(UserError) as told:
+        archive.copy(source, target, "the source")
+    assert str(told.value).startswith("the source: ")
+    return str(told.value).removeprefix("the source: ")
+
+
+@pytest.mark.parametrize("top", ["", "severstal", "kaggle/input/severstal steel"])
+def test_folder_and_zip(tmp_path: Path, target: Path, top: str) -> None:
+    """The layout is found at the top or below other folders, and what lies around it stays behind."""
+    files = below(top) if top else FILES
+    around = {"notes.txt": b"x", "other/train_images.txt": b"x", f"{top or '.'}/train_images/deeper/d.jpg": b"x"}
+    archive.copy(laid(tmp_path / "source", files | around), target, "the source")
+    assert contents(target) == FILES
+    again = tmp_path / "again"
+    again.mkdir()
+    archive.copy(zipped(tmp_path / "source.zip", files | around), again, "the source")
+    assert contents(again) == FILES
+
+
+def test_zip_made_on_a_mac(tmp_path: Path, target: Path) -> None:
+    """The shadow files that a Mac adds are left out."""
+    shadows = {"__MACOSX/._train.csv": b"x", "__MACOSX/train_images/._a.jpg": b"x", "s/train_images/._a.jpg": b"x"}
+    archive.copy(zipped(tmp_path / "source.zip", below("s") | shadows | {"s/.DS_Store": b"x"}), target, "the source")
+    assert contents(target) == FILES
+
+
+def test_zip_with_entries_for_folders_and_stored(tmp_path: Path, target: Path) -> None:
+    """Entries of folders and files without compression are read too."""
+    entries = {"train_images/": b"", "empty/": b""} | FILES
+    archive.copy(zipped(tmp_path / "source.zip", entries, zipfile.ZIP_STORED), target, "the source")
+    assert contents(target) == FILES
+
+
+def test_links_to_another_disk(tmp_path: Path, target: Path) -> None:
+    """A folder of images that is a link, as where data is large, is followed."""
+    disk = laid(tmp_path / "disk", FILES)
+    source = laid(tmp_path / "source", {name: FILES[name] for name in archive.TABLES})
+    for name in archive.FOLDERS:
+        (source / name).symlink_to(disk / name)
+    archive.copy(source, target, "the source")
+    assert contents(target) == FILES
+
+
+def test_a_link_to_nowhere(tmp_path: Path, target: Path) -> None:
+    """An image that is a broken link is told and not left out silently."""
+    source = laid(tmp_path / "source", FILES)
+    (source / "train_images" / "z.jpg").symlink_to(tmp_path / "gone.jpg")
+    told = message(source, target)
+    assert told == f"{source / 'train_images' / 'z.jpg'}: expected a readable file (No such file or directory)"
+
+
+@pytest.mark.parametrize("name", ["train.csv", "severstal-train-annotations.csv", "train.csv.gz"])
+def test_a_lone_table(tmp_path: Path, target: Path, name: str) -> None:
+    """A table of any name, packed or not, becomes train.csv."""
+    content = FILES["train.csv"]
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    archive.copy(tmp_path / name, target, "the source")
+    assert contents(target) == {"train.csv": content}
+
+
+def test_the_tiny_competition(competition_folder: Path, target: Path) -> None:
+    """A complete competition is copied whole."""
+    archive.copy(competition_folder, target, "the source")
+    assert contents(target) == contents(competition_folder)
+    assert len(contents(target)) == 12 + 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("missing", "found"),
+    [
+        ("train_images", "found no train_images"),
+        ("test_images", "found no test_images"),
+        ("sample_submission.csv", "found no sample_submission.csv"),
+        ("t", "in one place, found train.csv in none"),
+        ("s", "found no sample_submission.csv"),
+        ("te", "found no test_images"),
+    ],
+)
+def test_missing_parts(tmp_path: Path, target: Path, missing: str, found: str) -> None:
+    """Each part that is missing is named, in a folder and in a zip."""
+    files = {name: content for name, content in FILES.items() if not name.startswith(missing)}
+    told = f"expected {PARTS}, {found}".replace(", in one place", " in one place")
+    assert message(laid(tmp_path / "source", files), target) == told
+    assert message(zipped(tmp_path / "source.zip", files), target) == told
+
+
+def test_a_lone_table_in_a_zip(tmp_path: Path, target: Path) -> None:
+    """A zip of train.csv alone, as the browser saves it, lacks the rest."""
+    source = zipped(tmp_path / "train.csv.zip", {"train.csv": b"x"})
+    assert message(source, target) == (
+        f"expected {PARTS}, found no train_images and no test_images and no sample_submission.csv"
+    )
+
+
+def test_two_competitions_in_one_folder(tmp_path: Path, target: Path) -> None:
+    """Where there are two layouts, none is guessed."""
+    source = laid(tmp_path / "source", below("one") | below("two"))
+    assert message(source, target) == f"expected {PARTS} in one place, found train.csv in 2 of them: one, two"
+
+
+@pytest.mark.parametrize("entry", ["../outside.jpg", "/etc/outside.jpg", "train_images/../../outside.jpg", "a\\..\\b"])
+def test_entries_outside_are_refused(tmp_path: Path, target: Path, entry: str) -> None:
+    """A zip with an entry that points outside is refused before anything is written."""
+    source = zipped(tmp_path / "source.zip", FILES | {entry: b"x"})
+    assert message(source, target) == f"expected entries inside the archive's folder, found {entry!r}"
+    assert contents(target) == {}
+    assert not (tmp_path / "outside.jpg").exists()
+
+
+def test_a_zip_with_damaged_contents(tmp_path: Path, target: Path) -> None:
+    """Whichever byte of a file's contents is damaged, the zip is refused and the user told."""
+    raw = zipped(tmp_path / "source.zip", {"train_images/a.jpg": os.urandom(500) + bytes(2_000)} | FILES).read_bytes()
+    source = tmp_path / "damaged.zip"
+    for position in range(60, 500, 20):
+        source.write_bytes(raw[:position] + bytes([raw[position] ^ 0xFF]) + raw[position + 1 :])
+        assert message(source, target).startswith("expected a whole zip, found a damaged one (")
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".jpg"])
+def test_a_zip_that_was_cut_off(tmp_path: Path, target: Path, suffix: str) -> None:
+    """Half a download is told as what it is, not as a file of another kind."""
+    raw = zipped(tmp_path / "source.zip", FILES).read_bytes()
+    source = tmp_path / f"half{suffix}"
+    for length in (4, len(raw) // 2, len(raw) - 30):
+        source.write_bytes(raw[:length])
+        assert message(source, target) == f"expected a whole zip, found {length} bytes without its end: it was cut off"
+
+
+def test_a_zip_with_a_password(tmp_path: Path, target: Path) -> None:
+    """A zip whose entries are encrypted ends in a message."""
+    raw = bytearray(zipped(tmp_path / "source.zip", FILES).read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # set the bit that marks an encrypted entry
+        position = raw.find(signature)
+        while position >= 0:
+            raw[position + flags] |= 1
+            position = raw.find(signature, position + 4)
+    (tmp_path / "source.zip").write_bytes(raw)
+    assert "password required" in message(tmp_path / "source.zip", target)
+
+
+def test_a_damaged_packed_table(tmp_path: Path, target: Path) -> None:
+    """A .csv.gz that is cut off, altered anywhere, or not packed at all is refused."""
+    raw = gzip.compress("".join(f"{number},{number**3}\n" for number in range(300)).encode())
+    altered = [raw[:position] + bytes([raw[position] ^ 0xFF]) + raw[position + 1 :] for position in range(20, len(raw), 50)]
+    source = tmp_path / "train.csv.gz"
+    for content in (raw[:-20], raw[: len(raw) // 2], b"ImageId,ClassId\n", *altered):
+        source.write_bytes(content)
+        assert message(source, target).startswith("expected a whole .csv.gz, found a damaged one (")
+
+
+def test_a_file_of_another_kind(tmp_path: Path, target: Path) -> None:
+    """Another archive or an empty file is told by what would be read."""
+    for name, content in (("source.tar.gz", gzip.compress(b"x")), ("source.zip", b""), ("page.zip", b"<html>")):
+        (tmp_path / name).write_bytes(content)
+        told = message(tmp_path / name, target)
+        assert told == "expected a folder, a zip, a .csv or a .csv.gz, found a file of another kind"
+
+
+def test_nothing_there(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An absolute path that is wrong needs no advice; a relative one is told with the folder that it starts from."""
+    expected = "expected a folder, a zip, a .csv or a .csv.gz, found nothing there"
+    assert message(tmp_path / "none.zip", target) == expected
+    monkeypatch.chdir(tmp_path)
+    assert message(Path("../none.zip"), target) == f"{expected} (seen from {tmp_path})"
+
+
+def test_a_relative_path_in_a_queued_experiment(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In DVC's copy of the repository, the user learns why the path that is right at home is wrong here."""
+    folder = tmp_path / ".dvc" / "tmp" / "exps" / "tmpabc"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    told = message(Path("../data.zip"), target)
+    assert told.startswith("expected a folder, a zip, a .csv or a .csv.gz, found nothing there (seen from ")
+    assert told.endswith("give download.source as an absolute path)")
+    assert "a queued experiment, or one with --temp, runs in a copy of the repository" in told
+
+
+def test_digest_of_a_file(tmp_path: Path) -> None:
+    """A file's digest is its size and its SHA-256, as sha256sum gives it, also beyond one block of reading."""
+    content = bytes(range(256)) * 5_000
+    (tmp_path / "a.zip").write_bytes(content)
+    assert archive.digest(tmp_path / "a.zip") == archive.Digest(1_280_000, hashlib.sha256(content).hexdigest())
+
+
+def test_digest_of_a_folder(tmp_path: Path) -> None:
+    """A folder's digest follows names and contents, not places or the order of writing."""
+    first = archive.digest(laid(tmp_path / "first", FILES))
+    assert first.size == sum(map(len, FILES.values()))
+    assert archive.digest(laid(tmp_path / "second", dict(reversed(FILES.items())))) == first
+    renamed = FILES | {"train_images/z.jpg": FILES["train_images/b.jpg"]}
+    del renamed["train_images/b.jpg"]
+    altered = FILES | {"train_images/b.jpg": b"C"}
+    digests = {archive.digest(laid(tmp_path / str(n), files)).sha256 for n, files in enumerate((renamed, altered))}
+    assert len(digests | {first.sha256}) == 3
+
+
+@pytest.mark.parametrize(("name", "images", "rows"), [("severstal-sample.zip", 58, 45), ("steel-900.zip", 720, 720)])
+def test_real_archives(shared_data: Path, target: Path, name: str, images: int, rows: int) -> None:
+    """Both real archives are unpacked, byte for byte."""
+    archive.copy(shared_data / name, target, name)
+    copied = contents(target)
+    assert sum(path.startswith("train_images/") for path in copied) == images
+    with zipfile.ZipFile(shared_data / name) as opened:
+        assert {path: len(content) for path, content in copied.items()} == {
+            entry.filename: entry.file_size for entry in opened.infolist() if not entry.is_dir()
+        }
+    table = copied["train.csv"].decode().splitlines()
+    assert sum(not line.endswith(",") for line in table[1:]) == rows

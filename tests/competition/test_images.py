@@ -1,0 +1,181 @@
+"""Photographs: what is read, what is refused, and work on many of them at once."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stages.competition import images
+
+# A left half of 40 and a right half of 200, 16×32 pixels: whole JPEG blocks, so that even a JPEG keeps it.
+HALVES = np.repeat(np.array([[40, 200]], np.uint8), 16, axis=1).repeat(16, axis=0)
+
+
+def encoded(suffix: str, image: np.ndarray) -> bytes:
+    """An image file's bytes."""
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def written(folder: Path, name: str, content: bytes) -> Path:
+    """A file with this content."""
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def message(path: Path, height: int = 16, width: int = 32) -> str:
+    """What is told about a file that cannot be read."""
+    with pytest.raises(images.ImageError) as told:
+        images.read(path, height, width)
+    return str(told.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png"])
+def test_grey_levels_are_read(tmp_path: Path, suffix: str) -> None:
+    """A grey image has its levels, one byte a pixel, height before width."""
+    image = images.read(written(tmp_path, f"a{suffix}", encoded(suffix, HALVES)), 16, 32)
+    assert (image.shape, image.dtype) == ((16, 32), np.uint8)
+    np.testing.assert_array_equal(image, HALVES)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_grey_stored_as_colour(tmp_path: Path, suffix: str) -> None:
+    """Three equal channels, as the competition stores them, become the one grey level that they share."""
+    colour = cv2.merge([HALVES, HALVES, HALVES])
+    np.testing.assert_array_equal(images.read(written(tmp_path, f"a{suffix}", encoded(suffix, colour)), 16, 32), HALVES)
+
+
+def test_transparent_and_16_bit_images(tmp_path: Path) -> None:
+    """An alpha channel is left out, and 16 bits become 8."""
+    opaque = cv2.merge([HALVES, HALVES, HALVES, np.zeros_like(HALVES)])
+    deep = HALVES.astype(np.uint16) * 257
+    for image in (opaque, deep):
+        np.testing.assert_array_equal(images.read(written(tmp_path, "a.png", encoded(".png", image)), 16, 32), HALVES)
+
+
+def test_png_named_jpg(tmp_path: Path) -> None:
+    """Contents decide, not the name."""
+    np.testing.assert_array_equal(images.read(written(tmp_path, "a.jpg", encoded(".png", HALVES)), 16, 32), HALVES)
+
+
+def test_exif_rotation_is_ignored(tmp_path: Path) -> None:
+    """A JPEG that a viewer would turn by 90° is read as stored, since masks are drawn on stored pixels."""
+    # APP1: Exif, big-endian TIFF, one entry in its directory: orientation (0x0112), a short, one value, 6.
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08" + b"\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00" + bytes(4)
+    exif = b"Exif\x00\x00" + tiff
+    jpeg = encoded(".jpg", HALVES)
+    turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+    path = written(tmp_path, "a.jpg", turned)
+    assert cv2.imread(str(path)).shape == (32, 16, 3)  # the rotation is really there
+    np.testing.assert_array_equal(images.read(path, 16, 32), HALVES)
+
+
+def test_cut_off_jpeg(tmp_path: Path) -> None:
+    """A JPEG without its end, which OpenCV would fill with grey, is refused: cut short, or zeros after a broken copy."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    whole = encoded(".jpg", noise)
+    half = len(whole) // 2
+    for content in (whole[:half], whole[:-2], whole[:half].ljust(len(whole), b"\0")):
+        told = message(written(tmp_path, "a.jpg", content), 64, 64)
+        assert told == f"expected a whole JPEG, found {len(content)} bytes without its end: it was cut off"
+
+
+def test_jpeg_with_bytes_after_its_end(tmp_path: Path) -> None:
+    """A few bytes after the end, as some cameras leave, harm nothing."""
+    np.testing.assert_array_equal(
+        images.read(written(tmp_path, "a.jpg", encoded(".jpg", HALVES) + bytes(100)), 16, 32), HALVES
+    )
+
+
+def test_cut_off_png(tmp_path: Path) -> None:
+    """A PNG cut anywhere is refused."""
+    whole = encoded(".png", np.random.default_rng(0).integers(0, 256, (16, 32), dtype=np.uint8))
+    for length in (20, len(whole) // 2, len(whole) - 14):
+        assert message(written(tmp_path, "a.png", whole[:length])) == (
+            f"expected an image, found {length} bytes that cannot be decoded"
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"<html>Sign in</html>", b"\x89PNG\r\n\x1a\n"])
+def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
+    """An empty file, text and a page in the place of a download are refused with their size."""
+    told = message(written(tmp_path, "a.jpg", content))
+    assert told == f"expected an image, found {len(content)} bytes that cannot be decoded"
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    """What cannot be opened is told by its reason."""
+    assert message(tmp_path / "a.jpg") == "expected an image, found no readable file (No such file or directory)"
+    (tmp_path / "b.jpg").mkdir()
+    assert message(tmp_path / "b.jpg") == "expected an image, found no readable file (Is a directory)"
+
+
+@pytest.mark.parametrize("size", [(32, 16), (15, 32), (16, 33)])
+def test_wrong_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Another size, height and width exchanged included, is told with both."""
+    told = message(written(tmp_path, "a.jpg", encoded(".jpg", HALVES)), *size)
+    expected = f"{size[0]}×{size[1]} pixels (competition.image_height, image_width)"
+    assert told == f"expected {expected}, found 16×32"
+
+
+def test_listing(tmp_path: Path) -> None:
+    """Images are listed by name, in one order everywhere, and other files are left out."""
+    for name in ("b.jpg", "a.JPG", "c.png", "d.jpeg", "Thumbs.db", "notes.txt", "B.jpg", "jpg"):
+        (tmp_path / name).touch()
+    assert images.listing(tmp_path) == ["B.jpg", "a.JPG", "b.jpg", "c.png", "d.jpeg"]
+
+
+def test_results_come_in_order() -> None:
+    """Results keep the order of the items, however long each takes."""
+
+    def work(item: int) -> int:
+        time.sleep(0.004 if item % 5 == 0 else 0)
+        return item * item
+
+    assert list(images.in_parallel(work, range(100))) == [item * item for item in range(100)]
+    assert list(images.in_parallel(work, [])) == []
+
+
+def test_work_is_done_by_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers are at work at the same time: each waits for the other."""
+    monkeypatch.setattr(images, "cpu_count", lambda: 2)
+    both = threading.Barrier(2)
+    assert len(list(images.in_parallel(lambda _: both.wait(timeout=10), range(10)))) == 10
+
+
+def test_only_a_few_items_are_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of endless items, no more than four a core are taken before their results are."""
+    monkeypatch.setattr(images, "cpu_count", lambda: 2)
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for taken in itertools.count(1):
+            yield taken
+
+    results = images.in_parallel(lambda item: item, items())
+    for done, result in enumerate(itertools.islice(results, 50), start=1):
+        assert result == done
+        assert taken - done <= 8
+    results.close()
+    assert taken <= 58
+
+
+def test_the_first_error_in_order_is_raised() -> None:
+    """An error comes in its item's place, after the results before it."""
+
+    def work(item: int) -> int:
+        if item >= 3:
+            raise images.ImageError(f"image {item}")
+        time.sleep(0.01)
+        return item
+
+    results = images.in_parallel(work, range(10))
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(images.ImageError, match="image 3"):
+        next(results)

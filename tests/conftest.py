@@ -1,0 +1,63 @@
+"""What several tests share: the real data, and a tiny competition drawn by hand."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# The tiny competition: 12 training images of 32×64 pixels in four classes, 3 test images.
+# Of each image, ClassId and the rectangle (top, bottom, left, right) that it fills; bottom and right lie outside.
+RECTANGLES: dict[str, list[tuple[int, tuple[int, int, int, int]]]] = {
+    "train_00.jpg": [(1, (0, 4, 0, 4))],  # touches the first pixel
+    "train_01.jpg": [(1, (10, 20, 5, 9))],
+    "train_02.jpg": [(2, (28, 32, 60, 64))],  # touches the last pixel
+    "train_03.jpg": [(2, (3, 5, 30, 50))],
+    "train_04.jpg": [(3, (8, 24, 8, 40))],
+    "train_05.jpg": [(3, (0, 32, 10, 12))],  # whole columns: one run
+    "train_06.jpg": [(3, (1, 31, 1, 63))],
+    "train_07.jpg": [(3, (2, 12, 2, 12)), (4, (14, 30, 20, 60))],  # two classes
+    "train_08.jpg": [(4, (5, 25, 33, 50))],
+    "train_09.jpg": [],
+    "train_10.jpg": [],
+    "train_11.jpg": [],
+}
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data, which lies beside the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        message = f"{folder}: expected the real data; REAL_DATA=absent skips the tests that need it"
+        if os.environ.get("REAL_DATA") == "absent":  # the competition's rules forbid shipping its images
+            pytest.skip(message)
+        pytest.fail(message)
+    return folder
+
+
+@pytest.fixture
+def competition_folder(tmp_path: Path) -> Path:
+    """A complete competition in today's layout: textures of noise, masks as in `RECTANGLES`."""
+    folder = tmp_path / "competition"
+    rng = np.random.default_rng(1)
+    for name in (*RECTANGLES, "test_0.jpg", "test_1.jpg", "test_2.jpg"):
+        path = folder / ("train_images" if name in RECTANGLES else "test_images") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grey = rng.integers(0, 256, (32, 64), dtype=np.uint8)
+        cv2.imwrite(str(path), cv2.merge([grey, grey, grey]))
+    masks = [f"{name},{class_id},{_runs(*box)}\n" for name, boxes in RECTANGLES.items() for class_id, box in boxes]
+    (folder / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n" + "".join(masks), encoding="utf-8")
+    filler = [f"test_{number}.jpg,1 2048,0\n" for number in range(3)]
+    (folder / "sample_submission.csv").write_text("ImageId,EncodedPixels,ClassId\n" + "".join(filler), encoding="utf-8")
+    return folder
+
+
+def _runs(top: int, bottom: int, left: int, right: int) -> str:
+    """Run lengths of a rectangle in an image 32 pixels high, written without the code under test."""
+    if bottom - top == 32:
+        return f"{left * 32 + 1} {(right - left) * 32}"
+    return " ".join(f"{column * 32 + top + 1} {bottom - top}" for column in range(left, right))

@@ -1,0 +1,194 @@
+"""The whole pipeline through DVC, as people run it, with a small network: on the sample and on real steel."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.competition import submission
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "download.sample_train_images=20", "download.sample_test_images=3", "preprocess.folds=3", "train.epochs=1",
+    "train.crops_per_image=1", "train.crop_height=64", "train.crop_width=64", "train.decoder_filters=[16,16,8,8,8]",
+]  # fmt: skip
+STEEL_900 = ["competition.image_height=200", "competition.image_width=200"]
+
+pytestmark = pytest.mark.slow
+
+
+def call(folder: Path, *command: str, succeeds: bool = True) -> str:
+    """Run a command in a folder; returns all that it printed."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    # Notes which parameters each stage reads.
+    environment |= {"PYTHONPATH": str(ROOT / "tests/recording"), "RECORDED": str(folder / ".git/recorded")}
+    result = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert (result.returncode == 0) == succeeds, result.stdout
+    return result.stdout
+
+
+def experiment(folder: Path, name: str, *parameters: str) -> str:
+    """`dvc exp run -n name -S … -S …`."""
+    return call(folder, "dvc", "exp", "run", "-n", name, *(word for value in parameters for word in ("-S", value)))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the present state of the project, in which the small sample has been run as `cce`."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    call(folder, "git", "init", "--quiet", "--initial-branch=main")
+    for key, value in (("user.name", "A Tester"), ("user.email", "tester@example.org")):
+        call(folder, "git", "config", key, value)
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "start")
+    experiment(folder, "cce", *SMALL)
+    return folder
+
+
+def check_submission(folder: Path, classes: int, height: int, width: int) -> int:
+    """The submission of a run, held against the sample submission; returns the number of images."""
+    sample = submission.template(folder / "data/raw/sample_submission.csv", classes)
+    return submission.check(folder / "data/submission.csv", sample, "sample", classes, height, width)["images"]
+
+
+def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:
+    """A valid submission and the metrics by their names, without lists or NaN."""
+    call(clone, "dvc", "exp", "apply", "cce")
+    assert check_submission(clone, 4, 256, 1600) == 3
+    metrics = json.loads((clone / "metrics/evaluation.json").read_text())
+    names = {"mean_dice", "all_empty_mean_dice", "positive_mean_dice", "pixel_accuracy", "mean_iou"}
+    assert names < set(metrics)
+    assert set(metrics["collapsed"]) == set(metrics["positive_dice"]) == {f"defect_{k}" for k in (1, 2, 3, 4)}
+    assert {"precision", "recall", "f1", "iou"} == set(metrics["classes"]["defect_3"])
+    assert {"mean_dice", "positive_mean_dice"} < set(metrics["validation"])
+    background = metrics["confusion"]["background"]
+    assert sum(background.values()) == pytest.approx(1)
+    with (clone / "metrics/confusion.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["pixels"]) for row in rows) == metrics["images"] * 256 * 1600
+    assert "NaN" not in (clone / "metrics/evaluation.json").read_text()
+    for picture in ("confusion.png", "best.jpg", "median.jpg", "worst.jpg"):
+        assert (clone / "metrics/evaluation" / picture).stat().st_size > 10_000
+
+
+def test_dvc_yaml_names_the_parameters_that_each_stage_reads(clone: Path) -> None:
+    """One that is read and not declared would change without DVC noticing; a further one runs too much."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    recorded: dict[str, set[str]] = {stage: set() for stage in stages}
+    for line in (clone / ".git/recorded").read_text().splitlines():
+        stage, name = line.split()
+        recorded[stage].add(name)
+    sections = {name.split(".")[0] for names in recorded.values() for name in names if "." in name}
+    for stage, names in recorded.items():
+        leaves = {name for name in names if name not in sections}
+        declared = stages[stage]["params"]
+        for name in leaves:
+            assert name in declared or name.split(".")[0] in declared, f"{stage} reads {name}"
+        for name in declared:
+            assert name in names, f"{stage} declares {name} and does not read it"
+
+
+def test_nothing_runs_twice_and_a_loss_runs_training_onwards(clone: Path) -> None:
+    """A second run has nothing to do; another loss keeps download, explore and preprocess; going back is free."""
+    call(clone, "dvc", "exp", "apply", "cce")
+    assert "up to date" in call(clone, "dvc", "repro")
+    told = experiment(clone, "cce_dice", "train.loss=cce_dice")
+    for stage in ("download", "explore", "preprocess"):
+        assert f"Running stage '{stage}'" not in told
+    for stage in ("train", "evaluate", "predict"):
+        assert f"Running stage '{stage}'" in told
+    compared = call(clone, "dvc", "metrics", "diff", "cce", "cce_dice", "--all", "--md")
+    for key in ("mean_dice", "validation.positive_mean_dice", "confusion.defect_1.background", "classes.defect_4.iou"):
+        assert f" {key} " in compared
+    back = experiment(clone, "cce_again", "train.loss=cce")
+    assert "Running stage" not in back
+    assert "train.loss" in call(clone, "dvc", "exp", "show", "--csv")
+
+
+def test_plots_and_graph_can_be_shown(clone: Path) -> None:
+    """`dvc plots show`, `dvc metrics show` and `dvc dag` work."""
+    page = call(clone, "dvc", "plots", "show").strip().removeprefix("file://")
+    assert "confusion.csv" in Path(page).read_text()
+    assert "evaluate" in call(clone, "dvc", "dag")
+    assert "positive_mean_dice" in call(clone, "dvc", "metrics", "show", "--md")
+    call(clone, "dvc", "plots", "diff", "cce", "cce_dice")
+
+
+def test_a_clone_pulls_and_has_nothing_to_run(clone: Path, tmp_path: Path) -> None:
+    """`dvc push` to a folder, `dvc pull` in another clone: all is there, and up to date."""
+    call(clone, "dvc", "exp", "apply", "cce")
+    call(clone, "dvc", "remote", "add", "--force", "--default", "folder", str(tmp_path / "remote"))
+    call(clone, "git", "add", "--all")
+    call(clone, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
+    call(clone, "dvc", "push")
+    call(tmp_path, "git", "clone", "--quiet", str(clone), "second")
+    second = tmp_path / "second"
+    call(second, "dvc", "pull")
+    assert check_submission(second, 4, 256, 1600) == 3
+    assert "up to date" in call(second, "dvc", "repro")
+
+
+def test_a_failed_stage_says_what_to_mend_and_the_committed_files_come_back(clone: Path) -> None:
+    """A source that is not there: one message without a traceback, and git and DVC bring back what was."""
+    call(clone, "dvc", "exp", "apply", "cce")
+    call(clone, "git", "add", "--all")
+    call(clone, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
+    before = (clone / "data/submission.csv").read_bytes()
+    told = call(clone, "dvc", "exp", "run", "-S", "download.source=../nowhere.zip", succeeds=False)
+    assert "download: params.yaml: download: source: ../nowhere.zip: expected a folder, a zip" in told
+    assert "Traceback" not in told
+    assert not (clone / "data/raw").exists()
+    call(clone, "git", "checkout", ".")
+    call(clone, "dvc", "checkout")
+    assert (clone / "data/submission.csv").read_bytes() == before
+    assert "up to date" in call(clone, "dvc", "repro")
+
+
+def test_real_steel_in_todays_form(clone: Path, shared_data: Path) -> None:
+    """58 real training images, 20 test images, a three-column sample submission."""
+    archive = shared_data / "severstal-sample.zip"
+    told = experiment(clone, "severstal", *SMALL, f"download.source={archive}")
+    assert "58 images in 3 folds" in told
+    assert check_submission(clone, 4, 256, 1600) == 20
+    assert (clone / "data/submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\n")
+
+
+def test_real_steel_in_the_older_form(clone: Path, shared_data: Path, tmp_path: Path) -> None:
+    """Images of 200×200, which no power of two divides, and a two-column sample submission; crops are clipped."""
+    archive = some_of(shared_data / "steel-900.zip", tmp_path / "some.zip", train=36, test=6)
+    crop = ["train.crop_height=256", "train.crop_width=256", "competition.classes=[inclusion,patches,scratches]"]
+    told = experiment(clone, "steel-900", *SMALL, *STEEL_900, *crop, f"download.source={archive}")
+    assert "train: crops of 256×256 clipped to 200×200" in told
+    assert check_submission(clone, 3, 200, 200) == 6
+    assert (clone / "data/submission.csv").read_text().startswith("ImageId_ClassId,EncodedPixels\n")
+
+
+def some_of(source: Path, target: Path, train: int, test: int) -> Path:
+    """A zip with some of the images of another, and the rows that belong to them."""
+    with zipfile.ZipFile(source) as whole, zipfile.ZipFile(target, "w") as part:
+        names = random.Random(1).sample(whole.namelist(), len(whole.namelist()))  # noqa: S311
+        kept = [name for name in names if name.startswith("train_images/")][:train]
+        kept += [name for name in names if name.startswith("test_images/")][:test]
+        files = {Path(name).name for name in kept}
+        for table in ("train.csv", "sample_submission.csv"):
+            lines = whole.read(table).decode().splitlines(keepends=True)
+            rows = [line for line in lines[1:] if line.split(",")[0].split("_")[0] in files]
+            part.writestr(table, "".join(lines[:1] + rows))
+        for name in kept:
+            part.writestr(name, whole.read(name))
+    return target

@@ -56,8 +56,10 @@ def folder(path: Path) -> Iterator[Path]:
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
     """Write nested numbers as JSON, keys sorted. Undefined figures are None, which becomes null; NaN is refused.
 
-    DVC drops lists without a word, so there must be none.
+    Raises:
+        TypeError: there is a list among them, which DVC would drop without a word.
     """
+    _refuse_lists(metrics)
     with file(path) as stream:
         json.dump(metrics, stream, indent=2, sort_keys=True, allow_nan=False, default=_number)
         stream.write("\n")
@@ -73,6 +75,14 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
 
 def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
+
+
+def _refuse_lists(metrics: dict[str, Any]) -> None:
+    for key, value in metrics.items():
+        if isinstance(value, dict):
+            _refuse_lists(value)
+        elif isinstance(value, list | tuple):
+            raise TypeError(f"a metric must be a number, found {key}: {value}")
 
 
 def _number(value: Any) -> Any:

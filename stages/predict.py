@@ -19,7 +19,7 @@ def predict() -> None:
     classes, height, width = len(competition.classes), competition.image_height, competition.image_width
     sample = submission.template(paths.SAMPLE_SUBMISSION, classes)
     _tell_extra(sample.images)
-    networks = [inference.load(folder) for folder in sorted(paths.MODEL.iterdir())]
+    networks = [inference.load(paths.MODEL / f"fold_{fold}") for fold in options.train.folds]
     photographs = images.in_parallel(
         lambda name: images.read(paths.TEST_IMAGES / name, height, width),
         tqdm(sample.images, "predict", unit=" images", disable=None),

@@ -61,7 +61,7 @@ def _images(options: settings.Settings) -> list[str]:
     if len(names) < options.preprocess.folds:
         raise UserError(
             f"{paths.TRAIN_IMAGES}: expected at least as many images as preprocess.folds = {options.preprocess.folds}, "
-            f"found {len(names)}"
+            f"found {len(names)} whose name ends in {', '.join(images.SUFFIXES)}"
         )
     return names
 

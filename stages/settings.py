@@ -172,7 +172,7 @@ def load(path: Path = paths.PARAMS) -> Settings:
 
 def _follows(fault: Any) -> bool:
     """Whether a list is called too short only because its wrong entries, told on their own, do not count."""
-    return fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]
+    return bool(fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"])
 
 
 def _describe(fault: Any) -> str:

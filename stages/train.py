@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dvclive import Live
+from scmrepo.exceptions import SCMError
 
 from stages import command, outputs, paths, settings
 from stages.competition.prepared import Prepared
@@ -98,7 +99,13 @@ def _tell_crop(options: settings.Train, data: Prepared) -> None:
 
 def _curves(folder: Path) -> Live:
     shutil.rmtree(folder, ignore_errors=True)
-    return Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None)
+    try:
+        return Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None)
+    except SCMError as error:
+        raise command.UserError(
+            f"DVCLive, which writes the curves, needs a git repository with at least one commit ({error}): "
+            "git add --all && git commit -m start"
+        ) from None
 
 
 def _logger(live: Live) -> fit.Curve:

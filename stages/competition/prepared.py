@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stages.command import UserError
+
 INDEX = "index.csv"
 SUMMARY = "summary.json"
 IMAGES = "images.npy"
@@ -94,9 +96,16 @@ class Entry:
 
 
 class Prepared:
-    """A prepared data set, opened for reading."""
+    """A prepared data set, opened for reading.
+
+    Raises:
+        UserError: a file of it is not there.
+    """
 
     def __init__(self, folder: Path) -> None:
+        missing = [name for name in (INDEX, SUMMARY, IMAGES, LABELS) if not (folder / name).is_file()]
+        if missing:
+            raise UserError(f"{folder}: expected what preprocess writes, found no {', '.join(missing)}: run dvc repro")
         self.summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         self.classes: list[str] = self.summary["classes"]
         self.folds: int = self.summary["folds"]

@@ -50,7 +50,11 @@ def template(path: Path, classes: int) -> Template:
         twice = next(image for number, image in enumerate(images) if image in images[:number])
         raise UserError(f"{path}: expected the rows of one image one after the other, found {twice} in two places")
     header = tables.header(path)
-    if len(header) == 2:
+    if len(header) == 3:
+        for image, own in zip(images, rows, strict=True):
+            if own[0][0] != 0:  # it would be sent as a mask of every image that has none
+                raise UserError(f"{path}: {image}: expected a filler row of class 0, found class {own[0][0]}")
+    else:
         for image, own in zip(images, rows, strict=True):
             if sorted(class_id for class_id, _ in own) != list(range(1, classes + 1)):
                 raise UserError(

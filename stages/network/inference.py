@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from stages.command import UserError
+
 Grey = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 Network = Callable[[tf.Tensor], tf.Tensor]
@@ -46,7 +48,13 @@ def save(model: Any, folder: Path) -> None:
 
 
 def load(folder: Path) -> Network:
-    """Load what `save` has written."""
+    """Load what `save` has written.
+
+    Raises:
+        UserError: there is no SavedModel.
+    """
+    if not (folder / "saved_model.pb").is_file():
+        raise UserError(f"{folder}: expected the network that train writes, found none: run dvc repro")
     loaded = tf.saved_model.load(str(folder))
     return lambda images: loaded(images)
 

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 
@@ -19,6 +18,7 @@ FILES = {
     "train.csv": b"ImageId,ClassId,EncodedPixels\n",
     "sample_submission.csv": b"ImageId,EncodedPixels,ClassId\n",
 }
+NUMBERS = "".join(f"{number},{number**3}\n" for number in range(300)).encode()  # about 1,400 bytes when packed
 
 
 @pytest.fixture
@@ -168,9 +168,9 @@ def test_entries_outside_are_refused(tmp_path: Path, target: Path, entry: str) -
 
 def test_a_zip_with_damaged_contents(tmp_path: Path, target: Path) -> None:
     """Whichever byte of a file's contents is damaged, the zip is refused and the user told."""
-    raw = zipped(tmp_path / "source.zip", {"train_images/a.jpg": os.urandom(500) + bytes(2_000)} | FILES).read_bytes()
+    raw = zipped(tmp_path / "source.zip", FILES | {"train_images/a.jpg": NUMBERS}).read_bytes()
     source = tmp_path / "damaged.zip"
-    for position in range(60, 500, 20):
+    for position in range(60, 1_000, 30):
         source.write_bytes(raw[:position] + bytes([raw[position] ^ 0xFF]) + raw[position + 1 :])
         assert message(source, target).startswith("expected a whole zip, found a damaged one (")
 
@@ -199,8 +199,10 @@ def test_a_zip_with_a_password(tmp_path: Path, target: Path) -> None:
 
 def test_a_damaged_packed_table(tmp_path: Path, target: Path) -> None:
     """A .csv.gz that is cut off, altered anywhere, or not packed at all is refused."""
-    raw = gzip.compress("".join(f"{number},{number**3}\n" for number in range(300)).encode())
-    altered = [raw[:position] + bytes([raw[position] ^ 0xFF]) + raw[position + 1 :] for position in range(20, len(raw), 50)]
+    raw = gzip.compress(NUMBERS)
+    altered = [
+        raw[:position] + bytes([raw[position] ^ 0xFF]) + raw[position + 1 :] for position in range(20, len(raw), 50)
+    ]
     source = tmp_path / "train.csv.gz"
     for content in (raw[:-20], raw[: len(raw) // 2], b"ImageId,ClassId\n", *altered):
         source.write_bytes(content)

@@ -48,7 +48,9 @@ def test_two_rows_for_one_image_and_class(tmp_path: Path) -> None:
     """The second and third row of one pair are told, both with the line of the first; another class is fine."""
     masks, faults = found(tmp_path, "a.jpg,1,1 1\na.jpg,2,2 1\na.jpg,1,3 1\na.jpg,1,\n")
     assert masks == [("a.jpg", 1, "1 1"), ("a.jpg", 2, "2 1")]
-    assert faults == [f"line {line}: expected one row for a.jpg and class 1, found another on line 2" for line in (4, 5)]
+    assert faults == [
+        f"line {line}: expected one row for a.jpg and class 1, found another on line 2" for line in (4, 5)
+    ]
 
 
 def test_an_unreadable_table_ends_at_once(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_grey_stored_as_colour(tmp_path: Path, suffix: str) -> None:
 def test_transparent_and_16_bit_images(tmp_path: Path) -> None:
     """An alpha channel is left out, and 16 bits become 8."""
     opaque = cv2.merge([HALVES, HALVES, HALVES, np.zeros_like(HALVES)])
-    deep = HALVES.astype(np.uint16) * 257
+    deep = HALVES.astype(np.uint16) << 8
     for image in (opaque, deep):
         np.testing.assert_array_equal(images.read(written(tmp_path, "a.png", encoded(".png", image)), 16, 32), HALVES)
 
@@ -76,13 +76,24 @@ def test_exif_rotation_is_ignored(tmp_path: Path) -> None:
 
 
 def test_cut_off_jpeg(tmp_path: Path) -> None:
-    """A JPEG without its end, which OpenCV would fill with grey, is refused: cut short, or zeros after a broken copy."""
+    """A JPEG without its end, which OpenCV would fill with grey, is refused: cut short, or zeros after a gap."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     whole = encoded(".jpg", noise)
     half = len(whole) // 2
     for content in (whole[:half], whole[:-2], whole[:half].ljust(len(whole), b"\0")):
         told = message(written(tmp_path, "a.jpg", content), 64, 64)
         assert told == f"expected a whole JPEG, found {len(content)} bytes without its end: it was cut off"
+
+
+def test_cut_off_jpeg_with_a_preview(tmp_path: Path) -> None:
+    """The end of a preview inside a cut-off JPEG is not taken for the end of the image."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    whole, preview = encoded(".jpg", noise), encoded(".jpg", HALVES)
+    whole = whole[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + whole[2:]
+    path = written(tmp_path, "a.jpg", whole)
+    assert images.read(path, 64, 64).shape == (64, 64)
+    path.write_bytes(whole[:-2])
+    assert message(path, 64, 64).endswith("bytes without its end: it was cut off")
 
 
 def test_jpeg_with_bytes_after_its_end(tmp_path: Path) -> None:
@@ -155,7 +166,8 @@ def test_only_a_few_items_are_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def items() -> Iterator[int]:
         nonlocal taken
-        for taken in itertools.count(1):
+        while True:
+            taken += 1
             yield taken
 
     results = images.in_parallel(lambda item: item, items())

@@ -93,7 +93,10 @@ def test_a_stack_opened_for_reading(stack: Stack, tmp_path: Path) -> None:
 
 def test_another_kind_of_array(tmp_path: Path) -> None:
     """An array of another type or number of dimensions is no stack."""
-    for array, found in ((np.zeros((1, 2, 3)), r"float64 \(1, 2, 3\)"), (np.zeros((2, 3), np.uint8), r"uint8 \(2, 3\)")):
+    for array, found in (
+        (np.zeros((1, 2, 3)), r"float64 \(1, 2, 3\)"),
+        (np.zeros((2, 3), np.uint8), r"uint8 \(2, 3\)"),
+    ):
         np.save(tmp_path / "a.npy", array)
         with pytest.raises(ValueError, match=f"expected uint8 of three dimensions, found {found}"):
             Stack(tmp_path / "a.npy")

@@ -42,6 +42,7 @@ WRONG = [
     ("1e1 1", "expected whole numbers separated by spaces, found '1e1'"),
     ("1,2", "expected whole numbers separated by spaces, found '1,2'"),
     ("1\t2", "expected whole numbers separated by spaces, found '1\\t2'"),
+    ("1 2\n", "expected whole numbers separated by spaces, found '2\\n'"),
     ("١ 1", "expected whole numbers separated by spaces, found '١'"),
     ("1 ²", "expected whole numbers separated by spaces, found '²'"),
     (f"{'x' * 99} 1", f"expected whole numbers separated by spaces, found '{'x' * 20}'"),

@@ -47,7 +47,9 @@ def test_layout_is_the_competitions(sample: Path) -> None:
 def test_train_csv_has_a_row_per_mask_in_order(sample: Path) -> None:
     """`train.csv` has today's header, LF line ends, and rows sorted by image and class."""
     raw = (sample / "train.csv").read_bytes()
-    assert raw.startswith(b"ImageId,ClassId,EncodedPixels\n") and raw.endswith(b"\n") and b"\r" not in raw
+    assert raw.startswith(b"ImageId,ClassId,EncodedPixels\n")
+    assert raw.endswith(b"\n")
+    assert b"\r" not in raw
     keys = [(row["ImageId"], row["ClassId"]) for row in _rows(sample / "train.csv")]
     assert keys == sorted(set(keys))
     assert {name for name, _ in keys} <= {path.name for path in (sample / "train_images").iterdir()}

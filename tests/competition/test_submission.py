@@ -58,7 +58,7 @@ def checked(folder: Path, template: submission.Template, text: str, form: str = 
     ],
 )
 def test_written_byte_for_byte(tmp_path: Path, text: str, form: str, expected: str) -> None:
-    """Each form of the sample, followed or turned into pairs, gives exactly the expected file, and `check` accepts it."""
+    """Each form of the sample, followed or turned into pairs, gives the expected bytes, and `check` accepts them."""
     template = sample(tmp_path, text)
     path = tmp_path / "submission.csv"
     submission.write(path, template, iter(MAPS), form, 2)
@@ -67,14 +67,15 @@ def test_written_byte_for_byte(tmp_path: Path, text: str, form: str, expected: s
     assert counts == {"images": 3, "masks": 3, "class_1": 1, "class_2": 2}
 
 
-def test_the_order_of_the_sample_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["sample", "pairs"])
+def test_the_order_of_the_sample_is_kept(tmp_path: Path, form: str) -> None:
     """Columns, images and classes stand as in the sample, whatever its order."""
     template = sample(tmp_path, "EncodedPixels,ImageId_ClassId\n,b.jpg_2\n,b.jpg_1\n,a.jpg_1\n,a.jpg_2\n")
     path = tmp_path / "submission.csv"
-    submission.write(path, template, iter(MAPS[:2]), "sample", 2)
+    submission.write(path, template, iter(MAPS[:2]), form, 2)
     expected = "EncodedPixels,ImageId_ClassId\n5 2,b.jpg_2\n1 2,b.jpg_1\n,a.jpg_1\n2 2,a.jpg_2\n"
     assert path.read_bytes().decode() == expected
-    assert submission.check(path, template, "sample", 2, 2, 3)["masks"] == 3
+    assert submission.check(path, template, form, 2, 2, 3)["masks"] == 3
 
 
 def test_columns_of_todays_sample_in_another_order(tmp_path: Path) -> None:
@@ -149,7 +150,9 @@ def test_wrong_samples(tmp_path: Path, text: str, message: str) -> None:
 
 def test_a_sample_with_more_classes_than_params_name(tmp_path: Path) -> None:
     """A class that params.yaml does not name points to params.yaml."""
-    with pytest.raises(UserError, match=r"line 3: expected a class in 0 … 1, found '2' \(competition\.classes in params"):
+    with pytest.raises(
+        UserError, match=r"line 3: expected a class in 0 … 1, found '2' \(competition\.classes in params"
+    ):
         sample(tmp_path, PAIRS, classes=1)
 
 

@@ -27,7 +27,7 @@ def test_many_classes_do_not_overflow_a_byte() -> None:
 
 
 def test_overlaps_are_what_dice_takes() -> None:
-    """Of classes 1 to 3: 2, 1, 0 right pixels; 3, 2, 0 true; 3, 1, 0 predicted. Dice 4/6, 2/3, and 1 for none at all."""
+    """Of classes 1 to 3: 2, 1, 0 pixels right, 3, 2, 0 true, 3, 1, 0 predicted; Dice 4/6, 2/3, and 1 for none."""
     overlaps = confusion.overlaps(np.array(COUNTED))
     assert [numbers.tolist() for numbers in overlaps] == [[2, 1, 0], [3, 2, 0], [3, 1, 0]]
     assert score.dice(*overlaps).tolist() == [2 / 3, 2 / 3, 1.0]
@@ -49,7 +49,7 @@ def test_shares_are_of_the_true_class() -> None:
 
 
 def test_figures() -> None:
-    """Class 2: its one predicted pixel is right (1/1), one of two found (1/2), F1 2·1 / (2 + 1), IoU 1 / (2 + 1 - 1)."""
+    """Class 2: its one predicted pixel is right, one of two is found, F1 = 2·1 / (2 + 1), IoU = 1 / (2 + 1 - 1)."""
     background, first, second, _ = confusion.figures(np.array(COUNTED))
     assert background == {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7, "iou": 2 / 5}
     assert first == {"precision": 2 / 3, "recall": 2 / 3, "f1": 4 / 6, "iou": 2 / 4}

@@ -139,8 +139,10 @@ def test_stack_pads_to_a_common_width():
     stacked = pictures.stack([wide, narrow])
     assert stacked.shape[1] == 5
     assert not stacked[:2].any()
-    assert (stacked[2:-3] == 255).all() and len(stacked[2:-3]) > 0
-    assert not stacked[-3:, :4].any() and (stacked[-3:, 4] == 255).all()
+    assert (stacked[2:-3] == 255).all()
+    assert len(stacked[2:-3]) > 0
+    assert not stacked[-3:, :4].any()
+    assert (stacked[-3:, 4] == 255).all()
 
 
 def test_stack_in_columns():
@@ -149,7 +151,8 @@ def test_stack_in_columns():
     stacked = pictures.stack([black, black, black], columns=2)
     gap = stacked.shape[1] - 8
     assert stacked.shape == (4 + gap, 8 + gap, 3)
-    assert (stacked[-2:, -4:] == 255).all() and not stacked[-2:, :4].any()
+    assert (stacked[-2:, -4:] == 255).all()
+    assert not stacked[-2:, :4].any()
 
 
 def test_stack_of_nothing_is_refused():

@@ -9,7 +9,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("architecture", ["Unet", "Linknet", "FPN"])
 @pytest.mark.parametrize(("size", "downscale"), [((40, 72), 1), ((64, 64), 2), ((33, 31), 2), ((40, 200), 4)])
-def test_logits_have_the_size_of_the_image(options: settings.Train, architecture: str, size: tuple[int, int], downscale: int) -> None:
+def test_logits_have_the_size_of_the_image(
+    options: settings.Train, architecture: str, size: tuple[int, int], downscale: int
+) -> None:
     """Images that no power of two divides are padded and cut back, whatever the architecture."""
     from stages.network import model
 

@@ -1,0 +1,282 @@
+"""`params.yaml`: the committed one is right, and every mistake in it is told word for word."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages import settings
+from stages.command import UserError
+
+COMMITTED = Path(__file__).parents[1] / "params.yaml"
+
+Load = Callable[..., settings.Settings]
+
+
+def parameters() -> dict[str, Any]:
+    """The committed parameters, with what the tests rely on set, so that params.yaml may change."""
+    content = yaml.safe_load(COMMITTED.read_text(encoding="utf-8"))
+    content["competition"]["classes"] = ["pit", "line", "scratch", "patch"]
+    content["preprocess"]["folds"] = 5
+    content["train"] |= {"folds": [0], "class_weights": None}
+    return content
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Loads `parameters()` with some changed, given as `{"train.epochs": 3}`; `...` takes the key away."""
+
+    def changed(changes: dict[str, Any]) -> settings.Settings:
+        content = parameters()
+        for key, value in changes.items():
+            *sections, name = key.split(".")
+            place = content
+            for section in sections:
+                place = place[section]
+            place[name] = value
+            if value is ...:
+                del place[name]
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return settings.load(path)
+
+    return changed
+
+
+def lines(error: pytest.ExceptionInfo[UserError], path: Path) -> list[str]:
+    """The message's lines, without the file's name that starts each."""
+    found = str(error.value).splitlines()
+    assert all(line.startswith(f"{path}: ") for line in found)
+    return [line.removeprefix(f"{path}: ") for line in found]
+
+
+def test_the_committed_parameters_load() -> None:
+    """They are valid as they stand, and say what the file says."""
+    content = yaml.safe_load(COMMITTED.read_text(encoding="utf-8"))
+    loaded = settings.load(COMMITTED)
+    assert loaded.model_dump(mode="json").keys() == content.keys()
+    assert loaded.seed == content["seed"]
+    assert list(loaded.competition.classes) == content["competition"]["classes"]
+    assert loaded.preprocess.folds - 1 not in loaded.train.folds
+
+
+def test_every_value_is_explained() -> None:
+    """In the committed file, every key has a comment above it or above the key that it shares it with."""
+    explained = False
+    for line in COMMITTED.read_text(encoding="utf-8").splitlines()[2:]:
+        if not line.strip():
+            explained = False
+        elif line.strip().startswith("#"):
+            explained = True
+        else:
+            assert explained or line.endswith(":"), line
+
+
+def test_settings_are_frozen() -> None:
+    """Nothing changes a parameter on its way."""
+    loaded = settings.load(COMMITTED)
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.train.epochs = 3
+    assert isinstance(loaded.train.folds, tuple)
+
+
+MISTAKES = [
+    # Types
+    ("seed", True, "seed: input should be a valid integer; found True"),
+    ("seed", -1, "seed: input should be greater than or equal to 0; found -1"),
+    ("seed", 2**31, "seed: input should be less than 2147483648; found 2147483648"),
+    ("train", None, "train: expected a mapping of keys to values, found None"),
+    ("train.epochs", True, "train: epochs: input should be a valid integer; found True"),
+    ("train.epochs", 6.0, "train: epochs: input should be a valid integer; found 6.0"),
+    ("train.epochs", "6", "train: epochs: input should be a valid integer; found '6'"),
+    ("train.epochs", None, "train: epochs: input should be a valid integer; found None"),
+    ("train.epochs", 0, "train: epochs: input should be greater than 0; found 0"),
+    ("train.learning_rate", True, "train: learning_rate: expected a number, not true or false"),
+    ("train.brightness", False, "train: brightness: expected a number, not true or false"),
+    ("train.contrast", True, "train: contrast: expected a number, not true or false"),
+    ("train.defect_crops", True, "train: defect_crops: expected a number, not true or false"),
+    ("train.batch_norm_momentum", True, "train: batch_norm_momentum: expected a number, not true or false"),
+    (
+        "preprocess.duplicate_correlation",
+        True,
+        "preprocess: duplicate_correlation: expected a number, not true or false",
+    ),
+    # Impossible values
+    ("train.learning_rate", 0, "train: learning_rate: input should be greater than 0; found 0"),
+    ("train.learning_rate", math.inf, "train: learning_rate: input should be a finite number; found inf"),
+    ("train.learning_rate", math.nan, "train: learning_rate: input should be a finite number; found nan"),
+    ("train.brightness", 1, "train: brightness: input should be less than 1; found 1"),
+    ("train.defect_crops", 1.1, "train: defect_crops: input should be less than or equal to 1; found 1.1"),
+    ("train.loss", "dice", "train: loss: input should be 'cce' or 'cce_dice'; found 'dice'"),
+    ("train.encoder_weights", "coco", "train: encoder_weights: input should be 'imagenet'; found 'coco'"),
+    ("predict.form", "rows", "predict: form: input should be 'sample' or 'pairs'; found 'rows'"),
+    ("preprocess.folds", 2, "preprocess: folds: input should be greater than or equal to 3; found 2"),
+    (
+        "preprocess.duplicate_correlation",
+        0,
+        "preprocess: duplicate_correlation: input should be greater than 0; found 0",
+    ),
+    (
+        "train.decoder_filters",
+        [16, 8],
+        "train: decoder_filters: list should have at least 5 items after validation, not 2; found [16, 8]",
+    ),
+    # The competition
+    (
+        "competition.slug",
+        "https://kaggle.com/c/x",
+        "competition: slug: string should match pattern '^[a-z0-9-]+$'; found 'https://kaggle.com/c/x'",
+    ),
+    ("competition.classes", "scratch", "competition: classes: input should be a valid list; found 'scratch'"),
+    (
+        "competition.classes",
+        [],
+        "competition: classes: list should have at least 1 item after validation, not 0; found []",
+    ),
+    ("competition.classes", ["a", "b", "a"], "competition: classes: expected different names, found ['a', 'b', 'a']"),
+    (
+        "competition.classes",
+        ["background"],
+        "competition: classes: 'background' is the name of pixels without a class; choose another",
+    ),
+    (
+        "competition.classes",
+        ["a b"],
+        "competition: classes: 0: string should match pattern '^[A-Za-z0-9_][A-Za-z0-9_-]*$'; found 'a b'",
+    ),
+    ("competition.classes", [1], "competition: classes: 0: input should be a valid string; found 1"),
+    # Folds
+    (
+        "train.folds",
+        [0, 4],
+        "train: folds: fold 4 is the last of preprocess.folds = 5: it is held out for evaluate alone; "
+        "expected some of 0 … 3",
+    ),
+    ("train.folds", [5], "train: folds: there is no fold 5; expected some of 0 … 3"),
+    ("train.folds", [-1], "train: folds: 0: input should be greater than or equal to 0; found -1"),
+    ("train.folds", [1, 1], "train: folds: expected each fold once, found [1, 1]"),
+    ("train.folds", [], "train: folds: list should have at least 1 item after validation, not 0; found []"),
+    ("train.folds", [True], "train: folds: 0: input should be a valid integer; found True"),
+    ("train.folds", 0, "train: folds: input should be a valid list; found 0"),
+    # Class weights
+    *(
+        (
+            "train.class_weights",
+            weights,
+            "train: class_weights: expected 5 numbers of at least 0, the background first, then "
+            f"pit, line, scratch, patch; found {found}",
+        )
+        for weights, found in (
+            ([10, 10, 1, 6], "[10.0, 10.0, 1.0, 6.0]"),
+            ([1, 1, 1, 1, -1], "[1.0, 1.0, 1.0, 1.0, -1.0]"),
+            ([0, 0, 0, 0, 0], "[0.0, 0.0, 0.0, 0.0, 0.0]"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), MISTAKES)
+def test_mistakes(load: Load, tmp_path: Path, key: str, value: object, message: str) -> None:
+    """One wrong value gives one line: where it stands, what was expected, what was found."""
+    with pytest.raises(UserError) as told:
+        load({key: value})
+    assert lines(told, tmp_path / "params.yaml") == [message]
+
+
+def test_class_weights_may_be_three_things(load: Load, tmp_path: Path) -> None:
+    """Where a name or a list is possible, a wrong value is told both."""
+    with pytest.raises(UserError) as told:
+        load({"train.class_weights": "even"})
+    assert lines(told, tmp_path / "params.yaml") == [
+        "train: class_weights: input should be 'balanced' or 'sqrt_balanced'; found 'even'",
+        "train: class_weights: input should be a valid list; found 'even'",
+    ]
+    assert load({"train.class_weights": None}).train.class_weights is None
+    assert load({"train.class_weights": [1, 10, 10, 1, 6]}).train.class_weights == (1, 10, 10, 1, 6)
+    assert load({"train.class_weights": "balanced"}).train.class_weights == "balanced"
+
+
+def test_an_unknown_key(load: Load, tmp_path: Path) -> None:
+    """A misspelt key is told with those that there are, in a section and at the top."""
+    with pytest.raises(UserError) as told:
+        load({"predict.from": "pairs"})
+    assert lines(told, tmp_path / "params.yaml") == ["predict: unknown key 'from'; expected one of: form"]
+    with pytest.raises(UserError) as told:
+        load({"trian": {}})
+    assert lines(told, tmp_path / "params.yaml") == [
+        "unknown key 'trian'; expected one of: seed, download, competition, preprocess, train, inference, predict"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("train.epochs", "train: the key 'epochs' is missing"),
+        ("train", "the key 'train' is missing"),
+        ("seed", "the key 'seed' is missing"),
+    ],
+)
+def test_a_missing_key(load: Load, tmp_path: Path, key: str, expected: str) -> None:
+    """There are no defaults: a key that is missing is told."""
+    with pytest.raises(UserError) as told:
+        load({key: ...})
+    assert lines(told, tmp_path / "params.yaml") == [expected]
+
+
+def test_all_mistakes_are_told_at_once(load: Load, tmp_path: Path) -> None:
+    """Three mistakes in two sections give three lines."""
+    with pytest.raises(UserError) as told:
+        load({"train.epoch": 6, "train.epochs": ..., "predict.form": None})
+    found = lines(told, tmp_path / "params.yaml")
+    assert len(found) == 3
+    assert "train: the key 'epochs' is missing" in found
+    assert "predict: form: input should be 'sample' or 'pairs'; found None" in found
+    assert any(line.startswith("train: unknown key 'epoch'; expected one of: architecture, ") for line in found)
+
+
+def test_numbers_as_people_write_them(load: Load, tmp_path: Path) -> None:
+    """`1e-3` is a number, though YAML 1.1 takes it for text; whole numbers are numbers too."""
+    path = tmp_path / "params.yaml"
+    content = yaml.safe_dump(parameters() | {"train": parameters()["train"] | {"learning_rate": 0.25}})
+    path.write_text(content.replace("learning_rate: 0.25", "learning_rate: 1e-3"), encoding="utf-8")
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["train"]["learning_rate"] == "1e-3"
+    assert settings.load(path).train.learning_rate == 0.001
+    assert load({"train.learning_rate": 1}).train.learning_rate == 1.0
+
+
+def test_another_competition(load: Load) -> None:
+    """Three classes on square images are as good as four on long ones."""
+    competition = {"slug": "x", "image_height": 200, "image_width": 200, "classes": ["a", "b", "c"]}
+    assert load({"competition": competition}).competition.classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected a mapping of keys to values, found None"),
+        (b"- 1\n", "expected a mapping of keys to values, found [1]"),
+        (b"train: [", "expected YAML, found: while parsing a flow node"),
+        (b"\tseed: 1", "expected YAML, found: while scanning for the next token found character '\\t'"),
+        (b"\xff\xfe", "expected YAML, found: 'utf-8' codec can't decode byte 0xff"),
+        (b"<<<<<<< HEAD\nseed: 1\n=======\nseed: 2\n", "expected YAML, found: "),
+    ],
+)
+def test_what_is_no_parameter_file(tmp_path: Path, content: bytes, message: str) -> None:
+    """An empty file, broken YAML, another encoding or a conflict of versions ends in one line."""
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as told:
+        settings.load(path)
+    (line,) = lines(told, path)
+    assert line.startswith(message)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """Where there is no params.yaml, or a folder of that name, the path is told."""
+    for path, reason in ((tmp_path / "params.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(UserError) as told:
+            settings.load(path)
+        assert lines(told, path) == [f"expected the parameters of the pipeline, found no readable file ({reason})"]

@@ -54,7 +54,7 @@ def export(options: settings.Train, classes: int, weights: Path, folder: Path) -
 
 
 def summary(fitted: fit.Fitted, classes: list[str], monitor: str) -> dict[str, Any]:
-    """Metrics of one network: its best epoch's figures, class weights, and shares of training pixels."""
+    """Metrics of one network: its best epoch's figures, class weights, and shares of the pixels in its crops."""
     best = max(range(len(fitted.history)), key=lambda epoch: fitted.history[epoch][f"val_{monitor}"])
     names = ["background", *classes]
     return {

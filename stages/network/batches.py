@@ -15,8 +15,9 @@ Crop = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 class Crops:
     """An endless numbered sequence of crops.
 
-    Crop number n depends on n and the seed alone, so a training can be taken up anywhere. One epoch visits every
-    image `crops_per_image` times, in a new order each time.
+    Crop number n depends on n and the seed alone, so a training can be taken up anywhere. An epoch has
+    `crops_per_image` crops for every image. A share `defect_crops` of them shows a class drawn at random, all classes
+    equally often, however rare; the others lie anywhere in the images, which take turns.
     """
 
     def __init__(self, data: Prepared, entries: list[Entry], options: Train, seed: int) -> None:
@@ -27,38 +28,47 @@ class Crops:
         self.width = min(options.crop_width, data.images.width)
         self.defect_crops = options.defect_crops
         self.visits = options.crops_per_image
-        batch = options.batch_size
-        self.steps = max(1, len(entries) * self.visits // batch)  # batches an epoch
-        self.per_epoch = self.steps * batch
+        self.steps = max(1, len(entries) * self.visits // options.batch_size)  # batches an epoch
+        self.per_epoch = self.steps * options.batch_size
+        holders = [
+            [entry for entry in entries if entry.pixels[number]] for number, _ in enumerate(data.classes)
+        ]  # entries that hold each class
+        self._holders = {class_id: held for class_id, held in enumerate(holders, start=1) if held}
         self._order = lru_cache(maxsize=2)(self._epoch_order)
 
     def __getitem__(self, number: int) -> Crop:
         """Crop `number`: grey levels and label map, both uint8 of shape (height, width)."""
-        epoch, place = divmod(number, self.per_epoch)
-        order = self._order(epoch)
-        entry = self.entries[order[place % len(order)]]
         generator = np.random.default_rng((self.seed, number))
-        image, labels = self.data.images[entry.position], self.data.labels[entry.position]
-        top, left = self._corner(labels, entry, generator)
+        highest = (self.data.images.height - self.height, self.data.images.width - self.width)
+        if self._holders and generator.random() < self.defect_crops:
+            class_id = int(generator.choice(list(self._holders)))
+            held = self._holders[class_id]
+            entry = held[generator.integers(len(held))]
+            labels = self.data.labels[entry.position]
+            inside = np.flatnonzero(labels == class_id)
+            pixel = np.unravel_index(inside[generator.integers(len(inside))], labels.shape)
+            lowest = np.maximum(np.subtract(pixel, (self.height - 1, self.width - 1)), 0)
+            top, left = generator.integers(lowest, np.minimum(pixel, highest), endpoint=True)
+        else:
+            epoch, place = divmod(number, self.per_epoch)
+            order = self._order(epoch)
+            entry = self.entries[order[place % len(order)]]
+            labels = self.data.labels[entry.position]
+            top, left = generator.integers(0, highest, endpoint=True)
         window = np.s_[top : top + self.height, left : left + self.width]
-        return image[window], labels[window]
+        return self.data.images[entry.position][window], labels[window]
+
+    def pixels(self, most: int) -> npt.NDArray[np.int64]:
+        """Pixels of each class in the first epoch's crops, at most `most` of them: int64 (1 + classes,)."""
+        size = 1 + len(self.data.classes)
+        counts = np.zeros(size, np.int64)
+        for number in range(min(self.per_epoch, most)):
+            counts += np.bincount(self[number][1].reshape(-1), minlength=size)
+        return counts
 
     def _epoch_order(self, epoch: int) -> npt.NDArray[np.int64]:
         generator = np.random.default_rng((self.seed, epoch, 0))
         return np.concatenate([generator.permutation(len(self.entries)) for _ in range(self.visits)])
-
-    def _corner(self, labels: npt.NDArray[np.uint8], entry: Entry, generator: np.random.Generator) -> tuple[int, int]:
-        """Upper left corner: anywhere, or so that a pixel of one of the image's classes lies within."""
-        highest = np.array(labels.shape) - (self.height, self.width)
-        present = [class_id for class_id, count in enumerate(entry.pixels, start=1) if count]
-        if not present or generator.random() >= self.defect_crops:
-            top, left = generator.integers(0, highest, endpoint=True)
-            return int(top), int(left)
-        pixels = np.flatnonzero(labels == generator.choice(present))
-        pixel = np.array(np.unravel_index(generator.choice(pixels), labels.shape))
-        lowest = np.maximum(pixel - (self.height - 1, self.width - 1), 0)
-        top, left = generator.integers(lowest, np.minimum(pixel, highest), endpoint=True)
-        return int(top), int(left)
 
 
 def dataset(crops: Crops, options: Train, first_epoch: int, last_epoch: int) -> tf.data.Dataset:

@@ -30,6 +30,7 @@ keras: Any = tf.keras
 Logs = dict[str, float]
 Curve = Callable[[int, Logs], None]
 BEST = "best.weights.h5"
+COUNTED = 2_000  # crops whose pixels decide the class weights
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Fitted:
         weights: file with the weights of the best epoch.
         history: one entry an epoch: loss, learning rate and validation figures.
         class_weights: float32 (1 + classes,), the background first.
-        pixels: int64 (1 + classes,), pixels of the training images.
+        pixels: int64 (1 + classes,), pixels of each class in the crops.
     """
 
     weights: Path
@@ -64,9 +65,9 @@ def fit(data: Prepared, fold: int, options: Train, seed: int, state: Path, curve
     tf.config.experimental.enable_op_determinism()
     state.mkdir(parents=True, exist_ok=True)
     training, validation = data.training(fold), data.fold(fold)
-    pixels = training_pixels(data, training)
-    weights = losses.class_weights(options.class_weights, pixels)
     crops = batches.Crops(data, training, options, seed + fold)
+    pixels = crops.pixels(most=COUNTED)
+    weights = losses.class_weights(options.class_weights, pixels)
     network = model.build(options, len(data.classes))
     steps = options.epochs * crops.steps
     network.compile(keras.optimizers.Adam(_learning_rate(options, steps)), losses.LOSSES[options.loss](weights))
@@ -88,13 +89,6 @@ def fit(data: Prepared, fold: int, options: Train, seed: int, state: Path, curve
             verbose=0,
         )
     return Fitted(state / BEST, progress.history, weights, pixels)
-
-
-def training_pixels(data: Prepared, entries: list[Entry]) -> npt.NDArray[np.int64]:
-    """Pixels of each class in some images, int64 (1 + classes,), the background first."""
-    classes = np.array([entry.pixels for entry in entries], np.int64).sum(axis=0)
-    area = len(entries) * data.images.height * data.images.width
-    return np.concatenate([[area - classes.sum()], classes])
 
 
 def validate(network: inference.Network, data: Prepared, entries: list[Entry], batch_size: int) -> Logs:

@@ -28,7 +28,7 @@ def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> npt.NDAr
 
     Args:
         kind: one of the above.
-        pixels: int64 of shape (1 + classes,): pixels of each class in the training images, the background first.
+        pixels: int64 of shape (1 + classes,): pixels of each class as training sees them, the background first.
 
     Returns:
         float32 of shape (1 + classes,). A class without any pixel weighs 0.

@@ -18,6 +18,28 @@ def test_a_crop_depends_on_its_number_and_the_seed_alone(prepared: Prepared, opt
     assert any((first[number][0] != other[number][0]).any() for number in range(4))
 
 
+def test_pixels_are_those_of_an_epochs_crops(prepared: Prepared, options: settings.Train) -> None:
+    """Background and classes add up to the area of 8 crops of 32×32, or of as many as may be counted."""
+    from stages.network.batches import Crops
+
+    crops = Crops(prepared, prepared.training(0), options, 7)
+    expected = sum(np.bincount(crops[number][1].ravel(), minlength=3) for number in range(8))
+    np.testing.assert_array_equal(crops.pixels(most=100), expected)
+    assert crops.pixels(most=3).sum() == 3 * 32 * 32
+
+
+def test_defect_crops_show_rare_classes_as_often_as_common_ones(prepared: Prepared, options: settings.Train) -> None:
+    """Of 200 crops on defects, where class 2 is in one image and class 1 in four, about half show class 2."""
+    from stages.network.batches import Crops
+
+    bright = [entry for entry in prepared.index if entry.pixels[0]]
+    dark = [entry for entry in prepared.index if entry.pixels[1]]
+    crops = Crops(prepared, [*bright, dark[0]], options.model_copy(update={"defect_crops": 1.0}), 7)
+    shown = sum((crops[number][1] == 2).any() for number in range(200))
+    assert len(bright) > 3
+    assert 80 <= shown <= 120
+
+
 def test_an_epoch_visits_every_image_as_often_as_asked(prepared: Prepared, options: settings.Train) -> None:
     """4 training images twice each make 8 crops, 4 batches of 2."""
     from stages.network.batches import Crops
@@ -30,11 +52,10 @@ def test_an_epoch_visits_every_image_as_often_as_asked(prepared: Prepared, optio
 
 
 def test_defect_crops_hold_a_defect(prepared: Prepared, options: settings.Train) -> None:
-    """With defect_crops 1 every crop of an image that has a defect shows some of it."""
+    """With defect_crops 1 every crop shows some of a defect, though a quarter of the images are clean."""
     from stages.network.batches import Crops
 
-    defective = [entry for entry in prepared.index if sum(entry.pixels)]
-    crops = Crops(prepared, defective, options.model_copy(update={"defect_crops": 1.0}), 7)
+    crops = Crops(prepared, prepared.index, options.model_copy(update={"defect_crops": 1.0}), 7)
     assert all(crops[number][1].any() for number in range(40))
 
 

@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stages import settings
@@ -77,14 +76,3 @@ def test_early_stopping_ends_a_training_that_does_not_improve(
     still = {"learning_rate": 1e-12, "early_stopping_patience": 1, "epochs": 5, "learning_rate_schedule": "constant"}
     fitted = fit.fit(prepared, 0, options.model_copy(update=still), 1, tmp_path / "state", lambda *logs: None)
     assert len(fitted.history) < 5
-
-
-def test_training_pixels_count_every_pixel_once(prepared: Prepared) -> None:
-    """Background and classes add up to the area of the training images: 4 of 40×72."""
-    from stages.network import fit
-
-    entries = prepared.training(0)
-    pixels = fit.training_pixels(prepared, entries)
-    expected = sum(np.bincount(prepared.labels[entry.position].ravel(), minlength=3) for entry in entries)
-    np.testing.assert_array_equal(pixels, expected)
-    assert pixels.sum() == 4 * 40 * 72

@@ -32,7 +32,7 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 		f"make: expected Python 3.11 to 3.13, found {v[0]}.{v[1]} ($(PYTHON))")'
 	@echo "make: installing $(REQUIREMENTS) into .venv: about 1 GB to download, some minutes"
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --progress-bar=on --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@cp $(REQUIREMENTS) $@
 

@@ -18,6 +18,7 @@ from scmrepo.exceptions import SCMError
 from stages import command, outputs, paths, settings
 from stages.competition.prepared import Prepared
 from stages.network import GPUS, fit, inference, model
+from stages.network.callbacks import Curve, Logs
 
 
 def train() -> None:
@@ -108,8 +109,8 @@ def _curves(folder: Path) -> Live:
         ) from None
 
 
-def _logger(live: Live) -> fit.Curve:
-    def log(epoch: int, logs: fit.Logs) -> None:
+def _logger(live: Live) -> Curve:
+    def log(epoch: int, logs: Logs) -> None:
         for name, value in logs.items():
             live.log_metric(name, value)
         live.next_step()

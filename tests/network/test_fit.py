@@ -61,7 +61,7 @@ def test_training_learns_bright_and_dark_squares(prepared: Prepared, options: se
     """On squares that anyone can see, F1 on the validation fold is far above the 0 of a network that knows nothing."""
     from stages.network import fit
 
-    options = options.model_copy(update={"epochs": 12, "crops_per_image": 6, "learning_rate": 0.003})
+    options = options.model_copy(update={"downscale": 1, "epochs": 12, "crops_per_image": 6, "learning_rate": 0.003})
     fitted = fit.fit(prepared, 0, options, 1, tmp_path / "state", lambda *logs: None)
     assert max(logs["val_mean_f1"] for logs in fitted.history) > 0.6
     assert fitted.history[-1]["loss"] < fitted.history[0]["loss"] / 2

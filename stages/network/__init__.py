@@ -34,6 +34,7 @@ def _quiet() -> Iterator[None]:
         os.dup2(stderr, 2)
         for descriptor in (stderr, nothing):
             os.close(descriptor)
+        del os.environ["TF_CPP_MIN_LOG_LEVEL"]  # it has been read; a process started from here decides anew
 
 
 with _quiet():

@@ -22,9 +22,12 @@ class PadToStride(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Take and give float tensors of shape (batch, height, width, channel)."""
-        shape = tf.shape(images)
-        height, width = -shape[1] % self.stride, -shape[2] % self.stride
-        return tf.pad(images, [[0, 0], [0, height], [0, width], [0, 0]], "SYMMETRIC")
+        for axis in (1, 2):
+            length = tf.shape(images)[axis]
+            padded = length + -length % self.stride
+            place = tf.range(padded) % (2 * length)  # there and back again, as often as needed
+            images = tf.gather(images, tf.minimum(place, 2 * length - 1 - place), axis=axis)
+        return images
 
 
 class CropLike(keras.layers.Layer):  # type: ignore[misc]

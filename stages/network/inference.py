@@ -25,14 +25,17 @@ class Probability(tf.Module):  # type: ignore[misc]
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = model
+        # Only the variables are tracked: a Keras model among the attributes would be traced layer by layer when saved,
+        # which takes eight times as long and is of no use without Keras.
+        self.weights = list(model.variables)
+        self._forward: Network = lambda grey: model(grey, training=False)
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[tf.TensorSpec((None, None, None), tf.uint8, name="grey_levels")]
     )
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Take uint8 (batch, height, width); give float32 (batch, height, width, 1 + classes), summing to 1."""
-        logits = self.model(tf.cast(images, tf.float32)[..., tf.newaxis], training=False)
+        logits = self._forward(tf.cast(images, tf.float32)[..., tf.newaxis])
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
 

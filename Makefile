@@ -17,7 +17,10 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: all setup repro test lint format prove update clean help
+# Experiments that `make compare` runs: each is named after its loss.
+LOSSES ?= cce cce_dice
+
+.PHONY: all setup repro compare test lint format prove update clean help
 
 all: repro
 	@python -m stages.summary
@@ -39,6 +42,14 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 repro: setup
 	@python -m stages.settings
 	@dvc repro
+
+# Starts from the committed params.yaml, whatever the one here says, and runs in copies of the repository: nothing here
+# changes. What has been run before comes from the run cache.
+compare: setup
+	@kept=$$(mktemp); cp -p params.yaml "$$kept"; trap 'cp -p "$$kept" params.yaml; rm -f "$$kept"' EXIT; \
+	git show HEAD:params.yaml > params.yaml; \
+	for loss in $(LOSSES); do dvc exp run --temp --force --name $$loss --set-param train.loss=$$loss; done
+	@python -m stages.compare $(wordlist 1,2,$(LOSSES))
 
 test: setup
 	pytest -m "not prove"
@@ -67,6 +78,7 @@ clean:
 
 help:
 	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
+	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
 	@echo "make test     set up and pass the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff mend what it can"

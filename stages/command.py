@@ -10,10 +10,7 @@ class UserError(Exception):
 
 
 def run(stage: Callable[[], None], module_docstring: str | None) -> None:
-    """Run one stage as a command, from `if __name__ == "__main__"`.
-
-    A `UserError` is printed as one message and ends the process with exit status 1, a Ctrl-C with 130.
-    """
+    """Run one stage as a command, from `if __name__ == "__main__"`: `guard` with `--help` and no arguments."""
     name = stage.__module__.removeprefix("stages.") if stage.__module__ != "__main__" else stage.__name__
     parser = argparse.ArgumentParser(
         prog=f"python -m stages.{name}",
@@ -21,8 +18,15 @@ def run(stage: Callable[[], None], module_docstring: str | None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
+    guard(name, stage)
+
+
+def guard(name: str, work: Callable[[], None]) -> None:
+    """Do the work of a command. A `UserError` is printed as one message and ends the process with exit status 1, a
+    Ctrl-C with 130.
+    """
     try:
-        stage()
+        work()
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:

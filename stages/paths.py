@@ -25,7 +25,13 @@ TRAIN_STATE = Path("data/state")  # to resume a killed training; no output, git-
 EVALUATION_METRICS = Path("metrics/evaluation.json")
 CONFUSION_TABLE = Path("metrics/confusion.csv")
 IMAGES_TABLE = Path("metrics/images.csv")
+CLASSES_TABLE = Path("metrics/classes.csv")
+PRECISION_RECALL_TABLE = Path("metrics/precision_recall.csv")
+PREDICTED_MASKS = Path("data/predicted.csv")  # of the held-out fold, as run lengths
 EVALUATION_PICTURES = Path("metrics/evaluation")
 
 SUBMISSION = Path("data/submission.csv")
 PREDICT_METRICS = Path("metrics/predict.json")
+
+PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report
+REPORT = Path("data/report.html")

@@ -147,7 +147,7 @@ def _report(
             "folds": {
                 f"fold_{number}": {
                     "images": int((fold == number).sum()),
-                    **{name: int((pixels[fold == number, k] > 0).sum()) for k, name in enumerate(names)},
+                    "classes": {name: int((pixels[fold == number, k] > 0).sum()) for k, name in enumerate(names)},
                 }
                 for number in range(options.preprocess.folds)
             },

@@ -7,17 +7,28 @@ There are no defaults here: every value stands in params.yaml, with its explanat
     0.001
 """
 
+import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from stages import paths
 from stages.command import UserError
 
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=60)]
 
 
 def _no_bool(value: Any) -> Any:
@@ -28,6 +39,35 @@ def _no_bool(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_no_bool)]
 Share = Annotated[Number, Field(ge=0, lt=1)]
+Flag = Annotated[bool, Field(strict=True)]
+Side = Annotated[int, Field(gt=0, le=2**15, strict=True)]
+
+
+def _whole(value: Any) -> Any:
+    if type(value) is not int:
+        raise ValueError(f"expected a whole number, found {value!r}")
+    return value
+
+
+def _class_weights(value: Any) -> str | tuple[float, ...] | None:
+    if value is None or value in ("balanced", "sqrt_balanced"):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, list | tuple):
+        with suppress(ValueError, TypeError):
+            weights = tuple(float(_no_bool(weight)) for weight in value)
+            if all(map(math.isfinite, weights)):
+                return weights
+    raise ValueError(f"expected balanced, sqrt_balanced, null or a list of numbers, found {value!r}")
+
+
+# Those of segmentation_models, which is not imported here since it brings TensorFlow along; a test compares them.
+Backbone = Literal[
+    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "seresnet18", "seresnet34", "seresnet50",
+    "seresnet101", "seresnet152", "seresnext50", "seresnext101", "senet154", "resnext50", "resnext101", "vgg16",
+    "vgg19", "densenet121", "densenet169", "densenet201", "inceptionresnetv2", "inceptionv3", "mobilenet",
+    "mobilenetv2", "efficientnetb0", "efficientnetb1", "efficientnetb2", "efficientnetb3", "efficientnetb4",
+    "efficientnetb5", "efficientnetb6", "efficientnetb7",
+]  # fmt: skip
 
 
 class Section(BaseModel):
@@ -43,13 +83,28 @@ class Download(Section):
     sample_train_images: Annotated[int, Field(ge=20, strict=True)]
     sample_test_images: PositiveInt
 
+    @field_validator("source")
+    @classmethod
+    def _outside(cls, source: str) -> str:
+        try:
+            place = Path(source).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ValueError(f"expected sample, kaggle or a path, found {source!r} ({error})") from None
+        raw = paths.RAW.resolve()
+        if raw in (place, *place.parents):
+            raise ValueError(
+                f"expected data outside {paths.RAW}, which DVC empties before the stage starts, found {source!r}: "
+                "move it elsewhere first"
+            )
+        return source
+
 
 class Competition(Section):
     """What the competition fixes."""
 
     slug: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    image_height: PositiveInt
-    image_width: PositiveInt
+    image_height: Side
+    image_width: Side
     classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=254)]
 
     @model_validator(mode="after")
@@ -72,20 +127,20 @@ class Train(Section):
     """Network, loss, crops and schedule."""
 
     architecture: Literal["Unet", "Linknet", "FPN"]
-    backbone: Annotated[str, Field(min_length=1)]
+    backbone: Backbone
     encoder_weights: Literal["imagenet"] | None
-    downscale: Literal[1, 2, 4]
+    downscale: Annotated[Literal[1, 2, 4], BeforeValidator(_whole)]
     decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
     batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
-    loss: Literal["cce", "cce_dice"]
-    class_weights: Literal["balanced", "sqrt_balanced"] | Annotated[tuple[Number, ...], Field()] | None
+    loss: Literal["cce", "cce_dice", "cce_jaccard", "dice", "focal", "lovasz", "bce", "bce_dice"]
+    class_weights: Annotated[str | tuple[float, ...] | None, PlainValidator(_class_weights)]
     epochs: PositiveInt
     batch_size: PositiveInt
     crops_per_image: PositiveInt
     crop_height: PositiveInt
     crop_width: PositiveInt
     defect_crops: Annotated[Number, Field(ge=0, le=1)]
-    flips: bool
+    flips: Flag
     brightness: Share
     contrast: Share
     learning_rate: Annotated[Number, Field(gt=0)]
@@ -101,7 +156,7 @@ class Inference(Section):
     """What evaluate and predict share."""
 
     batch_size: PositiveInt
-    flips: bool
+    flips: Flag
     engine: Literal["tensorflow"]
 
 
@@ -161,7 +216,7 @@ def load(path: Path = paths.PARAMS) -> Settings:
         raise UserError(
             f"{path}: expected the parameters of the pipeline, found no readable file ({error.strerror})"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that there is not
         raise UserError(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from None
     try:
         return Settings.model_validate(content)

@@ -33,6 +33,7 @@ def summary() -> None:
         )
     print("* over images that have a true mask of the class\n")
     print("pictures:   metrics/explore, metrics/evaluation")
+    print(f"report:     {paths.REPORT}")
     print(f"submission: {paths.SUBMISSION}")
 
 

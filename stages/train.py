@@ -19,6 +19,7 @@ from stages import command, outputs, paths, settings
 from stages.competition.prepared import Prepared
 from stages.network import GPUS, fit, inference, model
 from stages.network.callbacks import Curve, Logs
+from stages.network.losses import LOSSES
 
 
 def train() -> None:
@@ -51,7 +52,7 @@ def export(options: settings.Train, classes: int, weights: Path, folder: Path) -
     """Write the network with these weights as a SavedModel."""
     network = model.build(options, classes)
     network.load_weights(weights)
-    inference.save(network, folder)
+    inference.save(network, LOSSES[options.loss].activation, folder)
 
 
 def summary(fitted: fit.Fitted, classes: list[str], monitor: str) -> dict[str, Any]:
@@ -70,9 +71,10 @@ def summary(fitted: fit.Fitted, classes: list[str], monitor: str) -> dict[str, A
 def fingerprint(options: settings.Settings, data: Prepared) -> str:
     """What a killed training depends on: parameters, data, code, and TensorFlow's version."""
     digest = hashlib.sha256()
-    digest.update(repr((options.train, options.seed, data.summary, version("tensorflow"))).encode())
-    for name, module in sorted(sys.modules.items()):
-        source = getattr(module, "__file__", None)
+    versions = [version(name) for name in ("tensorflow", "tf-keras", "segmentation-models", "numpy")]
+    digest.update(repr((options.train, options.seed, data.summary, versions)).encode())
+    sources = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    for name, source in sorted({**sources, "stages.train": __file__}.items()):
         if name.startswith("stages.") and source:
             digest.update(name.encode() + Path(source).read_bytes())
     return digest.hexdigest()

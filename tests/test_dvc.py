@@ -44,9 +44,16 @@ def has_code(module: Path) -> bool:
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_are_the_modules_that_a_stage_imports(stage: str) -> None:
     """A module that is imported and not declared would change without DVC noticing; a further one runs too much."""
-    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/")}
+    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/") and dep.endswith(".py")}
     needed = {module.as_posix() for module in imported(Path(f"stages/{stage}.py"), set())}
     assert declared == needed - LEFT_OUT
+
+
+def test_the_report_depends_on_its_templates() -> None:
+    """All files of the page, and the templates of all charts."""
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "stages/pages").iterdir() if path.is_file()}
+    plots = {path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json")}
+    assert (pages | plots) - {"stages/pages/__init__.py"} <= set(STAGES["report"]["deps"])
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -56,7 +63,7 @@ def test_stage_is_described_and_named_after_its_module(stage: str) -> None:
     assert len(STAGES[stage]["desc"]) > 20
 
 
-@pytest.mark.parametrize("module", ["download", "explore", "preprocess", "settings", "summary"])
+@pytest.mark.parametrize("module", ["download", "explore", "preprocess", "report", "compare", "settings", "summary"])
 def test_stages_without_a_network_start_without_tensorflow(module: str) -> None:
     """Only stages/network imports TensorFlow, which takes seconds."""
     code = f"import sys, stages.{module}; sys.exit('tensorflow' in sys.modules)"

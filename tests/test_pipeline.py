@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_nothing_runs_twice_and_a_loss_runs_training_onwards(clone: Path) -> Non
     told = experiment(clone, "cce_dice", "train.loss=cce_dice")
     for stage in ("download", "explore", "preprocess"):
         assert f"Running stage '{stage}'" not in told
-    for stage in ("train", "evaluate", "predict"):
+    for stage in ("train", "evaluate", "predict", "report"):
         assert f"Running stage '{stage}'" in told
     compared = call(clone, "dvc", "metrics", "diff", "cce", "cce_dice", "--all", "--md")
     for key in ("mean_dice", "validation.positive_mean_dice", "confusion.defect_1.background", "classes.defect_4.iou"):
@@ -125,11 +126,72 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     told = call(clone, "dvc", "plots", "show")
     assert "WARNING" not in told
     page = Path(told.strip().removeprefix("file://")).read_text()
-    for shown in ("share of the true class", "val_positive_mean_dice", "median.jpg", "Dice of each image and class"):
+    for shown in (
+        "share of the true class", "val_positive_mean_dice", "median.jpg", "Dice of each held-out image and class",
+        "Precision over recall", "Held-out fold by class", "training loss",
+    ):  # fmt: skip
         assert shown in page
     assert "evaluate" in call(clone, "dvc", "dag")
     assert "positive_mean_dice" in call(clone, "dvc", "metrics", "show", "--md")
-    call(clone, "dvc", "plots", "diff", "cce", "cce_dice")
+    told = call(clone, "dvc", "plots", "diff", "cce", "cce_dice")
+    assert "WARNING" not in told
+    page = Path(told.strip().removeprefix("file://")).read_text()
+    assert page.count('"rev": "cce"') > 100
+    assert page.count('"rev": "cce"') == page.count('"rev": "cce_dice"')
+
+
+def test_make_compare_starts_from_the_committed_parameters(clone: Path) -> None:
+    """Both variants come from the run cache, can be run again, and leave changed parameters as they are."""
+    call(clone, "dvc", "exp", "apply", "cce")
+    call(clone, "git", "add", "--all")
+    call(clone, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
+    params = (clone / "params.yaml").read_text()
+    changed = params.replace("learning_rate: 0.002", "learning_rate: 0.5")
+    assert changed != params
+    (clone / "params.yaml").write_text(changed)
+    for _ in range(2):
+        told = call(clone, "make", "--assume-old=setup", "compare")
+        assert "Traceback" not in told
+        assert "Running stage" not in told
+    assert "| mean Dice " in told
+    assert "true \\ predicted" in told
+    assert (clone / "params.yaml").read_text() == changed
+    call(clone, "git", "checkout", "params.yaml")
+    assert call(clone, "git", "status", "--porcelain") == ""
+
+
+def test_a_grid_is_queued_and_run(clone: Path) -> None:
+    """`dvc exp run --queue` over two losses, then `dvc queue start`: both end well, here from the run cache."""
+    call(clone, "dvc", "exp", "run", "--queue", "-S", "train.loss=cce,cce_dice")
+    assert call(clone, "dvc", "queue", "status").count("Queued") == 2
+    call(clone, "dvc", "queue", "start")
+    for _ in range(120):
+        status = call(clone, "dvc", "queue", "status")
+        if "Queued" not in status and "Running" not in status:
+            break
+        time.sleep(1)
+    assert status.count("Success") == 2, status
+    call(clone, "git", "checkout", "--force", "--quiet", ".")
+
+
+def test_experiments_that_cannot_be_compared(clone: Path) -> None:
+    """A name that there is not, a revision without the metrics, other folds: one line each."""
+    call(clone, "dvc", "exp", "apply", "cce")
+    compare = (sys.executable, "-m", "stages.compare", "cce")
+    assert call(clone, *compare, "cse", succeeds=False) == (
+        "compare: expected the name of an experiment (dvc exp show lists them), a commit or 'workspace', found 'cse'\n"
+    )
+    call(clone, "git", "checkout", "--quiet", "--orphan", "bare")
+    call(clone, "git", "rm", "-r", "--quiet", "--cached", "metrics")
+    call(clone, "git", "commit", "--quiet", "--message", "no metrics")
+    call(clone, "git", "checkout", "--quiet", "--force", "main")
+    told = call(clone, *compare, "bare", succeeds=False)
+    assert told.startswith("compare: bare: expected metrics/images.csv among its metrics, found none")
+    assert told.count("\n") == 1
+    experiment(clone, "folds", "preprocess.folds=4")
+    told = call(clone, *compare, "folds", succeeds=False)
+    assert told.startswith("compare: cce and folds cannot be compared: expected the same held-out images, found ")
+    call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 
 def test_a_clone_pulls_and_has_nothing_to_run(clone: Path, tmp_path: Path) -> None:

@@ -110,7 +110,34 @@ MISTAKES = [
     ("train.learning_rate", math.nan, "train: learning_rate: input should be a finite number; found nan"),
     ("train.brightness", 1, "train: brightness: input should be less than 1; found 1"),
     ("train.defect_crops", 1.1, "train: defect_crops: input should be less than or equal to 1; found 1.1"),
-    ("train.loss", "dice", "train: loss: input should be 'cce' or 'cce_dice'; found 'dice'"),
+    (
+        "train.loss",
+        "mse",
+        "train: loss: input should be 'cce', 'cce_dice', 'cce_jaccard', 'dice', 'focal', 'lovasz', 'bce' or "
+        "'bce_dice'; found 'mse'",
+    ),
+    ("train.flips", "yes", "train: flips: input should be a valid boolean; found 'yes'"),
+    ("inference.flips", 1, "inference: flips: input should be a valid boolean; found 1"),
+    ("train.downscale", True, "train: downscale: expected a whole number, found True"),
+    ("train.downscale", 2.0, "train: downscale: expected a whole number, found 2.0"),
+    ("train.downscale", 3, "train: downscale: input should be 1, 2 or 4; found 3"),
+    (
+        "competition.image_width",
+        10**11,
+        "competition: image_width: input should be less than or equal to 32768; found 100000000000",
+    ),
+    (
+        "download.source",
+        "data/raw",
+        "download: source: expected data outside data/raw, which DVC empties before the stage starts, "
+        "found 'data/raw': move it elsewhere first",
+    ),
+    (
+        "download.source",
+        "./data/../data/raw/train.csv",
+        "download: source: expected data outside data/raw, which DVC empties before the stage starts, "
+        "found './data/../data/raw/train.csv': move it elsewhere first",
+    ),
     ("train.encoder_weights", "coco", "train: encoder_weights: input should be 'imagenet'; found 'coco'"),
     ("predict.form", "rows", "predict: form: input should be 'sample' or 'pairs'; found 'rows'"),
     ("preprocess.folds", 2, "preprocess: folds: input should be greater than or equal to 3; found 2"),
@@ -175,6 +202,14 @@ MISTAKES = [
             ([0, 0, 0, 0, 0], "[0.0, 0.0, 0.0, 0.0, 0.0]"),
         )
     ),
+    *(
+        (
+            "train.class_weights",
+            weights,
+            f"train: class_weights: expected balanced, sqrt_balanced, null or a list of numbers, found {weights!r}",
+        )
+        for weights in ("even", 3, [1, 2, 3, 4, math.nan], [1, 2, 3, 4, "x"], [1, 2, 3, 4, True])
+    ),
 ]
 
 
@@ -186,17 +221,38 @@ def test_mistakes(load: Load, tmp_path: Path, key: str, value: object, message: 
     assert lines(told, tmp_path / "params.yaml") == [message]
 
 
-def test_class_weights_may_be_three_things(load: Load, tmp_path: Path) -> None:
-    """Where a name or a list is possible, a wrong value is told both."""
-    with pytest.raises(UserError) as told:
-        load({"train.class_weights": "even"})
-    assert lines(told, tmp_path / "params.yaml") == [
-        "train: class_weights: input should be 'balanced' or 'sqrt_balanced'; found 'even'",
-        "train: class_weights: input should be a valid list; found 'even'",
-    ]
+def test_class_weights_may_be_three_things(load: Load) -> None:
+    """Nothing, a list, or a name."""
     assert load({"train.class_weights": None}).train.class_weights is None
     assert load({"train.class_weights": [1, 10, 10, 1, 6]}).train.class_weights == (1, 10, 10, 1, 6)
     assert load({"train.class_weights": "balanced"}).train.class_weights == "balanced"
+
+
+def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
+    """It is told before any work, with those that there are."""
+    with pytest.raises(UserError) as told:
+        load({"train.backbone": "resnet999"})
+    (found,) = lines(told, tmp_path / "params.yaml")
+    assert found.startswith("train: backbone: input should be 'resnet18', ")
+    assert found.endswith("; found 'resnet999'")
+
+
+@pytest.mark.slow
+def test_backbones_are_those_of_segmentation_models() -> None:
+    """All, and no others."""
+    from typing import get_args
+
+    from stages.network.library import sm
+
+    assert list(get_args(settings.Backbone)) == sm.get_available_backbone_names()
+
+
+def test_a_date_that_there_is_not(tmp_path: Path) -> None:
+    """YAML takes 2020-99-99 for a date."""
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 2020-99-99\n")
+    with pytest.raises(UserError, match=r"expected YAML, found: month must be in 1\.\.12"):
+        settings.load(path)
 
 
 def test_an_unknown_key(load: Load, tmp_path: Path) -> None:

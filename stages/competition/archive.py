@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import zipfile
@@ -116,18 +117,25 @@ def _unpack(source: Path, target: Path, name: str) -> None:
                     raise UserError(f"{name}: expected entries inside the archive's folder, found {entry!r}")
             for wanted, entry in tqdm(_layout(entries, name), "download: files", unit=" files", disable=None):
                 _write(archive.open(entry), target / wanted)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: a password is needed
+    # RuntimeError: a password is needed. OSError of its own, without a number: bzip2.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
         raise UserError(f"{name}: expected a whole zip, found a damaged one ({error})") from None
 
 
 def _layout(entries: Iterable[str], name: str) -> list[tuple[str, str]]:
     """Pairs of (path in the layout, entry), sorted; what does not belong to the layout is left out."""
     names = sorted(entries)
+    for entry in names:
+        if not entry.isprintable():  # not UTF-8, or a control character
+            raise UserError(f"{name}: expected file names in UTF-8, found {entry!r}")
     tops = sorted({PurePosixPath(entry).parent for entry in names if PurePosixPath(entry).name == "train.csv"})
     if len(tops) != 1:
-        found = "none" if not tops else f"{len(tops)} of them: {', '.join(map(str, tops))}"
+        more = ", …" if len(tops) > 3 else ""
+        found = "none" if not tops else f"{len(tops)} of them: {', '.join(map(str, tops[:3]))}{more}"
         raise UserError(f"{name}: expected {LAYOUT} in one place, found train.csv in {found}")
-    pairs = []
+    pairs, deeper = [], []
     for entry in names:
         path = PurePosixPath(entry)
         if not path.is_relative_to(tops[0]):
@@ -135,6 +143,13 @@ def _layout(entries: Iterable[str], name: str) -> list[tuple[str, str]]:
         path = path.relative_to(tops[0])
         if str(path) in TABLES or (len(path.parts) == 2 and path.parts[0] in FOLDERS and not path.name.startswith(".")):
             pairs.append((str(path), entry))
+        elif path.parts[0] in FOLDERS and len(path.parts) > 2 and path.suffix.lower() in (".jpg", ".jpeg", ".png"):
+            deeper.append(entry)
+    if deeper:
+        raise UserError(
+            f"{name}: expected images in {' and '.join(FOLDERS)} themselves, "
+            f"found {len(deeper)} in folders below, such as {deeper[0]}"
+        )
     present = {PurePosixPath(wanted).parts[0] for wanted, _ in pairs}
     missing = [part for part in (*FOLDERS, *TABLES) if part not in present]
     if missing:

@@ -53,7 +53,7 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
             )
             continue
         if row.image not in names:
-            faults.add(f"{where}: expected an image in {table.parent.name}/train_images, found no {row.image}")
+            faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}")
             continue
         try:
             rle.runs(row.runs, height, width)

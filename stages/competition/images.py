@@ -22,7 +22,9 @@ class ImageError(ValueError):
 
 
 def listing(folder: Path) -> list[str]:
-    """Names of the image files in a folder, sorted."""
+    """Names of the image files in a folder, sorted; none if there is no such folder."""
+    if not folder.is_dir():
+        return []
     return sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES)
 
 

@@ -80,7 +80,7 @@ def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
                     image, number = cells["ImageId"], cells["ClassId"]
                 else:
                     image, _, number = cells["ImageId_ClassId"].rpartition("_")
-                if not image or image != Path(image).name:
+                if not image or image != Path(image).name or "\0" in image:
                     raise UserError(f"{path}, line {line}: expected an image's file name, found {image!r}")
                 class_id = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
                 if not least <= class_id <= classes:
@@ -89,8 +89,10 @@ def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
                         f"(competition.classes in params.yaml names {classes})"
                     )
                 yield Row(line, image, class_id, cells["EncodedPixels"])
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{path}, line {reader.line_num + 1}: expected CSV in UTF-8, found: {error}") from None
+        except csv.Error as error:
+            raise UserError(f"{path}, line {reader.line_num + 1}: expected CSV, found: {error}") from None
+        except UnicodeDecodeError:
+            raise _not_utf_8(path) from None
 
 
 def _open(path: Path) -> IO[str]:
@@ -100,11 +102,26 @@ def _open(path: Path) -> IO[str]:
         raise UserError(f"{path}: expected a readable CSV file ({error.strerror})") from None
 
 
+def _not_utf_8(path: Path) -> UserError:
+    """The error that names the first line that is not UTF-8: text is decoded in blocks, far ahead of the reader."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return UserError(
+                    f"{path}, line {number}: expected CSV in UTF-8, found {line[error.start : error.end]!r}"
+                )
+    return UserError(f"{path}: expected CSV in UTF-8, found another encoding")
+
+
 def _header(path: Path, file: IO[str]) -> list[str]:
     try:
         columns = next(csv.reader([file.readline()]), [])
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path}, line 1: expected CSV in UTF-8, found: {error}") from None
+    except csv.Error as error:
+        raise UserError(f"{path}, line 1: expected CSV, found: {error}") from None
+    except UnicodeDecodeError:
+        raise _not_utf_8(path) from None
     if sorted(columns) not in (sorted(PAIRS), sorted(MASKS)):
         raise UserError(
             f"{path}, line 1: expected the columns {','.join(PAIRS)} or {','.join(MASKS)} in any order, "

@@ -17,6 +17,7 @@ from stages.competition import score
 from stages.competition.prepared import Entry, Prepared
 from stages.masks import confusion, postprocess
 from stages.network import inference
+from stages.network.losses import LOSSES
 from stages.settings import Train
 
 keras: Any = tf.keras
@@ -54,7 +55,12 @@ def validate(network: inference.Network, data: Prepared, entries: list[Entry], b
 
 
 class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
-    """Start every epoch from random numbers of its own, so that a resumed run draws those of an undisturbed one."""
+    """Start every epoch from the same random numbers, so that a resumed run draws those of an undisturbed one.
+
+    The seed must not depend on the epoch: TensorFlow writes it into the training step when it traces it, which is in
+    the first epoch of an undisturbed run and in a later one of a resumed run. What differs from epoch to epoch is the
+    order and the place of the crops.
+    """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -62,7 +68,7 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Seed what draws numbers inside the network (drop-out and the like)."""
-        tf.random.set_seed(self.seed * 100_003 + epoch)
+        tf.random.set_seed(self.seed)
 
 
 class Bar(keras.callbacks.Callback):  # type: ignore[misc]
@@ -99,7 +105,7 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Make the saved form of the network once: it follows the weights."""
-        self.network = inference.Probability(self.model)
+        self.network = inference.Probability(self.model, LOSSES[self.options.loss].activation)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Score the validation fold."""

@@ -61,7 +61,7 @@ def fit(data: Prepared, fold: int, options: Train, seed: int, state: Path, curve
     weights = losses.class_weights(options.class_weights, pixels)
     network = model.build(options, len(data.classes))
     steps = options.epochs * crops.steps
-    network.compile(keras.optimizers.Adam(_learning_rate(options, steps)), losses.LOSSES[options.loss](weights))
+    network.compile(keras.optimizers.Adam(_learning_rate(options, steps)), losses.LOSSES[options.loss].make(weights))
     progress = Progress(network, state, _callbacks(options, state), curve)
     first = progress.restore()
     if first < options.epochs and not progress.stopped:

@@ -23,8 +23,9 @@ Network = Callable[[tf.Tensor], tf.Tensor]
 class Probability(tf.Module):  # type: ignore[misc]
     """A trained network as it is saved: grey levels in, probabilities out."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, activation: str) -> None:
         super().__init__()
+        self.activation = activation
         # Only the variables are tracked: a Keras model among the attributes would be traced layer by layer when saved,
         # which takes eight times as long and is of no use without Keras.
         self.weights = list(model.variables)
@@ -34,18 +35,25 @@ class Probability(tf.Module):  # type: ignore[misc]
         input_signature=[tf.TensorSpec((None, None, None), tf.uint8, name="grey_levels")]
     )
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Take uint8 (batch, height, width); give float32 (batch, height, width, 1 + classes), summing to 1."""
-        logits = self._forward(tf.cast(images, tf.float32)[..., tf.newaxis])
-        return tf.nn.softmax(tf.cast(logits, tf.float32))
+        """Take uint8 (batch, height, width); give float32 (batch, height, width, 1 + classes), the background first.
+
+        Of a softmax they sum to 1. Sigmoids are one class's each, and the background's place holds 1/2: the most
+        probable class wins where it is more probable than not.
+        """
+        logits = tf.cast(self._forward(tf.cast(images, tf.float32)[..., tf.newaxis]), tf.float32)
+        if self.activation == "softmax":
+            return tf.nn.softmax(logits)
+        probabilities = tf.nn.sigmoid(logits)
+        return tf.concat([tf.fill(tf.shape(probabilities[..., :1]), 0.5), probabilities], axis=-1)
 
 
-def save(model: Any, folder: Path) -> None:
-    """Save a trained Keras model as a SavedModel that needs TensorFlow alone.
+def save(model: Any, activation: str, folder: Path) -> None:
+    """Save a trained Keras model, with its activation ("softmax" or "sigmoid"), as a SavedModel for TensorFlow alone.
 
     Two saves of the same weights by two fresh processes are the same bytes, since the fingerprint, which holds
     random numbers, is left out.
     """
-    tf.saved_model.save(Probability(model), str(folder))
+    tf.saved_model.save(Probability(model, activation), str(folder))
     (folder / "fingerprint.pb").unlink(missing_ok=True)
     shutil.rmtree(folder / "assets", ignore_errors=True)
 
@@ -75,7 +83,7 @@ def probabilities(
         flips: whether to average over the image, its left-right, its up-down mirror image, and both at once.
 
     Yields:
-        float32 of shape (height, width, 1 + classes), the background first, summing to 1, for each image in turn.
+        float32 of shape (height, width, 1 + classes), the background first, in 0 … 1, for each image in turn.
     """
     remaining = iter(images)
     while batch := list(islice(remaining, batch_size)):

@@ -1,11 +1,15 @@
 """Losses and class weights.
 
-Every loss takes a label map and logits. Adding one: a function below, its name in `LOSSES` here and in
-`stages.settings.Train.loss`, and a test.
+A loss takes a label map, (batch, height, width), and logits, and gives one number; it computes in float32 whatever the
+logits are. Of the softmax losses, logits have a channel for the background and one for each class, (batch, height,
+width, 1 + classes); of the sigmoid losses, the `bce` family, only those of the classes, each decided by itself.
+
+Adding one: a function below, its name in `LOSSES` at the end and in `stages.settings.Train.loss`, and a test.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +18,12 @@ import tensorflow as tf
 from stages.network.library import sm
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-ClassWeights = Literal["balanced", "sqrt_balanced"] | Sequence[float] | None
+Weights = npt.NDArray[np.float32]
+ClassWeights = str | Sequence[float] | None
 
 
-def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Weight of each class in the cross-entropy.
+def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
+    """Weight of each class in the losses that take weights.
 
     - "balanced": pixels / (classes · pixels of the class), as scikit-learn's `compute_class_weight`;
     - "sqrt_balanced": the square root of that, scaled likewise to a mean of 1 over all pixels. A class a thousand
@@ -27,7 +32,7 @@ def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> npt.NDAr
     - None: 1 for all.
 
     Args:
-        kind: one of the above.
+        kind: one of the above, as `stages.settings` lets it through.
         pixels: int64 of shape (1 + classes,): pixels of each class as training sees them, the background first.
 
     Returns:
@@ -45,8 +50,12 @@ def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> npt.NDAr
     return np.asarray(weights / (share * weights).sum(), np.float32)
 
 
-def cce(weights: npt.NDArray[np.float32]) -> Loss:
-    """Class-weighted categorical cross-entropy: the mean over all pixels of -w[true]·log p[true]."""
+def cce(weights: Weights) -> Loss:
+    """Class-weighted categorical cross-entropy: the mean over all pixels of -w[true]·log p[true].
+
+    TensorFlow's, from logits: that of `segmentation_models` takes probabilities and clips them, and a pixel that is
+    surely wrong has no gradient then.
+    """
     of_class = tf.constant(weights, tf.float32)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -58,17 +67,129 @@ def cce(weights: npt.NDArray[np.float32]) -> Loss:
     return loss
 
 
-def cce_dice(weights: npt.NDArray[np.float32]) -> Loss:
-    """`cce` plus 1 - soft Dice, the latter averaged over the classes without the background, over a whole batch."""
+def focal(weights: Weights) -> Loss:
+    """Class-weighted focal loss: the mean over all pixels of -w[true]·(1 - p[true])²·log p[true].
+
+    `cce` with less weight on what is already right. Source: Lin et al., Focal Loss for Dense Object Detection, 2017,
+    with the weights in the place of α.
+    """
     classes = len(weights)
-    entropy = cce(weights)
-    dice = sm.losses.DiceLoss(class_indexes=list(range(1, classes)), per_image=False)
+    of_pixel_and_channel = sm.losses.CategoricalFocalLoss(alpha=tf.constant(weights, tf.float32), gamma=2.0)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-        return entropy(labels, logits) + dice(tf.one_hot(tf.cast(labels, tf.int32), classes), probabilities)
+        return classes * of_pixel_and_channel(_one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32)))
 
     return loss
 
 
-LOSSES: dict[str, Callable[[npt.NDArray[np.float32]], Loss]] = {"cce": cce, "cce_dice": cce_dice}
+def dice(weights: Weights) -> Loss:
+    """1 - soft Dice, averaged over the classes without the background, over a whole batch.
+
+    Class weights play no part: a class counts as much as another, however few its pixels are.
+    """
+    return _overlap(sm.losses.DiceLoss, weights)
+
+
+def jaccard(weights: Weights) -> Loss:
+    """1 - soft intersection over union, averaged as `dice`; class weights play no part here either."""
+    return _overlap(sm.losses.JaccardLoss, weights)
+
+
+def lovasz(weights: Weights) -> Loss:
+    """Lovász-Softmax: a surrogate of 1 - IoU of each class, averaged over the classes in the batch, over its pixels.
+
+    The background is one of them, so that a batch without a defect has a gradient. Class weights play no part, as in
+    `dice`. Source: Berman et al., The Lovász-Softmax loss, 2018, equations 8 and 9.
+    """
+    classes = len(weights)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        true = tf.transpose(tf.reshape(_one_hot(labels, classes), (-1, classes)))  # (class, pixel)
+        errors = tf.abs(true - tf.transpose(tf.reshape(probabilities, (-1, classes))))
+        order = tf.argsort(errors, direction="DESCENDING", stable=True)
+        errors = tf.gather(errors, order, batch_dims=1)
+        there = tf.gather(true, order, batch_dims=1)
+        pixels = tf.reduce_sum(there, axis=1, keepdims=True)
+        iou = (pixels - tf.cumsum(there, axis=1)) / (pixels + tf.cumsum(1 - there, axis=1))
+        steps = iou - tf.concat([tf.ones_like(pixels), iou[:, :-1]], axis=1)  # minus the gain of the Jaccard loss
+        of_class = -tf.reduce_sum(errors * tf.stop_gradient(steps), axis=1)
+        occurs = tf.cast(pixels[:, 0] > 0, tf.float32)
+        return tf.reduce_sum(occurs * of_class) / tf.reduce_sum(occurs)
+
+    return loss
+
+
+def bce(weights: Weights) -> Loss:
+    """Class-weighted binary cross-entropy: the mean over all pixels and classes of -w[true]·log p, sigmoid.
+
+    p is the probability of what is true of that class at that pixel, there or not; the weight is that of the pixel's
+    true class, the background's included. TensorFlow's, from logits, for the reason that `cce` gives.
+    """
+    of_class = tf.constant(weights, tf.float32)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, logits = _binary(labels, logits, len(weights))
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(true, logits)
+        return tf.reduce_mean(tf.gather(of_class, tf.cast(labels, tf.int32))[..., tf.newaxis] * entropy)
+
+    return loss
+
+
+def sigmoid_dice(weights: Weights) -> Loss:
+    """`dice` of sigmoid probabilities."""
+    overlap = sm.losses.DiceLoss(per_image=False)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, logits = _binary(labels, logits, len(weights))
+        return overlap(true, tf.nn.sigmoid(logits))
+
+    return loss
+
+
+def _overlap(kind: Any, weights: Weights) -> Loss:
+    classes = len(weights)
+    overlap = kind(class_indexes=list(range(1, classes)), per_image=False)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return overlap(_one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32)))
+
+    return loss
+
+
+def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    return tf.one_hot(tf.cast(labels, tf.int32), classes)
+
+
+def _binary(labels: tf.Tensor, logits: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Masks and logits of the classes without the background, both float32 (batch, height, width, classes)."""
+    true = _one_hot(labels, classes)[..., 1:]
+    return true, tf.reshape(tf.cast(logits, tf.float32), tf.shape(true))  # Keras drops the last axis of a lone class
+
+
+def _sum(*makers: Callable[[Weights], Loss]) -> Callable[[Weights], Loss]:
+    def make(weights: Weights) -> Loss:
+        first, *others = (maker(weights) for maker in makers)
+        return lambda labels, logits: sum((other(labels, logits) for other in others), first(labels, logits))
+
+    return make
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to make a loss from class weights, float32 (1 + classes,), and what turns its logits into probabilities."""
+
+    make: Callable[[Weights], Loss]
+    activation: Literal["softmax", "sigmoid"]
+
+
+LOSSES = {
+    "cce": Kind(cce, "softmax"),
+    "cce_dice": Kind(_sum(cce, dice), "softmax"),
+    "cce_jaccard": Kind(_sum(cce, jaccard), "softmax"),
+    "dice": Kind(dice, "softmax"),
+    "focal": Kind(focal, "softmax"),
+    "lovasz": Kind(lovasz, "softmax"),
+    "bce": Kind(bce, "sigmoid"),
+    "bce_dice": Kind(_sum(bce, sigmoid_dice), "sigmoid"),
+}

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from stages.command import UserError
 from stages.network.library import sm
+from stages.network.losses import LOSSES
 from stages.settings import Train
 
 keras: Any = tf.keras
@@ -51,10 +52,11 @@ def build(options: Train, classes: int) -> Any:
 
     Returns:
         A Keras model from grey levels, float32 (batch, height, width, 1) in 0 … 255, to logits, float32
-        (batch, height, width, 1 + classes), the background first. Any height and width.
+        (batch, height, width, 1 + classes), the background first; without the background's channel for a loss of
+        sigmoids. Any height and width.
 
     Raises:
-        UserError: `segmentation_models` has no such encoder, or the encoder's weights could not be fetched.
+        UserError: the encoder's weights could not be fetched.
     """
     grey = keras.Input((None, None, 1), name="grey_levels")
     padded = PadToStride(STRIDE * options.downscale, name="pad")(grey)
@@ -68,21 +70,19 @@ def build(options: Train, classes: int) -> Any:
         channels = 3
         colour = keras.layers.Concatenate(name="grey_as_colour")([padded] * channels)
         scaled = _preprocessing(options.backbone)(colour)
-    network = _segmentation_network(options, channels, classes)
+    softmax = LOSSES[options.loss].activation == "softmax"
+    network = _segmentation_network(options, channels, classes + softmax)
     logits = keras.layers.Activation("linear", dtype="float32", name="logits")(network(scaled))
     if options.downscale > 1:
         logits = keras.layers.UpSampling2D(options.downscale, interpolation="bilinear", name="upscale")(logits)
     return keras.Model(grey, CropLike(name="crop")([logits, grey]), name=options.architecture.lower())
 
 
-def _segmentation_network(options: Train, channels: int, classes: int) -> Any:
-    known = sm.get_available_backbone_names()
-    if options.backbone not in known:
-        raise UserError(f"params.yaml: train: backbone: expected one of {', '.join(known)}; found {options.backbone!r}")
+def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
     arguments: dict[str, Any] = {
         "backbone_name": options.backbone,
         "input_shape": (None, None, channels),
-        "classes": classes + 1,
+        "classes": outputs,
         "activation": "linear",
         "encoder_weights": options.encoder_weights,
     }

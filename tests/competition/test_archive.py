@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import zipfile
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def message(source: Path, target: Path) -> str:
 def test_folder_and_zip(tmp_path: Path, target: Path, top: str) -> None:
     """The layout is found at the top or below other folders, and what lies around it stays behind."""
     files = below(top) if top else FILES
-    around = {"notes.txt": b"x", "other/train_images.txt": b"x", f"{top or '.'}/train_images/deeper/d.jpg": b"x"}
+    around = {"notes.txt": b"x", "other/train_images.txt": b"x", f"{top or '.'}/train_images/.cache/d.txt": b"x"}
     archive.copy(laid(tmp_path / "source", files | around), target, "the source")
     assert contents(target) == FILES
     again = tmp_path / "again"
@@ -267,3 +268,31 @@ def test_real_archives(shared_data: Path, target: Path, name: str, images: int, 
         }
     table = copied["train.csv"].decode().splitlines()
     assert sum(not line.endswith(",") for line in table[1:]) == rows
+
+
+def test_images_in_deeper_folders_are_told(tmp_path: Path, target: Path) -> None:
+    """They would be missing without a word otherwise."""
+    source = laid(tmp_path / "source", FILES | {"train_images/2019/d.JPG": b"x", "train_images/2020/e.png": b"x"})
+    assert message(source, target).endswith(
+        "expected images in train_images and test_images themselves, "
+        "found 2 in folders below, such as train_images/2019/d.JPG"
+    )
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_other_compressions_is_told(tmp_path: Path, target: Path, compression: int) -> None:
+    """Each has an error of its own."""
+    path = zipped(tmp_path / "source.zip", FILES | {"train.csv": NUMBERS}, compression)
+    raw = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("train.csv").header_offset + 60
+    raw[start : start + 200] = bytes(200)
+    path.write_bytes(raw)
+    assert "expected a whole zip, found a damaged one" in message(path, target)
+
+
+def test_a_file_name_that_is_not_utf_8_is_told(tmp_path: Path, target: Path) -> None:
+    """As another system may have written it."""
+    source = laid(tmp_path / "source", FILES)
+    (source / "train_images" / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
+    assert "expected file names in UTF-8, found 'train_images/\\udcff.jpg'" in message(source, target)

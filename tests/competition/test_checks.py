@@ -32,8 +32,8 @@ def test_an_image_that_is_not_there(tmp_path: Path) -> None:
     masks, faults = found(tmp_path, "c.jpg,1,1 2\nA.jpg,1,1 2\na.jpg,1,1 2\n")
     assert masks == [("a.jpg", 1, "1 2")]
     assert faults == [
-        "line 2: expected an image in raw/train_images, found no c.jpg",
-        "line 3: expected an image in raw/train_images, found no A.jpg",
+        f"line 2: expected an image in {tmp_path}/raw/train_images, found no c.jpg",
+        f"line 3: expected an image in {tmp_path}/raw/train_images, found no A.jpg",
     ]
 
 

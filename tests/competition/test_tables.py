@@ -127,14 +127,15 @@ def test_wrong_headers(tmp_path: Path, header: str, found: str) -> None:
 def test_other_encodings_are_told(tmp_path: Path, header: bytes) -> None:
     """Bytes that are no UTF-8, in the header or below it, end in a message and not in a traceback."""
     path = written(tmp_path, header + b"r\xf6hre.jpg,1,1 2\n")
-    with pytest.raises(UserError, match=r"train\.csv, line \d+: expected CSV in UTF-8, found: 'utf-8' codec"):
+    line = 1 + header.count(b"\n")
+    with pytest.raises(UserError, match=rf"train\.csv, line {line}: expected CSV in UTF-8, found b'\\xf6'"):
         list(tables.read(path, 2))
 
 
 def test_utf_16_is_told(tmp_path: Path) -> None:
     """A table saved as "Unicode text" is refused by its encoding."""
     path = written(tmp_path, "ImageId,ClassId,EncodedPixels\n".encode("utf-16"))
-    with pytest.raises(UserError, match=r"train\.csv, line 1: expected CSV in UTF-8, found: 'utf-8' codec"):
+    with pytest.raises(UserError, match=r"train\.csv, line 1: expected CSV in UTF-8, found b'\\xff'"):
         tables.header(path)
 
 

@@ -63,9 +63,9 @@ def test_saved_network_gives_the_probabilities_of_the_live_one(options: settings
     from stages.network import inference, model
 
     network = model.build(options, 2)
-    inference.save(network, tmp_path / "fold_0")
+    inference.save(network, "softmax", tmp_path / "fold_0")
     image = np.random.default_rng(1).integers(0, 255, (1, 40, 72)).astype(np.uint8)
     loaded = inference.load(tmp_path / "fold_0")(image).numpy()
-    np.testing.assert_allclose(loaded, inference.Probability(network)(image), atol=1e-6)
+    np.testing.assert_allclose(loaded, inference.Probability(network, "softmax")(image), atol=1e-6)
     np.testing.assert_allclose(loaded.sum(axis=-1), 1, rtol=1e-5)
     assert not (tmp_path / "fold_0" / "fingerprint.pb").exists()

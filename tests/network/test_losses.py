@@ -28,14 +28,149 @@ def test_cce_of_certain_logits_is_finite() -> None:
     assert float(loss) == pytest.approx((1000 + np.log(2)) / 2)
 
 
-def test_cce_dice_adds_one_minus_soft_dice_of_the_classes_without_the_background() -> None:
-    """Soft Dice of class 1: 2·0.5 / (0.2 + 0.5 + 1) = 0.5882."""
+def test_cce_is_that_of_segmentation_models_where_nothing_is_clipped() -> None:
+    """Its mean runs over the channels too."""
+    from stages.network import losses
+    from stages.network.library import sm
+
+    weights = np.array([1, 2, 3], np.float32)
+    random = np.random.default_rng(0)
+    scores, labels = random.normal(size=(2, 3, 3, 3)).astype(np.float32), random.integers(0, 3, (2, 3, 3))
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    expected = 3 * float(
+        sm.losses.CategoricalCELoss(class_weights=weights)(np.eye(3, dtype="f")[labels], probabilities)
+    )
+    assert float(losses.cce(weights)(labels, scores)) == pytest.approx(expected, rel=1e-5)
+
+
+# A 3×3 mask of class 1, at least two thirds probable where it is and one third where it is not.
+MASK = np.array([[[0, 0, 0], [0, 1, 1], [0, 1, 1]]], np.uint8)
+P = np.where(MASK == 1, 2 / 3, 1 / 3)
+SOFTMAX = np.log(np.stack([1 - P, P], axis=-1)).astype(np.float32)  # logits
+SIGMOID = np.log(P / (1 - P))[..., np.newaxis].astype(np.float32)
+
+# Worked out by hand: 4 pixels of 9 are there; p sums to 8/3 on them and to 5/3 on the others.
+ENTROPY = (5 * -np.log(2 / 3) + 4 * 3 * -np.log(2 / 3)) / 9  # weights 1 and 3
+DICE = 1 - 2 * (8 / 3) / (8 / 3 + 5 / 3 + 4)
+JACCARD = 1 - (8 / 3) / (4 + 5 / 3)
+# All errors are 1/3, and the gradients of the Jaccard loss along a sorted list add up to 1.
+LOVASZ = 1 / 3
+BY_HAND = {
+    "cce": ENTROPY,
+    "focal": ENTROPY * (1 / 3) ** 2,
+    "dice": DICE,
+    "cce_dice": ENTROPY + DICE,
+    "cce_jaccard": ENTROPY + JACCARD,
+    "lovasz": LOVASZ,
+    "bce": ENTROPY,  # of one class, the sigmoid's p is what the softmax's was
+    "bce_dice": ENTROPY + DICE,
+}
+
+
+def of(name: str, weights: tuple[float, ...], labels: np.ndarray, logits: np.ndarray) -> float:
+    """Value of a loss of the table."""
     from stages.network import losses
 
-    weights = np.ones(2, np.float32)
-    probabilities = logits((0.8, 0.2), (0.5, 0.5))
-    added = losses.cce_dice(weights)(LABELS, probabilities) - losses.cce(weights)(LABELS, probabilities)
-    assert float(added) == pytest.approx(1 - 2 * 0.5 / (0.2 + 0.5 + 1), abs=1e-4)
+    return float(losses.LOSSES[name].make(np.array(weights, np.float32))(labels, logits))
+
+
+def test_every_loss_has_a_value_by_hand() -> None:
+    """And params.yaml accepts those and no others."""
+    from typing import get_args
+
+    from stages.network import losses
+    from stages.settings import Train
+
+    assert set(losses.LOSSES) == set(BY_HAND) == set(get_args(Train.model_fields["loss"].annotation))
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_3_by_3_mask(name: str) -> None:
+    """The value worked out by hand above."""
+    logits = SIGMOID if name.startswith("bce") else SOFTMAX
+    assert of(name, (1, 3), MASK, logits) == pytest.approx(BY_HAND[name], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    {
+        "cce": -np.log(2 / 3),
+        "focal": -np.log(2 / 3) / 9,
+        "dice": 1,  # the class is invented where there is none: no overlap at all
+        "cce_dice": -np.log(2 / 3) + 1,
+        "cce_jaccard": -np.log(2 / 3) + 1,
+        "lovasz": 1 / 3,  # of the background, the only class there
+        "bce": -np.log(2 / 3),
+        "bce_dice": -np.log(2 / 3) + 1,
+    }.items(),
+)
+def test_3_by_3_background(name: str, expected: float) -> None:
+    """A batch without a defect, every pixel one third probable to be one; the weight of class 1 plays no part."""
+    logits = (
+        np.log(1 / 2) * np.ones((1, 3, 3, 1))
+        if name.startswith("bce")
+        else np.log([2 / 3, 1 / 3]) + np.zeros((1, 3, 3, 2))
+    )
+    assert of(name, (1, 3), np.zeros((1, 3, 3), np.uint8), logits.astype("f")) == pytest.approx(expected, abs=1e-4)
+
+
+def test_lovasz_of_hard_predictions_is_one_minus_iou() -> None:
+    """Classes 1 and background: 1 - 2/5 and 1 - 4/7 on a 3×3 mask of which two pixels are missed and one invented."""
+    predicted = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]]])
+    logits = np.where(np.eye(2)[predicted] == 1, 50, -50).astype(np.float32)
+    assert of("lovasz", (1, 1), MASK, logits) == pytest.approx(((1 - 2 / 5) + (1 - 4 / 7)) / 2, abs=1e-5)
+
+
+def test_lovasz_leaves_classes_out_that_are_not_in_the_batch() -> None:
+    """A third class that is neither there nor probable changes nothing."""
+    three = np.concatenate([SOFTMAX, np.full((1, 3, 3, 1), -50, np.float32)], axis=-1)
+    assert of("lovasz", (1, 1, 1), MASK, three) == pytest.approx(LOVASZ, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dice", "lovasz"])
+def test_weights_that_play_no_part(name: str) -> None:
+    """As the docstrings say."""
+    assert of(name, (1, 1), MASK, SOFTMAX) == of(name, (1, 50), MASK, SOFTMAX)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("labels", [MASK, np.zeros_like(MASK)], ids=["mask", "background"])
+@pytest.mark.parametrize("size", [0, 1, 60_000])
+def test_float16_logits_give_finite_losses_and_gradients(name: str, labels: np.ndarray, size: int) -> None:
+    """Up to the largest that float16 holds, right and wrong."""
+    import tensorflow as tf
+
+    from stages.network import losses
+
+    kind = losses.LOSSES[name]
+    channels = 2 if kind.activation == "sigmoid" else 3
+    logits = tf.constant(size * np.random.default_rng(0).choice([-1, 1], (1, 3, 3, channels)), tf.float16)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = kind.make(np.array([1, 2, 3], np.float32))(tf.constant(labels), logits)
+    assert value.dtype == tf.float32
+    assert np.isfinite(value)
+    assert np.isfinite(tape.gradient(value, logits)).all()
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_descent_on_a_loss_draws_the_mask(name: str) -> None:
+    """From logits of zero, the gradient alone makes every pixel of a two-class mask right."""
+    import tensorflow as tf
+
+    from stages.network import losses
+
+    labels = np.array([[[0, 0, 2], [0, 1, 1], [0, 1, 1]]], np.uint8)
+    kind = losses.LOSSES[name]
+    loss = kind.make(np.array([1, 2, 2], np.float32))
+    logits = tf.Variable(tf.zeros((1, 3, 3, 2 if kind.activation == "sigmoid" else 3)))
+    optimizer = tf.keras.optimizers.legacy.Adam(0.1)
+    for _ in range(60):
+        optimizer.minimize(lambda: loss(labels, logits), [logits])
+    scores = logits.numpy()
+    if kind.activation == "sigmoid":
+        scores = np.concatenate([np.zeros((1, 3, 3, 1)), scores], axis=-1)
+    np.testing.assert_array_equal(scores.argmax(axis=-1), labels)
 
 
 def test_balanced_weights_are_those_of_scikit_learn() -> None:

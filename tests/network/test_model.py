@@ -33,14 +33,6 @@ def test_padding_mirrors_the_image_and_is_cut_off_again() -> None:
     np.testing.assert_array_equal(model.CropLike()([padded, image]), image)
 
 
-def test_unknown_backbone_is_told_with_those_that_exist(options: settings.Train) -> None:
-    """The message names the parameter and the choices."""
-    from stages.network import model
-
-    with pytest.raises(UserError, match=r"train: backbone: expected one of .*resnet34.*; found 'resnet35'"):
-        model.build(options.model_copy(update={"backbone": "resnet35"}), 2)
-
-
 def test_imagenet_without_a_network_says_what_to_do(
     options: settings.Train, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:

@@ -1,0 +1,182 @@
+"""The report, made by `evaluate` and `report` from a drawn data set, in a real browser without a network."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from stages.competition.prepared import Prepared
+
+ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+pytestmark = pytest.mark.slow
+
+
+def by_grey_level(images: object) -> object:
+    """A network that takes bright pixels for class 1 and dark ones for class 2, and the left edge of some for both."""
+    import tensorflow as tf
+
+    grey = np.asarray(images)
+    bright, dark = (grey > 200) * 0.9, (grey < 50) * 0.8
+    bright[:, :4, :4] = 0.7  # invented
+    return tf.constant(np.stack([np.full_like(bright, 0.5), bright, dark], axis=-1), tf.float32)
+
+
+@pytest.fixture
+def page(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The report of that network on twelve drawn images."""
+    from stages import evaluate, outputs, paths, report
+    from stages.network import inference
+
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["competition"] |= {"image_height": 40, "image_width": 72, "classes": ["bright", "dark"]}
+    params["preprocess"]["folds"] = 3
+    params["train"]["class_weights"] = None
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "prepared").rename(tmp_path / "data/prepared")
+    shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inference, "load", lambda folder: by_grey_level)
+    outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": "</script><b>drawn", "sha256": "0" * 64, "size": 1})
+    for name, values in (("loss", (0.9, 0.5)), ("val_mean_f1", (0.2, 0.7))):
+        table = paths.TRAIN_CURVES / f"fold_0/plots/metrics/{name}.tsv"
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text(f"step\t{name}\n" + "".join(f"{step}\t{value}\n" for step, value in enumerate(values)))
+    evaluate.evaluate()
+    report.report()
+    return tmp_path / paths.REPORT
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium, whose every connection would go to a port that nobody listens on."""
+    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if binary is None:
+        message = f"expected a browser to show the report in ({', '.join(BROWSERS)}), found none"
+        pytest.fail(message) if os.environ.get("CHROMIUM") == "required" else pytest.skip(message)
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", "--proxy-server=127.0.0.1:9",
+        "--window-size=1400,1000", f"--user-data-dir={tmp_path / 'profile'}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = shutil.which("chromedriver")
+    driven = webdriver.Chrome(options, webdriver.ChromeService(driver) if driver else None)  # type: ignore[arg-type]
+    yield driven
+    driven.quit()
+
+
+def names(browser: webdriver.Chrome) -> list[str]:
+    """File names of the images shown, in their order."""
+    return [title.text.split()[0] for title in browser.find_elements(By.CSS_SELECTOR, ".card h4")]
+
+
+def scale(browser: webdriver.Chrome) -> float:
+    """How much the enlarged image is enlarged."""
+    transform = browser.find_element(By.CSS_SELECTOR, "#stage canvas").get_attribute("style")
+    return float(transform.split("scale(")[1].split(")")[0])
+
+
+def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
+    """It opens, sorts, filters and zooms without an error on the console and without a network."""
+    browser.get(page.as_uri())
+    wait = WebDriverWait(browser, 60)
+    wait.until(lambda driven: driven.execute_script("return document.documentElement.dataset.ready") == "yes")
+    wait.until(lambda driven: len(driven.find_elements(By.CSS_SELECTOR, ".chart svg")) == 5)
+    assert "</script><b>drawn" in browser.find_element(By.CSS_SELECTOR, "header").text
+    labels = browser.find_element(By.CSS_SELECTOR, "[data-chart=confusion]").text
+    for told in ("bright", "dark", "background", "true class", "predicted class", "1.000"):
+        assert told in labels
+    assert "training loss · network of fold 0" in browser.find_element(By.CSS_SELECTOR, "[data-chart=curves]").text
+
+    # The held-out fold is images 2, 5, 8 and 11; 8 is clean, 2 has a dark square, 5 and 11 have bright ones.
+    controls = browser.find_element(By.ID, "controls")
+    shown = {control: Select(controls.find_element(By.NAME, control)) for control in ("sort", "class")}
+    worst_first = names(browser)
+    assert sorted(worst_first) == ["11.png", "2.png", "5.png", "8.png"]
+    assert worst_first[0] == "8.png"  # an invented pixel on a clean image costs all
+    shown["sort"].select_by_visible_text("Dice, best first")
+    assert names(browser)[-1] == "8.png"
+    shown["sort"].select_by_visible_text("name")
+    assert names(browser) == ["11.png", "2.png", "5.png", "8.png"]
+    shown["class"].select_by_visible_text("dark")
+    assert names(browser) == ["2.png"]
+    assert browser.find_element(By.ID, "count").text == "1 of 4 images"
+    shown["class"].select_by_visible_text("without a defect")
+    assert names(browser) == ["8.png"]
+    shown["class"].select_by_visible_text("any")
+    controls.find_element(By.NAME, "missed").click()
+    assert names(browser) == []
+    controls.find_element(By.NAME, "missed").click()
+    controls.find_element(By.NAME, "invented").click()
+    assert len(names(browser)) == 4
+
+    # What is drawn: the invented corner is blue in the errors, the bright square has its class's colour in the truth.
+    card = browser.find_elements(By.CSS_SELECTOR, ".card")[2]
+    browser.execute_script("arguments[0].scrollIntoView()", card)
+    colour = (
+        "const [card, layer, x, y] = arguments, canvas = card.querySelector(`[data-layer=${layer}]`);"
+        "return canvas.width && "
+        "[...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
+    )
+    wait.until(lambda driven: driven.execute_script(colour, card, "errors", 0.5, 0.5))
+    red, _, blue, _ = browser.execute_script(colour, card, "errors", 0.02, 0.03)
+    assert blue > red + 60
+    labels_5 = np.load(page.parent / "prepared/labels.npy")[5]
+    row, column = (float(side.mean() + 0.5) for side in np.nonzero(labels_5))
+    for layer in ("truth", "prediction"):
+        red, green, blue, _ = browser.execute_script(colour, card, layer, column / 72, row / 40)
+        assert red > green > blue + 40  # orange
+
+    card.find_element(By.CSS_SELECTOR, "[data-layer=errors]").click()
+    dialog = browser.find_element(By.ID, "zoom")
+    wait.until(lambda driven: dialog.is_displayed())
+    assert dialog.text.startswith("5.png")
+    fitted = scale(browser)
+    dialog.find_element(By.CSS_SELECTOR, "[data-zoom='2']").click()
+    assert scale(browser) == pytest.approx(2 * fitted)
+    dialog.find_element(By.CSS_SELECTOR, "[value=truth]").click()
+    dialog.find_element(By.CSS_SELECTOR, "[data-step='1']").click()
+    wait.until(lambda driven: dialog.text.startswith("8.png"))
+    assert scale(browser) == pytest.approx(fitted)
+    dialog.send_keys(Keys.ESCAPE)
+    wait.until(lambda driven: not dialog.is_displayed())
+
+    told = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert [message for message in told if "will-read-frequently" not in message] == []  # this test reads, not the page
+
+
+def test_the_same_inputs_give_the_same_bytes(page: Path) -> None:
+    """DVC sees no change where there is none."""
+    from stages import report
+
+    before = page.read_bytes()
+    report.report()
+    assert page.read_bytes() == before
+    assert b"http://" not in before.replace(b"http://www.w3.org/", b"")[-20_000:]
+
+
+def test_intervals_and_headline(page: Path) -> None:
+    """The table's figures are those of metrics/evaluation.json."""
+    from stages import paths
+
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    text = page.read_text()
+    row = text[text.index("Mean Dice, the competition") :].split("</tr>")[0]
+    assert f"{metrics['mean_dice']:.3f}" in row
+    assert f"{metrics['validation']['mean_dice']:.3f}" in row
+    assert " … " in row

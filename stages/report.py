@@ -20,6 +20,7 @@ from stages.competition.prepared import Prepared
 from stages.masks import pictures
 from stages.pages import charts, gallery
 
+csv.field_size_limit(2**31 - 1)  # run lengths of a torn mask are long
 RUN = "this run"
 PAGES = Path(__file__).parent / "pages"
 

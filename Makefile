@@ -44,11 +44,13 @@ repro: setup
 	@dvc repro
 
 # Starts from the committed params.yaml, whatever the one here says, and runs in copies of the repository: nothing here
-# changes. What has been run before comes from the run cache.
+# changes. What has been run before comes from the run cache (`dvc exp run --force` would train again: hence the removal).
 compare: setup
 	@kept=$$(mktemp); cp -p params.yaml "$$kept"; trap 'cp -p "$$kept" params.yaml; rm -f "$$kept"' EXIT; \
 	git show HEAD:params.yaml > params.yaml; \
-	for loss in $(LOSSES); do dvc exp run --temp --force --name $$loss --set-param train.loss=$$loss; done
+	for loss in $(LOSSES); do \
+		dvc exp remove --quiet $$loss 2>/dev/null || true; \
+		dvc exp run --temp --name $$loss --set-param train.loss=$$loss; done
 	@python -m stages.compare $(wordlist 1,2,$(LOSSES))
 
 test: setup

@@ -31,7 +31,7 @@ TITLES = {
     "mean_precision": "precision of the pixels, mean over classes",
     "mean_recall": "recall of the pixels, mean over classes",
 }
-COUNTED = ("positive_dice", "precision", "recall")  # these per class too
+FEWEST = 5  # groups of near-duplicates with pixels of a class, for an interval to mean anything
 
 
 @dataclass(frozen=True)
@@ -171,16 +171,18 @@ def differences(a: ImageScores, b: ImageScores) -> str:
                 _shown(other),
                 _shown(other - one, "+.4f"),
                 f"{interval[0]:+.4f} … {interval[1]:+.4f}" if interval else "",
-                verdict(interval),
+                verdict(interval, _groups(name, a, b)),
             ]
         )
     return table(rows)
 
 
-def verdict(interval: tuple[float, float] | None) -> str:
-    """In words, what the interval of a difference says."""
+def verdict(interval: tuple[float, float] | None, groups: int) -> str:
+    """In words, what the interval of a difference says that rests on so many groups of near-duplicates."""
     if interval is None:
         return "undefined"
+    if groups < FEWEST:
+        return "too few images to tell"
     if interval[0] > 0:
         return "B is higher"
     if interval[1] < 0:
@@ -213,6 +215,16 @@ def table(rows: list[list[str]]) -> str:
 
     rule = ["-" * width if column == 0 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
     return "\n".join([line(rows[0]), line(rule), *map(line, rows[1:])])
+
+
+def _groups(name: str, a: ImageScores, b: ImageScores) -> int:
+    """How many groups of near-duplicates have pixels that a figure of one class rests on; of a mean, all."""
+    kind, _, of_class = name.partition(".")
+    if not of_class:
+        return len(np.unique(a.groups))
+    number = a.classes.index(of_class)
+    pixels = a.predicted + b.predicted if kind == "precision" else a.true
+    return len(np.unique(a.groups[pixels[:, number] > 0]))
 
 
 def _seeds(before: list[Run], after: list[Run]) -> str:

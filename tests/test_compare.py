@@ -69,7 +69,15 @@ def test_the_bootstrap_is_paired() -> None:
 )
 def test_verdict(interval: tuple[float, float] | None, words: str) -> None:
     """An interval that touches 0 decides nothing."""
-    assert compare.verdict(interval) == words
+    assert compare.verdict(interval, compare.FEWEST) == words
+
+
+def test_a_figure_of_few_images_decides_nothing() -> None:
+    """Two images with pits, however clear their difference."""
+    a, b = run("a", [1, 1]), run("b", [9, 9])
+    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    (pits,) = [row for row in told.splitlines() if row.startswith("| Dice of pit ")]
+    assert "too few images to tell" in pits
 
 
 @pytest.mark.parametrize(

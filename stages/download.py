@@ -1,10 +1,11 @@
 """Bring the competition's data into data/raw: the built-in sample, a folder or zip, or Kaggle's archive.
 
 Writes data/raw in the competition's layout, and metrics/download.json with source, size and SHA-256. A path is read
-once: when what it holds changes, `dvc repro --force download` reads it again.
+once: when what it holds changes, `dvc repro --force download` reads it again. A download from Kaggle that was cut off,
+or killed, goes on where it stopped: it is in data/kaggle until the stage has succeeded.
 """
 
-import tempfile
+import shutil
 from pathlib import Path
 
 from stages import command, outputs, paths, settings
@@ -16,15 +17,15 @@ def download() -> None:
     options = settings.load()
     source = options.download.source
     paths.RAW.parent.mkdir(parents=True, exist_ok=True)
-    with outputs.folder(paths.RAW) as folder, tempfile.TemporaryDirectory(dir=paths.RAW.parent) as staging:
-        read = _bring(options, folder, Path(staging))
-        digest = archive.digest(read)
+    with outputs.folder(paths.RAW) as folder:
+        digest = archive.digest(_bring(options, folder))
+    shutil.rmtree(paths.DOWNLOAD_STATE, ignore_errors=True)
     outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": source, "size": digest.size, "sha256": digest.sha256})
     told = {"sample": "the built-in sample", "kaggle": f"Kaggle, {options.competition.slug}"}.get(source, source)
     print(f"download: source: {told}; {digest.size:,} bytes, SHA-256 {digest.sha256[:16]}…")
 
 
-def _bring(options: settings.Settings, folder: Path, staging: Path) -> Path:
+def _bring(options: settings.Settings, folder: Path) -> Path:
     """Fill `folder`; returns what was read, for its digest: a file, or `folder` itself."""
     source = options.download.source
     if source == "sample":
@@ -32,7 +33,9 @@ def _bring(options: settings.Settings, folder: Path, staging: Path) -> Path:
         steel.generate(folder, *counts, options.seed)
         return folder
     if source == "kaggle":
-        found = client.download(options.competition.slug, staging)
+        staging = paths.DOWNLOAD_STATE / options.competition.slug
+        staging.mkdir(parents=True, exist_ok=True)
+        found = client.Client(options.competition.slug).download(staging)
         archive.copy(found, folder, f"the archive of {options.competition.slug}")
         return found
     found = Path(source).expanduser()

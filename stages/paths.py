@@ -9,6 +9,7 @@ TRAIN_TABLE = RAW / "train.csv"
 TRAIN_IMAGES = RAW / "train_images"
 TEST_IMAGES = RAW / "test_images"
 SAMPLE_SUBMISSION = RAW / "sample_submission.csv"
+DOWNLOAD_STATE = Path("data/kaggle")  # to resume a cut download; no output, git-ignored, removed on success
 DOWNLOAD_METRICS = Path("metrics/download.json")
 
 EXPLORE_METRICS = Path("metrics/explore.json")
@@ -32,6 +33,9 @@ EVALUATION_PICTURES = Path("metrics/evaluation")
 
 SUBMISSION = Path("data/submission.csv")
 PREDICT_METRICS = Path("metrics/predict.json")
+KERNEL = Path("data/kernel")  # the notebook and its data set, for competitions that take no CSV
+KERNEL_JOURNAL = Path("data/kernel.json")  # which steps of submit --kernel are done; no output, git-ignored
+LEADERBOARD_METRICS = Path("metrics/leaderboard.json")  # git-ignored: submit attaches it to the experiment it sent
 
 PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report
 REPORT = Path("data/report.html")

@@ -8,8 +8,7 @@ from tqdm import tqdm
 from stages import command, outputs, paths, settings
 from stages.command import UserError
 from stages.competition import images, submission
-from stages.masks import postprocess
-from stages.network import inference
+from stages.network import inference, segmentation
 
 
 def predict() -> None:
@@ -20,14 +19,11 @@ def predict() -> None:
     sample = submission.template(paths.SAMPLE_SUBMISSION, classes)
     _tell_extra(sample.images)
     networks = [inference.load(paths.MODEL / f"fold_{fold}") for fold in options.train.folds]
-    photographs = images.in_parallel(
-        lambda name: images.read(paths.TEST_IMAGES / name, height, width),
-        tqdm(sample.images, "predict", unit=" images", disable=None),
+    files = [paths.TEST_IMAGES / name for name in sample.images]
+    progress = tqdm(files, "predict", unit=" images", disable=None)
+    label_maps = segmentation.label_maps(
+        networks, progress, (height, width), options.inference.batch_size, options.inference.flips
     )
-    probabilities = inference.probabilities(
-        networks, photographs, options.inference.batch_size, options.inference.flips
-    )
-    label_maps = (postprocess.label_map(probability) for probability in probabilities)
     try:
         submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
     except images.ImageError as error:

@@ -166,6 +166,14 @@ class Predict(Section):
     form: Literal["sample", "pairs"]
 
 
+class Kernel(Section):
+    """The notebook for competitions that take no CSV."""
+
+    owner: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None
+    accelerator: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] | None
+    hours: Annotated[Number, Field(gt=0, le=12)]
+
+
 class Settings(Section):
     """All of params.yaml, with what one section asks of another."""
 
@@ -176,6 +184,7 @@ class Settings(Section):
     train: Train
     inference: Inference
     predict: Predict
+    kernel: Kernel
 
     @model_validator(mode="after")
     def _sections_fit(self) -> "Settings":

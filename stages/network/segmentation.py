@@ -1,0 +1,37 @@
+"""From the files of photographs to label maps: what predict does, on this machine and in a Kaggle notebook."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.competition import images
+from stages.masks import postprocess
+from stages.network import inference
+
+
+def label_maps(
+    networks: list[inference.Network],
+    files: Iterable[Path],
+    size: tuple[int, int],
+    batch_size: int,
+    flips: bool,
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Segment photographs, a batch at a time.
+
+    Args:
+        networks: one or more, whose probabilities are averaged.
+        files: the photographs.
+        size: their height and width in pixels.
+        batch_size, flips: as in `inference.probabilities`.
+
+    Yields:
+        uint8 of shape (height, width), 0 background, else ClassId, for each file in turn.
+
+    Raises:
+        ImageError: a file is no photograph of that size.
+    """
+    photographs = images.in_parallel(lambda file: images.read(file, *size), files)
+    for probability in inference.probabilities(networks, photographs, batch_size, flips):
+        yield postprocess.label_map(probability)

@@ -1,0 +1,195 @@
+"""The notebook: one script, without this project, that submits what predict submits."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from stages import kernel
+from stages.competition import submission
+
+ROOT = Path(__file__).parents[1]
+SLUG = "severstal-steel-defect-detection"
+
+
+def save_network(folder: Path) -> None:
+    """A SavedModel without Keras: bright pixels are class 1, dark ones class 4, and the left half class 2 a little."""
+    import tensorflow as tf
+
+    class Network(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None), tf.uint8)])  # type: ignore[untyped-decorator]
+        def __call__(self, images: tf.Tensor) -> tf.Tensor:
+            grey = tf.cast(images, tf.float32) / 255
+            left = tf.cast(tf.range(tf.shape(grey)[2]) < tf.shape(grey)[2] // 2, tf.float32) * 0.6 + 0 * grey
+            return tf.nn.softmax(tf.stack([0.5 + 0 * grey, 2 * grey - 0.5, left, 0 * grey, 1 - 2 * grey], axis=-1))
+
+    tf.saved_model.save(Network(), str(folder))
+
+
+@pytest.fixture
+def project(competition_folder: Path, tmp_path: Path) -> Path:
+    """A folder with params.yaml, the tiny competition as data/raw, and two networks."""
+    folder = tmp_path / "project"
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["competition"] |= {"image_height": 32, "image_width": 64}
+    params["train"]["folds"] = [0, 1]
+    params["inference"]["flips"] = True
+    (folder / "data").mkdir(parents=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    competition_folder.rename(folder / "data/raw")
+    for fold in (0, 1):
+        save_network(folder / f"data/model/fold_{fold}")
+    return folder
+
+
+def ran(python: str, script: Path, mounted: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script as Kaggle does: alone, in a folder of its own, nothing of this project on its path."""
+    folder.mkdir()
+    return subprocess.run(
+        [python, "-I", script.resolve()], cwd=folder, env={"MOUNTED": str(mounted)}, text=True, capture_output=True
+    )
+
+
+def mount(project: Path, mounted: Path, *, zips: bool) -> Path:
+    """The competition and the data set as Kaggle mounts them, folders as zips or not."""
+    shutil.copytree(project / "data/raw", mounted / "competitions" / SLUG)
+    shutil.copytree(project / "data/kernel/dataset", mounted / "steel-model")
+    if zips:
+        shutil.make_archive(str(mounted / "steel-model/model"), "zip", mounted / "steel-model/model")
+        shutil.rmtree(mounted / "steel-model/model")
+    return mounted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zips", [False, True])
+def test_the_script_writes_what_predict_writes(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zips: bool
+) -> None:
+    """Byte by byte, with an ensemble and flips, and without this project."""
+    from stages import predict
+
+    monkeypatch.chdir(project)
+    predict.predict()
+    kernel.kernel()
+    mounted = mount(project, tmp_path / "input", zips=zips)
+    result = ran(sys.executable, project / "data/kernel/submission.py", mounted, tmp_path / "working")
+    assert result.returncode == 0, result.stderr
+    assert "3 images, " in result.stdout
+    written = (tmp_path / "working/submission.csv").read_bytes()
+    assert written == (project / "data/submission.csv").read_bytes()
+    assert written.count(b"\n") > 4
+
+
+@pytest.mark.slow
+def test_the_script_stops_in_time(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not done by then is empty; the file is valid all the same."""
+    monkeypatch.chdir(project)
+    kernel.kernel()
+    mounted = mount(project, tmp_path / "input", zips=False)
+    parameters = mounted / "steel-model/parameters.json"
+    parameters.write_text(json.dumps(json.loads(parameters.read_text()) | {"hours": 1e-9}))
+    result = ran(sys.executable, project / "data/kernel/submission.py", mounted, tmp_path / "working")
+    assert result.returncode == 0, result.stderr
+    assert "OUT OF TIME: the last 3 of 3 images are submitted as empty" in result.stdout
+    sample = submission.template(project / "data/raw/sample_submission.csv", 4)
+    assert submission.check(tmp_path / "working/submission.csv", sample, "sample", 4, 32, 64)["masks"] == 0
+
+
+@pytest.mark.slow
+def test_what_is_not_mounted_is_told(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line in the notebook's log, and a failed run."""
+    monkeypatch.chdir(project)
+    kernel.kernel()
+    (tmp_path / "input").mkdir()
+    result = ran(sys.executable, project / "data/kernel/submission.py", tmp_path / "input", tmp_path / "working")
+    assert result.returncode == 1
+    assert "expected one parameters.json, of the data set with the model, found 0" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_script_needs_what_kaggle_has() -> None:
+    """TensorFlow, NumPy, OpenCV and Python's own library."""
+    needed = set()
+    for name in kernel.MODULES:
+        for node in ast.walk(ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text())):
+            if isinstance(node, ast.Import):
+                needed |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                within = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+                if node.module.startswith("stages"):
+                    assert within & set(kernel.MODULES), node.module
+                needed.add(node.module.split(".")[0])
+    assert needed - set(sys.stdlib_module_names) == {"stages", "tensorflow", "numpy", "cv2"}
+
+
+@pytest.mark.parametrize("slug", [SLUG, "a-competition-whose-name-is-so-long-that-kaggle-would-not-take-it"])
+def test_names_that_kaggle_takes(slug: str) -> None:
+    """Owner and name, at most 50 characters, and a title that leads to the same name."""
+    for metadata in (kernel.kernel_metadata("someone", slug, None), kernel.dataset_metadata("someone", slug)):
+        owner, name = metadata["id"].split("/")
+        assert owner == "someone"
+        assert 6 <= len(name) <= 50
+        assert metadata["title"].replace(" ", "-") == name
+
+
+def test_the_notebook_is_private_and_offline() -> None:
+    """As code competitions ask; the accelerator is the user's choice."""
+    metadata = kernel.kernel_metadata("someone", SLUG, "NvidiaTeslaT4")
+    assert (metadata["is_private"], metadata["enable_internet"], metadata["enable_gpu"]) == (True, False, True)
+    assert metadata["machine_shape"] == "NvidiaTeslaT4"
+    assert metadata["competition_sources"] == [SLUG]
+    assert kernel.kernel_metadata("someone", SLUG, None)["enable_gpu"] is False
+
+
+@pytest.mark.prove
+def test_an_older_tensorflow_without_a_network(shared_data: Path, tmp_path: Path) -> None:
+    """Kaggle's image lags: TensorFlow 2.18 with NumPy, pandas and OpenCV alone, on real test images.
+
+    The same TensorFlow gives the same bytes; of 2.18 at most one pixel in ten thousand may differ.
+    """
+    python = tmp_path / "kaggle/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)
+    packages = ["tensorflow==2.18.*", "numpy", "pandas", "opencv-python-headless"]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    project = tmp_path / "project"
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["download"]["source"] = str(shared_data / "severstal-sample.zip")
+    params["train"] |= {"epochs": 1, "crops_per_image": 1}
+    project.mkdir()
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    for stage in ("download", "preprocess", "train", "predict", "kernel"):
+        environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=project, env=environment, check=True)
+    mounted = mount(project, tmp_path / "input", zips=False)
+    script = project / "data/kernel/submission.py"
+    for name, interpreter in (("same", sys.executable), ("older", str(python))):
+        (tmp_path / name).mkdir()
+        subprocess.run(
+            ["unshare", "--net", "--map-root-user", interpreter, "-I", script],
+            cwd=tmp_path / name, env={"MOUNTED": str(mounted)}, check=True,
+        )  # fmt: skip
+    predicted = project / "data/submission.csv"
+    assert (tmp_path / "same/submission.csv").read_bytes() == predicted.read_bytes()
+    assert differing(predicted, tmp_path / "older/submission.csv") <= 1e-4
+
+
+def differing(one: Path, other: Path) -> float:
+    """Share of the pixels, of all images and classes that have a mask in either, that two submissions disagree on."""
+    from stages.competition import rle, tables
+
+    masks = [
+        {(row.image, row.class_id): rle.decode(row.runs, 256, 1600) for row in tables.read(path, 4, filler=True)}
+        for path in (one, other)
+    ]
+    keys = {key for found in masks for key in found if key[1]}
+    empty = np.zeros((256, 1600), np.bool_)
+    different = sum(int((masks[0].get(key, empty) ^ masks[1].get(key, empty)).sum()) for key in keys)
+    print(f"{different} pixels differ in {len(keys)} masks")
+    assert keys
+    return different / (len(keys) * 256 * 1600)

@@ -34,8 +34,8 @@ EVALUATION_PICTURES = Path("metrics/evaluation")
 SUBMISSION = Path("data/submission.csv")
 PREDICT_METRICS = Path("metrics/predict.json")
 KERNEL = Path("data/kernel")  # the notebook and its data set, for competitions that take no CSV
-KERNEL_JOURNAL = Path("data/kernel.json")  # which steps of submit --kernel are done; no output, git-ignored
-LEADERBOARD_METRICS = Path("metrics/leaderboard.json")  # git-ignored: submit attaches it to the experiment it sent
+JOURNAL = Path("data/submitted.json")  # what has been sent to Kaggle; no output, git-ignored
+LEADERBOARD_METRICS = Path("metrics/leaderboard.json")  # of submitted experiments alone; git-ignored elsewhere
 
 PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report
 REPORT = Path("data/report.html")

@@ -67,6 +67,7 @@ def intervals(scores: ImageScores, metrics: dict[str, Any]) -> list[dict[str, An
             "of_class": "." in name,
             "value": value[name] if value[name] == value[name] else None,
             "interval": bootstrap.interval(drawn[name]),
+            "few": bootstrap.groups(scores, name) < bootstrap.FEWEST,
             "validation": metrics["validation"].get(name),
         }
         for name, title in titles.items()

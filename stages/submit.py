@@ -5,7 +5,8 @@
     python -m stages.submit -m "…" --kernel         # for competitions that take submissions from notebooks only
 
 The file is checked first: its form, its run lengths, and that it comes from the parameters, data and code at hand. The
-score goes to metrics/leaderboard.json, which `dvc metrics diff` compares between experiments.
+score becomes metrics/leaderboard.json of the experiment, which `dvc metrics diff` compares. Broken off while it waits,
+the same command waits again and does not send twice.
 """
 
 import argparse
@@ -14,62 +15,67 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from stages import command, outputs, paths, settings
+from stages import command, paths, settings
 from stages.command import UserError
-from stages.competition import notebooks, submission
+from stages.competition import notebooks, scores, submission
 from stages.competition.client import Client, NotebooksOnlyError
+from stages.competition.journal import Journal
 
 
-def submit(message: str, dry_run: bool, empty: bool, kernel: bool, poll: float, wait: float) -> None:
+def submit(given: argparse.Namespace) -> None:
     """Check, send, wait, and keep the score.
 
     Args:
-        message: the description that Kaggle shows beside the submission.
-        dry_run: stop before sending.
-        empty: send a submission without a single mask too.
-        kernel: send the notebook in data/kernel, and submit what it writes.
-        poll: seconds between two looks at the score.
-        wait: seconds after which to stop looking; the submission then stays sent.
+        given: the command's options, see `main`.
 
     Raises:
         UserError: the submission is not valid, stale or empty, there are none left today, or Kaggle refuses it.
     """
     options = settings.load()
-    told = check(options, empty)
+    told = check(options, given.empty)
     repo = _repo()
-    refuse_stale(repo, "kernel" if kernel else "predict")
+    refuse_stale(repo, "kernel" if given.kernel else "predict")
+    journal = Journal(paths.JOURNAL)
     client = Client(options.competition.slug)
-    left = _left(client)
     digest = hashlib.sha256(paths.SUBMISSION.read_bytes()).hexdigest()
-    name = experiment(repo)
+    contents = notebooks.key(paths.KERNEL) if given.kernel else digest
+    key = f"{client.slug} {contents}"
+    before = None if given.again else journal.get("submission", key)
+    left = _left(client)
     print(f"submit: {paths.SUBMISSION}: {told}, SHA-256 {digest[:16]}…")
-    print(f"submit: to {options.competition.slug}, as {message!r}; {left} submission(s) left today")
-    print(f"submit: of {f'the experiment {name}' if name else f'commit {repo.scm.get_rev()[:7]}'}", flush=True)
-    if dry_run:
+    print(f"submit: to {client.slug}, as {given.message!r}; {left} submission(s) left today")
+    if before:
+        print(f"submit: the same was sent before, reference {before['reference']}; --again sends it once more")
+    if given.dry_run:
         print("submit: --dry-run: nothing was sent")
         return
-    if left == 0:
-        raise UserError(f"kaggle: {options.competition.slug}: expected a submission left for today, found none")
-    journal = notebooks.Journal(paths.KERNEL_JOURNAL)
-    reference = (
-        notebooks.submit(client, paths.KERNEL, message, journal, poll, wait) if kernel else send(client, message)
-    )
-    print(f"submit: sent, reference {reference}", flush=True)
-    scored = score(client, reference, poll, wait)
-    outputs.write_metrics(
-        paths.LEADERBOARD_METRICS,
-        {
-            "public_score": _number(scored.public_score),
-            "private_score": _number(scored.private_score),
-            "reference": reference,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "revision": repo.scm.get_rev(),
-            "submission_sha256": digest,
-        },
-    )
-    attached = attach(repo, name or f"submission-{reference}")
+    if not before:
+        if left == 0:
+            raise UserError(f"kaggle: {client.slug}: expected a submission left for today, found none")
+        sent = scores.find(repo, f"submitted-{contents[:8]}")
+        print(f"submit: of the experiment {sent.name} ({sent.revision[:7]})", flush=True)
+        reference = _send(client, given, journal)
+        before = {"reference": reference, "name": sent.name, "revision": sent.revision}
+        journal.note("submission", key, before)
+        print(f"submit: sent, reference {reference}", flush=True)
+    try:
+        scored = score(client, before["reference"], given.poll, given.wait)
+    except _UnscoredError:
+        journal.forget("submission", key)  # it may be sent again
+        raise
+    metrics = {
+        "public_score": _number(scored.public_score),
+        "private_score": _number(scored.private_score),
+        "reference": before["reference"],
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "revision": before["revision"],
+        "notebook_sha256" if given.kernel else "submission_sha256": contents,
+    }
+    scores.attach(scores.Sent(before["name"], before["revision"]), paths.LEADERBOARD_METRICS, metrics)
     print(f"submit: public score {scored.public_score or '-'}, private score {scored.private_score or '-'}")
-    print(f"submit: kept in {paths.LEADERBOARD_METRICS} of the experiment {attached}: dvc metrics diff {attached} …")
+    print(
+        f"submit: kept with the experiment {before['name']}: dvc metrics diff … --targets {paths.LEADERBOARD_METRICS}"
+    )
 
 
 def check(options: settings.Settings, empty: bool) -> str:
@@ -100,36 +106,6 @@ def refuse_stale(repo: Any, stage: str) -> None:
         )
 
 
-def experiment(repo: Any) -> str | None:
-    """Name of the experiment whose dvc.lock is the one at hand; None if that is the commit's own, or nobody's."""
-    lock = (paths.PARAMS.parent / "dvc.lock").read_bytes()
-    for experiments in repo.experiments.ls().values():
-        for name, revision in experiments:
-            with repo.scm.get_fs(revision).open("dvc.lock", "rb") as file:
-                if file.read() == lock:
-                    return str(name)
-    return None
-
-
-def send(client: Client, message: str) -> int:
-    """Upload the submission; returns Kaggle's reference of it.
-
-    Raises:
-        UserError: the upload failed, or the competition refuses it; of one that takes notebooks only, with the way out.
-    """
-    try:
-        answer = client.ask(
-            "submit", lambda: client.api.competition_submit(str(paths.SUBMISSION), message, client.slug, quiet=True)
-        )
-    except NotebooksOnlyError as error:
-        raise UserError(
-            f"{error}. A CSV alone is not taken there: python -m stages.submit --kernel sends the notebook"
-        ) from None
-    if not answer.ref:  # a failed upload ends in an answer without a reference, not in an error
-        raise UserError(f"kaggle: {client.slug}: expected a reference, found {answer.message!r}: nothing was submitted")
-    return int(answer.ref)
-
-
 def score(client: Client, reference: int, poll: float, wait: float) -> Any:
     """Wait until a submission is scored.
 
@@ -147,7 +123,7 @@ def score(client: Client, reference: int, poll: float, wait: float) -> Any:
         if record and status == "COMPLETE":
             return record
         if record and status == "ERROR":
-            raise UserError(
+            raise _UnscoredError(
                 f"kaggle: {client.slug}: submission {reference} could not be scored: "
                 f"{record.error_description or 'no reason given'}"
             )
@@ -155,22 +131,52 @@ def score(client: Client, reference: int, poll: float, wait: float) -> Any:
         if waited > wait:
             raise UserError(
                 f"kaggle: {client.slug}: submission {reference} is sent and has no score after {waited:.0f} s "
-                f"({status}): look at https://www.kaggle.com/c/{client.slug}/submissions"
+                f"({status}): run the same command later, it will not send again, or look at "
+                f"https://www.kaggle.com/c/{client.slug}/submissions"
             )
         print(f"submit: {status.lower()}, waiting for the score: {waited:.0f} s", flush=True)
         time.sleep(poll)
 
 
-def attach(repo: Any, name: str) -> str:
-    """Save the leaderboard's figures with the experiment that was sent, whatever runs next; returns its name."""
-    repo.experiments.save(name=name, force=True, include_untracked=[str(paths.LEADERBOARD_METRICS)])
-    return name
+class _UnscoredError(UserError):
+    """A submission that Kaggle has taken and could not score."""
+
+
+def _send(client: Client, given: argparse.Namespace, journal: Journal) -> int:
+    """Upload the submission, or take the notebook's road; returns Kaggle's reference."""
+    if given.kernel:
+        return notebooks.submit(client, paths.KERNEL, given.message, journal, given.poll, given.wait)
+    try:
+        answer = client.ask(
+            "submit",
+            lambda: client.api.competition_submit(str(paths.SUBMISSION), given.message, client.slug, quiet=True),
+            once=True,
+        )
+    except NotebooksOnlyError as error:
+        raise UserError(
+            f"{error}. A CSV alone is not taken there: python -m stages.submit --kernel sends the notebook"
+        ) from None
+    if not answer.ref:  # a failed upload ends in an answer without a reference, not in an error
+        raise UserError(f"kaggle: {client.slug}: expected a reference, found {answer.message!r}: nothing was submitted")
+    return int(answer.ref)
 
 
 def _repo() -> Any:
     import dvc.repo  # takes a second
+    from dvc.exceptions import NotDvcRepoError
+    from scmrepo.exceptions import SCMError
+    from scmrepo.noscm import NoSCM
 
-    return dvc.repo.Repo()
+    try:
+        repo = dvc.repo.Repo()
+        if isinstance(repo.scm, NoSCM):
+            raise UserError("expected a git repository, to keep the score with what was sent, found none: git init")
+        repo.scm.get_rev()
+    except NotDvcRepoError:
+        raise UserError("expected to be started in the project's folder, found no .dvc there") from None
+    except SCMError as error:
+        raise UserError(f"expected a git repository with a commit, found none ({error})") from None
+    return repo
 
 
 def _left(client: Client) -> int:
@@ -184,6 +190,13 @@ def _number(score: str | None) -> float | None:
     return float(score) if score else None
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"expected more than 0 seconds, found {text}")
+    return seconds
+
+
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
@@ -192,14 +205,12 @@ def main() -> None:
     parser.add_argument("-m", "--message", required=True, help="the description that Kaggle shows")
     parser.add_argument("--dry-run", action="store_true", help="check all, ask what is left today, and send nothing")
     parser.add_argument("--empty", action="store_true", help="send a submission without a single mask too")
+    parser.add_argument("--again", action="store_true", help="send what was sent before once more")
     parser.add_argument("--kernel", action="store_true", help="send the notebook, for competitions that take no CSV")
-    parser.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="between two looks (default 15)")
-    parser.add_argument("--wait", type=float, default=3600, metavar="SECONDS", help="for the score (default 3600)")
+    parser.add_argument("--poll", type=_seconds, default=15, metavar="SECONDS", help="between two looks (default 15)")
+    parser.add_argument("--wait", type=_seconds, default=3600, metavar="SECONDS", help="for the score (default 3600)")
     given = parser.parse_args()
-    command.guard(
-        "submit",
-        lambda: submit(given.message, given.dry_run, given.empty, given.kernel, given.poll, given.wait),
-    )
+    command.guard("submit", lambda: submit(given))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import pytest
 from stages import compare, outputs
 from stages.command import UserError
 from stages.compare import Run
-from stages.competition import image_scores
+from stages.competition import bootstrap, comparison, image_scores
+from stages.competition.comparison import Difference
 
 HEADER = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection"
 CLASSES = ["pit", "line"]
@@ -69,7 +70,7 @@ def test_the_bootstrap_is_paired() -> None:
 )
 def test_verdict(interval: tuple[float, float] | None, words: str) -> None:
     """An interval that touches 0 decides nothing."""
-    assert compare.verdict(interval, compare.FEWEST) == words
+    assert Difference("mean_dice", 0, 0, interval, bootstrap.FEWEST).verdict() == words
 
 
 def test_a_figure_of_few_images_decides_nothing() -> None:
@@ -91,23 +92,34 @@ def test_a_figure_of_few_images_decides_nothing() -> None:
 )
 def test_unlike_experiments_are_refused(other: Run, reason: str) -> None:
     """Other images, other masks, other groups."""
+    a, b = (one.scores["held_out"] for one in (run("a", [1, 2]), other))
     with pytest.raises(UserError) as told:
-        compare.refuse_unlike(run("a", [1, 2]), other)
+        comparison.refuse_unlike("a and b cannot be compared", "held-out", a, b)
     assert str(told.value).startswith("a and b cannot be compared: ")
     assert reason in str(told.value)
+
+
+def test_means_are_of_the_same_classes() -> None:
+    """A never predicts lines; B does, badly: the mean precision is that of pits in both."""
+    a, b = run("a", [4] * 9).scores["held_out"], run("b", [8] * 9).scores["held_out"]
+    b.predicted[:, 1] = 3
+    found = {difference.name: difference for difference in comparison.differences(a, b)}
+    assert np.isnan(found["precision.line"].a)
+    assert found["precision.line"].b == 0
+    assert (found["mean_precision"].a, found["mean_precision"].b) == (0.4, 0.8)
 
 
 def test_pooled_runs_keep_an_image_that_two_share_in_one_group() -> None:
     """Same name and mask: one sheet, drawn together with its near-duplicates; the name alone is not enough."""
     one = run("a", [1, 2, 3], images="x y z", groups=[0, 0, 1]).scores["held_out"]
     two = run("b", [1, 2], images="y w", groups=[5, 6]).scores["held_out"]
-    pooled = compare.pool([one, two])
+    pooled = comparison.pool([one, two])
     x, y, z, again, w = pooled.groups.tolist()
     assert x == y == again
     assert len({x, z, w}) == 3
     assert pooled.dice.shape == (5, 2)
     other = run("c", [1, 2], true=11, images="y w").scores["held_out"]
-    assert len(set(compare.pool([one, other]).groups.tolist())) == 4
+    assert len(set(comparison.pool([one, other]).groups.tolist())) == 4
 
 
 def test_matrices_stand_side_by_side() -> None:
@@ -115,6 +127,27 @@ def test_matrices_stand_side_by_side() -> None:
     told = compare.matrices([np.diag([4, 2])], [np.array([[4, 0], [1, 1]])], ["background", "pit"])
     cells = [cell.strip() for cell in told.splitlines()[-1].split("|")[1:-1]]
     assert cells == ["pit", "0.0000", "1.0000", "0.5000", "0.5000", "+0.5000", "-0.5000"]
+
+
+def test_a_class_that_a_run_lacks_does_not_count_as_missed() -> None:
+    """The mean of several runs is over those in which the class occurs."""
+    told = compare.matrices([np.diag([4, 2]), np.diag([4, 0])], [np.diag([4, 2])] * 2, ["background", "pit"])
+    cells = [cell.strip() for cell in told.splitlines()[-1].split("|")[1:-1]]
+    assert cells[:3] == ["pit", "0.0000", "1.0000"]
+
+
+def test_one_image_with_a_mask_decides_nothing() -> None:
+    """Neither of its class nor of the mean over classes."""
+    a, b = (run(name, [0] * 20).scores["held_out"] for name in "ab")
+    a.true[1:], b.true[1:], b.intersection[0, 0], b.dice[0, 0] = 0, 0, 9, 0.9
+    found = {difference.name: difference.verdict() for difference in comparison.differences(a, b)}
+    assert found["positive_mean_dice"] == found["positive_dice.pit"] == "too few images to tell"
+
+
+def test_an_empty_name() -> None:
+    """A comma too many is not the workspace."""
+    with pytest.raises(UserError, match="expected the name of an experiment, found an empty one"):
+        compare.load("")
 
 
 def test_a_number_of_runs_on_each_side() -> None:

@@ -263,19 +263,124 @@ def test_a_score_stays_with_the_experiment_that_was_sent(
     assert result.returncode == 0, result.stderr
     assert "3 images, 3 masks" in result.stdout
     assert "as 'first idea'; 5 submission(s) left today" in result.stdout
-    assert "of the experiment A" in result.stdout
+    assert "of the experiment A (" in result.stdout
     assert "pending, waiting for the score" in result.stdout
     assert "public score 0.9, private score 0.88" in result.stdout
     (sent,) = server.submissions
     content = (folder / "data/submission.csv").read_bytes()
     assert (sent["content"], sent["description"]) == (content, "first idea")
-    kept = json.loads((folder / "metrics/leaderboard.json").read_text())
+    kept = json.loads(project("git", "show", f"{revision(project, 'A')}:metrics/leaderboard.json"))
+    assert not (folder / "metrics/leaderboard.json").exists()  # it would be taken for the next run's
     assert (kept["public_score"], kept["private_score"], kept["reference"]) == (0.9, 0.88, sent["ref"])
     assert kept["submission_sha256"] == hashlib.sha256(content).hexdigest()
     project("dvc", "exp", "run", "-n", "B", "-S", "seed=3")
     shown = json.loads(project("dvc", "metrics", "diff", "B", "A", "--targets", "metrics/leaderboard.json", "--json"))
     told = shown["metrics/leaderboard.json"]["public_score"]
     assert (told["old"], told["new"]) == (None, 0.9)
+    project("dvc", "exp", "apply", "A")
+    project("dvc", "exp", "run", "-n", "C", "-S", "seed=4")
+    assert "leaderboard" not in project("git", "ls-tree", "-r", "--name-only", revision(project, "C"))
+    assert "leaderboard" in project("git", "ls-tree", "-r", "--name-only", revision(project, "A"))
+
+
+def revision(project: Callable[..., str], name: str) -> str:
+    """The git reference of an experiment."""
+    return project("git", "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{name}").strip()
+
+
+def test_what_runs_while_the_score_is_awaited_changes_nothing(
+    project: Callable[..., str], folder: Path, server: KaggleServer, environment: dict[str, str]
+) -> None:
+    """A is sent; B runs in the same workspace before A has its score."""
+    server.score_after = 20
+    before = project("git", "ls-tree", "-r", revision(project, "A"))
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "stages.submit", "-m", "first idea", "--poll", "1"],
+        cwd=folder, env=environment, text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    for _ in range(600):
+        if server.submissions:
+            break
+        time.sleep(0.1)
+    project("dvc", "exp", "run", "-n", "B", "-S", "seed=3")
+    server.score_after = 0
+    assert waiting.wait(timeout=60) == 0
+    after = project("git", "ls-tree", "-r", revision(project, "A")).splitlines()
+    assert [line for line in after if "leaderboard" not in line] == before.splitlines()
+    assert len(after) == len(before.splitlines()) + 1
+    assert "leaderboard" not in project("git", "ls-tree", "-r", revision(project, "B"))
+    assert project("git", "status", "--porcelain").count("leaderboard") == 0
+    assert "A" in project("dvc", "exp", "list", "--name-only").split()
+
+
+def test_a_commit_can_be_sent(project: Callable[..., str], stage: Stage, server: KaggleServer) -> None:
+    """What is committed and no experiment, and what is neither, get an experiment for their score."""
+    project("dvc", "exp", "remove", "A")
+    project("git", "commit", "-q", "-a", "-m", "seed 2")
+    result = send(stage)
+    assert result.returncode == 0, result.stderr
+    (first,) = project("dvc", "exp", "list", "--name-only").split()
+    assert first.startswith("submitted-")
+    project("dvc", "repro", "-q")
+    project("sed", "-i", "s/^seed: 2/seed: 7/", "params.yaml")
+    project("dvc", "repro", "-q")
+    assert send(stage).returncode == 0
+    names = project("dvc", "exp", "list", "--all-commits", "--name-only").split()
+    (second,) = {name for name in names if name.startswith("submitted-")} - {first}
+    shown = json.loads(
+        project("dvc", "metrics", "diff", first, second, "--targets", "metrics/leaderboard.json", "--all", "--json")
+    )
+    told = shown["metrics/leaderboard.json"]["reference"]
+    assert [told["old"], told["new"]] == [one["ref"] for one in server.submissions]
+    assert "seed: 7" in project("git", "show", f"{revision(project, second)}:params.yaml")
+
+
+def test_a_wait_that_was_broken_off_does_not_send_again(
+    project: Callable[..., str], stage: Stage, server: KaggleServer
+) -> None:
+    """The last submission of the day, whose score comes late: the same command fetches it."""
+    server.limits = {"numToday": 4, "numTotal": 4, "numAllowedNow": 1}
+    server.score_after = 1000
+    assert send(stage, "--wait", "0.3").returncode == 1
+    server.score_after = 0
+    result = send(stage)
+    assert result.returncode == 0, result.stderr
+    assert "the same was sent before" in result.stdout
+    assert len(server.submissions) == 1
+    assert "leaderboard" in project("git", "ls-tree", "-r", revision(project, "A"))
+    server.limits = {"numToday": 0, "numTotal": 5, "numAllowedNow": 5}
+    assert send(stage, "--again").returncode == 0
+    assert len(server.submissions) == 2
+
+
+def test_an_answer_that_is_lost_does_not_send_again(
+    project: Callable[..., str], stage: Stage, server: KaggleServer
+) -> None:
+    """A 503 may come after Kaggle has taken the file."""
+    server.fail("CreateSubmission", 503, times=1)
+    result = send(stage)
+    assert result.returncode == 1
+    assert "it may have been taken all the same: look at" in result.stderr
+    assert len(server.requested("CreateSubmission")) == 1
+
+
+def test_a_journal_that_is_damaged(
+    project: Callable[..., str], stage: Stage, folder: Path, server: KaggleServer
+) -> None:
+    """Nothing is sent on its word."""
+    (folder / "data/submitted.json").write_text('{"submission"')
+    result = send(stage)
+    assert result.returncode == 1
+    assert "data/submitted.json: expected what was sent to Kaggle so far, found no JSON" in result.stderr
+    assert server.submissions == []
+
+
+@pytest.mark.parametrize("option", ["--poll", "--wait"])
+def test_impossible_seconds(stage: Stage, option: str) -> None:
+    """Told before anything is done."""
+    result = stage("submit", "-m", "x", option, "-1")
+    assert result.returncode == 2
+    assert "expected more than 0 seconds, found -1" in result.stderr
 
 
 def test_dry_run(project: Callable[..., str], stage: Stage, server: KaggleServer) -> None:
@@ -325,6 +430,16 @@ def test_an_invalid_submission_is_refused(
     sample.write_text(sample.read_text() + "another.jpg,1 1,0\n")
     result = send(stage)
     assert "data/submission.csv: expected 4 images, as in the sample, found 3" in result.stderr
+    assert server.requests == []
+
+
+def test_without_git(project: Callable[..., str], stage: Stage, folder: Path, server: KaggleServer) -> None:
+    """There would be nothing to keep the score with."""
+    shutil.rmtree(folder / ".git")
+    project("dvc", "config", "--local", "core.no_scm", "true")
+    result = send(stage)
+    assert result.returncode == 1
+    assert "expected a git repository, to keep the score with what was sent, found none" in result.stderr
     assert server.requests == []
 
 
@@ -391,12 +506,15 @@ def test_the_notebooks_road(project: Callable[..., str], stage: Stage, folder: P
     assert server.submissions[0]["content"] == b"from the notebook"
     result = send(stage, "--kernel")
     assert result.returncode == 0, result.stderr
-    assert "was submitted before" in result.stdout
+    assert "the same was sent before" in result.stdout
     counted = [len(server.requested(method)) for method in ("CreateDataset", "SaveKernel", "CreateCodeSubmission")]
     assert counted == [1, 1, 1]
     project("dvc", "exp", "run", "-n", "B", "-S", "seed=3")
     assert send(stage, "--kernel").returncode == 0
     methods = ("CreateDataset", "CreateDatasetVersion", "SaveKernel", "CreateCodeSubmission")
+    assert [len(server.requested(method)) for method in methods] == [1, 1, 2, 2]
+    project("dvc", "exp", "apply", "A")
+    assert "was sent before" in send(stage, "--kernel").stdout
     assert [len(server.requested(method)) for method in methods] == [1, 1, 2, 2]
 
 
@@ -406,8 +524,13 @@ def test_a_notebook_that_fails(project: Callable[..., str], stage: Stage, server
     result = send(stage, "--kernel")
     assert result.returncode == 1
     assert "found ERROR: Your notebook tried to allocate more memory than is available." in result.stderr
+    assert len(server.requested("SaveKernel")) == 1
+    server.kernel_statuses, server.kernel_files = ["COMPLETE"], {"submission.csv": b"from the notebook"}
+    assert send(stage, "--kernel").returncode == 0  # pushed again, the data set not
+    assert len(server.requested("SaveKernel")) == 2
+    assert len(server.requested("CreateDataset")) == 1
     server.kernel_error = "Maximum batch CPU session count reached"
     project("dvc", "exp", "run", "-n", "B", "-S", "seed=3")
     result = send(stage, "--kernel")
     assert "expected the notebook to be taken, found: Maximum batch CPU session count reached" in result.stderr
-    assert server.submissions == []
+    assert len(server.submissions) == 1

@@ -153,9 +153,13 @@ def test_make_compare_starts_from_the_committed_parameters(clone: Path) -> None:
         told = call(clone, "make", "--assume-old=setup", "compare")
         assert "Traceback" not in told
         assert "Running stage" not in told
+    assert "A: compare-cce\nB: compare-cce_dice\n" in told
     assert "| mean Dice " in told
     assert "true \\ predicted" in told
     assert (clone / "params.yaml").read_text() == changed
+    told = call(clone, "make", "--assume-old=setup", "compare", "LOSSES=bce nope", succeeds=False)
+    assert "compare: expected losses, one of cce, cce_dice, " in told
+    assert "Running stage" not in told
     call(clone, "git", "checkout", "params.yaml")
     assert call(clone, "git", "status", "--porcelain") == ""
 

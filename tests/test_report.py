@@ -142,13 +142,15 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
         red, green, blue, _ = browser.execute_script(colour, card, layer, column / 72, row / 40)
         assert red > green > blue + 40  # orange
 
-    card.find_element(By.CSS_SELECTOR, "[data-layer=errors]").click()
+    card.find_element(By.CSS_SELECTOR, "[data-layer=errors]").send_keys(Keys.ENTER)
     dialog = browser.find_element(By.ID, "zoom")
     wait.until(lambda driven: dialog.is_displayed())
     assert dialog.text.startswith("5.png")
     fitted = scale(browser)
     dialog.find_element(By.CSS_SELECTOR, "[data-zoom='2']").click()
     assert scale(browser) == pytest.approx(2 * fitted)
+    dialog.find_element(By.ID, "stage").send_keys("-")
+    assert scale(browser) == pytest.approx(fitted)
     dialog.find_element(By.CSS_SELECTOR, "[value=truth]").click()
     dialog.find_element(By.CSS_SELECTOR, "[data-step='1']").click()
     wait.until(lambda driven: dialog.text.startswith("8.png"))
@@ -179,4 +181,22 @@ def test_intervals_and_headline(page: Path) -> None:
     row = text[text.index("Mean Dice, the competition") :].split("</tr>")[0]
     assert f"{metrics['mean_dice']:.3f}" in row
     assert f"{metrics['validation']['mean_dice']:.3f}" in row
-    assert " … " in row
+    assert "too few images" in row  # four of them
+
+
+def test_intervals_of_enough_images() -> None:
+    """Around the value, from rounds over groups; of a class with few images there is none to trust."""
+    from stages import report
+    from stages.competition import image_scores
+
+    lines = ["split,image,group,class,dice,true_pixels,predicted_pixels,intersection"]
+    for number in range(12):
+        lines.append(f"held_out,{number}.jpg,{number},pit,{number / 20},9,9,1")
+        lines.append(f"held_out,{number}.jpg,{number},line,{float(number > 1)},{3 * (number < 2)},{3 * (number < 2)},0")
+    rows = report.intervals(image_scores.read(lines, "drawn")["held_out"], {"validation": {"mean_dice": 0.5}})
+    found = {row["title"]: row for row in rows}
+    low, high = found["pit"]["interval"]
+    assert found["pit"]["value"] == pytest.approx(0.275)
+    assert low < 0.275 < high
+    assert [found[name]["few"] for name in ("pit", "line")] == [False, True]
+    assert found["Mean Dice, the competition's score"]["validation"] == 0.5

@@ -263,7 +263,8 @@ def test_an_unknown_key(load: Load, tmp_path: Path) -> None:
     with pytest.raises(UserError) as told:
         load({"trian": {}})
     assert lines(told, tmp_path / "params.yaml") == [
-        "unknown key 'trian'; expected one of: seed, download, competition, preprocess, train, inference, predict"
+        "unknown key 'trian'; expected one of: seed, download, competition, preprocess, train, inference, predict, "
+        "kernel"
     ]
 
 

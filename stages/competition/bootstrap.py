@@ -13,6 +13,7 @@ Weights = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
 ROUNDS = 2_000
+FEWEST = 5  # groups of near-duplicates with pixels of a class, for an interval to mean anything
 SEED = 0
 
 
@@ -51,9 +52,9 @@ def figures(scores: ImageScores, weights: Weights | None = None) -> dict[str, Va
     recall = _ratio(weights @ scores.intersection, weights @ scores.true)
     values = {
         "mean_dice": _ratio(weights @ scores.dice.mean(axis=1), weights.sum(axis=1)),
-        "positive_mean_dice": _mean_defined(positive),
-        "mean_precision": _mean_defined(precision),
-        "mean_recall": _mean_defined(recall),
+        "positive_mean_dice": mean_defined(positive),
+        "mean_precision": mean_defined(precision),
+        "mean_recall": mean_defined(recall),
     }
     for kind, of_class in (("positive_dice", positive), ("precision", precision), ("recall", recall)):
         values |= {f"{kind}.{name}": of_class[:, number] for number, name in enumerate(scores.classes)}
@@ -69,11 +70,22 @@ def interval(values: Values, level: float = 0.95) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def groups(scores: ImageScores, name: str) -> int:
+    """How many groups of near-duplicates a figure of `figures` rests on: those that have pixels which it counts."""
+    kind, _, of_class = name.partition(".")
+    if kind == "mean_dice":
+        return len(np.unique(scores.groups))
+    pixels = scores.predicted if kind.endswith("precision") else scores.true
+    chosen = [scores.classes.index(of_class)] if of_class else list(range(len(scores.classes)))
+    return len(np.unique(scores.groups[(pixels[:, chosen] > 0).any(axis=1)]))
+
+
 def _ratio(numerator: npt.NDArray[np.generic], denominator: npt.NDArray[np.generic]) -> Values:
     shape = np.broadcast(numerator, denominator).shape
     return np.asarray(np.divide(numerator, denominator, out=np.full(shape, np.nan), where=denominator != 0))
 
 
-def _mean_defined(values: Values) -> Values:
+def mean_defined(values: Values) -> Values:
+    """Mean over the classes of (rounds, classes) that are not NaN; NaN where all are."""
     defined = ~np.isnan(values)
     return _ratio(np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1))

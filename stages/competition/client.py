@@ -66,12 +66,13 @@ class Client:
         except (SystemExit, OSError, ValueError, KeyError):
             raise UserError(f"kaggle: expected credentials, found none that the client accepts: {ACCOUNT}") from None
 
-    def ask(self, what: str, request: Callable[[], Result], *, bar: bool = False) -> Result:
+    def ask(self, what: str, request: Callable[[], Result], *, bar: bool = False, once: bool = False) -> Result:
         """Make a request, again after 429 and 5xx, with the pause that the server asks for; a bounded number of times.
 
         Args:
             what: what it is for, for messages: "download the archive".
             request: the call to the client.
+            once: whether doing it twice would do harm: then not after 5xx, which may come after the work is done.
             bar: whether its progress bar is to be seen, and with it all else that it writes to stderr.
 
         Raises:
@@ -90,9 +91,9 @@ class Client:
                     return request()
             except RequestException as error:
                 response = error.response
-                busy = response is not None and (response.status_code == 429 or response.status_code >= 500)
-                if not busy or attempt == TRIES:
-                    raise _explained(self.slug, what, error) from None
+                status = 0 if response is None else response.status_code
+                if not (status == 429 or (status >= 500 and not once)) or attempt == TRIES:
+                    raise _explained(self.slug, what, error, once) from None
                 pause = _pause(response, attempt)
                 print(f"kaggle: {_answer(response)}; trying again in {pause:.0f} s ({attempt} of {TRIES})", flush=True)
                 time.sleep(pause)
@@ -178,7 +179,7 @@ def _answer(response: Any) -> str:
     return f"the server answered {response.status_code}" + (f" ({told[:200]})" if told else "")
 
 
-def _explained(slug: str, what: str, error: Any) -> UserError:
+def _explained(slug: str, what: str, error: Any, once: bool) -> UserError:
     """What the user can do about it. Neither the address nor a header is shown: both may hold secrets."""
     where = f"kaggle: {slug}: could not {what}"
     response = error.response  # an error's Response is falsy
@@ -189,6 +190,8 @@ def _explained(slug: str, what: str, error: Any) -> UserError:
         return NotebooksOnlyError(f"{where}: {answer}")
     if status == 401:
         return UserError(f"{where}: the credentials were refused (401): {ACCOUNT}")
+    if status in (403, 404) and ("data set" in what or "notebook" in what):
+        return UserError(f"{where}: {answer}: is kernel.owner in params.yaml, if set, your user name?")
     if status == 403:
         return UserError(
             f"{where}: {answer}. Accept the rules once in the browser, at https://www.kaggle.com/c/{slug}/rules; if "
@@ -198,6 +201,11 @@ def _explained(slug: str, what: str, error: Any) -> UserError:
     if status == 404:
         return UserError(
             f"{where}: {answer}: there is no such competition; look at the spelling of competition.slug in params.yaml"
+        )
+    if status >= 500 and once:
+        return UserError(
+            f"{where}: {answer}; it may have been taken all the same: look at "
+            f"https://www.kaggle.com/c/{slug}/submissions before you send it again"
         )
     if status == 429 or status >= 500:
         return UserError(f"{where}: {answer}, still after {TRIES} tries; try again later")

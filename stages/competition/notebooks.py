@@ -6,41 +6,25 @@ done is noted in a file, by the contents that were sent, so that a road that was
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from stages.command import UserError
 from stages.competition.archive import digest
 from stages.competition.client import Client
+from stages.competition.journal import Journal
 
 OWNER = "INSERT_OWNER_HERE"
 WRITTEN = "submission.csv"  # what the notebook leaves
 RUNNING = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 
 
-class Journal:
-    """What has been done, in a JSON file that is replaced as a whole after each step."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-    def get(self, step: str, key: str) -> Any:
-        """What the step gave for these contents; None if it has not been done for them."""
-        return self.done.get(step, {}).get(key)
-
-    def note(self, step: str, key: str, result: Any) -> None:
-        """Remember the result of a step, in place of an earlier one of other contents."""
-        self.done[step] = {key: result}
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(self.done, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, self.path)
+def key(kernel: Path) -> str:
+    """What tells one notebook, with its data set, from another: SHA-256 of all contents."""
+    return digest(kernel).sha256
 
 
 def submit(client: Client, kernel: Path, message: str, journal: Journal, poll: float, wait: float) -> int:
@@ -50,7 +34,8 @@ def submit(client: Client, kernel: Path, message: str, journal: Journal, poll: f
         client: of the competition.
         kernel: the folder that `stages.kernel` has made.
         message: the description of the submission.
-        journal: what earlier calls have done; those steps are not done again for the same contents.
+        journal: what earlier calls have done; those steps are not done again for the same contents. A step that failed
+            on Kaggle's side is forgotten, so that the next call does it again.
         poll: seconds between two looks.
         wait: seconds to wait for the data set, and for the run.
 
@@ -69,18 +54,14 @@ def submit(client: Client, kernel: Path, message: str, journal: Journal, poll: f
         _dataset(client, folder / "dataset", journal, data, poll, wait)
         address = json.loads((folder / "kernel-metadata.json").read_text(encoding="utf-8"))["id"]
         version = _push(client, folder, journal, code)
-    _finish(client, address, version, poll, wait)
-    reference = journal.get("submission", code)
-    if reference:
-        print(f"submit: version {version} of {address} was submitted before, reference {reference}", flush=True)
-        return int(reference)
+    _finish(client, address, version, journal, code, poll, wait)
     answer = client.ask(
         "submit the notebook's output",
         lambda: client.api.competition_submit_code(WRITTEN, message, client.slug, address, version, quiet=True),
+        once=True,
     )
     if not answer.ref:
         raise UserError(f"kaggle: {client.slug}: expected a reference, found {answer.message!r}: nothing was submitted")
-    journal.note("submission", code, int(answer.ref))
     return int(answer.ref)
 
 
@@ -99,18 +80,19 @@ def _owned(kernel: Path, folder: Path, client: Client) -> Path:
 def _dataset(client: Client, folder: Path, journal: Journal, key: str, poll: float, wait: float) -> None:
     address = json.loads((folder / "dataset-metadata.json").read_text(encoding="utf-8"))["id"]
     if not journal.get("dataset", key):
-        there = client.ask("look for the data set", lambda: _there(client, address))
-        if there:
+        if client.ask("look for the data set", lambda: _status(client, address)) != "deleted":
             print(f"submit: sending a new version of the data set {address}", flush=True)
             answer = client.ask(
                 "send a version of the data set",
                 lambda: client.api.dataset_create_version(str(folder), key[:12], quiet=False, dir_mode="zip"),
+                once=True,
             )
         else:
             print(f"submit: creating the data set {address}", flush=True)
             answer = client.ask(
                 "create the data set",
                 lambda: client.api.dataset_create_new(str(folder), quiet=False, dir_mode="zip"),
+                once=True,
             )
         lost = "Upload unsuccessful" in client.said  # the version is made without that file, and called a success
         if answer is None or (answer.status or "").lower() != "ok" or lost:
@@ -119,31 +101,32 @@ def _dataset(client: Client, folder: Path, journal: Journal, key: str, poll: flo
         journal.note("dataset", key, address)
 
     def ready() -> bool:
-        status = str(client.ask("look at the data set", lambda: client.api.dataset_status(address))).lower()
-        if status in ("failed", "deleted", "removed"):
+        status = client.ask("look at the data set", lambda: _status(client, address))
+        if status in ("failed", "deleted"):
+            journal.forget("dataset", key)
             raise UserError(f"kaggle: {address}: expected the data set to become ready, found {status}")
         return status == "ready"
 
     _until(ready, f"the data set {address}", poll, wait)
 
 
-def _there(client: Client, address: str) -> bool:
+def _status(client: Client, address: str) -> str:
+    """How far a data set is, in small letters; "deleted" if there is none."""
     from requests import HTTPError
 
     try:
-        client.api.dataset_status(address)
+        return str(client.api.dataset_status(address)).lower()
     except HTTPError as error:
         if error.response is not None and error.response.status_code in (403, 404):  # a private one of nobody: 403
-            return False
+            return "deleted"
         raise
-    return True
 
 
 def _push(client: Client, folder: Path, journal: Journal, key: str) -> int:
     version = journal.get("notebook", key)
     if version:
         return int(version)
-    answer = client.ask("push the notebook", lambda: client.api.kernels_push(str(folder)))
+    answer = client.ask("push the notebook", lambda: client.api.kernels_push(str(folder)), once=True)
     if answer.error or not answer.version_number:
         raise UserError(
             f"kaggle: {client.slug}: expected the notebook to be taken, found: {answer.error or 'no version'}"
@@ -158,13 +141,14 @@ def _push(client: Client, folder: Path, journal: Journal, key: str) -> int:
     return int(answer.version_number)
 
 
-def _finish(client: Client, address: str, version: int, poll: float, wait: float) -> None:
+def _finish(client: Client, address: str, version: int, journal: Journal, key: str, poll: float, wait: float) -> None:
     def finished() -> bool:
         answer = client.ask("look at the notebook's run", lambda: client.api.kernels_status(address))
         status = answer.status.name
         if status == "COMPLETE":
             return True
         if status not in RUNNING:
+            journal.forget("notebook", key)
             raise UserError(
                 f"kaggle: {address}: expected version {version} to run to its end, found {status}: "
                 f"{answer.failure_message or 'no reason given'}"

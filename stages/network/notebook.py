@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.command import UserError
-from stages.competition import submission
+from stages.competition import images, submission
 from stages.network import inference, segmentation
 
 LabelMap = npt.NDArray[np.uint8]
@@ -42,8 +42,11 @@ def run(mounted: Path, target: Path, scratch: Path) -> dict[str, int]:
     found = sorted(mounted.rglob(PARAMETERS))
     if len(found) != 1:
         raise UserError(f"{mounted}: expected one {PARAMETERS}, of the data set with the model, found {len(found)}")
-    parameters = json.loads(found[0].read_text(encoding="utf-8"))
-    model = _model(found[0].parent, scratch)
+    try:
+        parameters = json.loads(found[0].read_text(encoding="utf-8"))
+        model = _model(found[0].parent, scratch)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{found[0].parent}: expected the data set with the model, whole, found: {error}") from None
     competition = _competition(mounted)
     sample = submission.template(competition / "sample_submission.csv", parameters["classes"])
     networks = [inference.load(model / f"fold_{fold}") for fold in parameters["folds"]]
@@ -51,7 +54,10 @@ def run(mounted: Path, target: Path, scratch: Path) -> dict[str, int]:
     files = [competition / "test_images" / name for name in sample.images]
     label_maps = segmentation.label_maps(networks, files, size, parameters["batch_size"], parameters["flips"])
     in_time = until(label_maps, len(files), size, start + 3600 * parameters["hours"])
-    submission.write(target, sample, in_time, parameters["form"], parameters["classes"])
+    try:
+        submission.write(target, sample, in_time, parameters["form"], parameters["classes"])
+    except images.ImageError as error:
+        raise UserError(str(error)) from None
     counts = submission.check(target, sample, parameters["form"], parameters["classes"], *size)
     print(f"{counts['images']} images, {counts['masks']} masks, {time.monotonic() - start:.0f} s: {target}")
     return counts

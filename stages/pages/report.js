@@ -87,7 +87,11 @@ function card(item) {
     canvas.style.aspectRatio = `${item.width} / ${item.height}`;
     canvas.width = canvas.height = 0;
     canvas.dataset.layer = layer;
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "button");
+    canvas.setAttribute("aria-label", `${item.name}, ${layer}: enlarge`);
     canvas.addEventListener("click", () => open(item, layer));
+    canvas.addEventListener("keydown", (event) => { if (event.key === "Enter") open(item, layer); });
     figure.appendChild(document.createElement("figcaption")).textContent = layer;
   }
   item.card = place;
@@ -113,9 +117,9 @@ function arrange() {
   const wanted = new FormData(controls), name = wanted.get("class");
   const [key, direction] = wanted.get("sort").split("-");
   shown = items.filter((item) =>
-    (!name || (name === "-" ? !item.defects.length : name in item.dice)) &&
+    (!name || (name === "-" ? !item.defects.length : Object.hasOwn(item.dice, name))) &&
     (!wanted.get("missed") || item.missed) && (!wanted.get("invented") || item.invented));
-  const of = (item) => (key === "score" && name in item.dice ? item.dice[name] : item[key]);
+  const of = (item) => (key === "score" && Object.hasOwn(item.dice, name) ? item.dice[name] : item[key]);
   const sign = direction === "up" ? 1 : -1;
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
   shown.sort((a, b) => sign * compare(of(a), of(b)) || compare(a.name, b.name));
@@ -150,6 +154,7 @@ async function open(item, layer = view.layer) {
   byId("zoom-title").textContent = `${item.name} · Dice ${item.score.toFixed(3)}`;
   dialog.querySelector(`[value=${layer}]`).checked = true;
   if (!dialog.open) dialog.showModal();
+  stage.focus();  // not one of the layers, where the arrow keys would change the layer
   draw(big, layer, item, loaded, item.width);
   zoom(0);
 }
@@ -169,7 +174,7 @@ dialog.addEventListener("click", (event) => {
 });
 dialog.addEventListener("keydown", (event) => {
   const keys = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), "+": () => zoom(2), "-": () => zoom(0.5), 0: () => zoom(0) };
-  if (keys[event.key] && event.target.type !== "radio") { event.preventDefault(); keys[event.key](); }
+  if (keys[event.key] && !(event.target.type === "radio" && event.key.startsWith("Arrow"))) { event.preventDefault(); keys[event.key](); }
 });
 stage.addEventListener("wheel", (event) => {
   event.preventDefault();

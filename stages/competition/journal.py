@@ -31,9 +31,9 @@ class Journal:
         """What the step gave for these contents; None if it has not been done for them."""
         return self.done.get(step, {}).get(key)
 
-    def note(self, step: str, key: str, result: Any) -> None:
-        """Remember the result of a step."""
-        self.done.setdefault(step, {})[key] = result
+    def note(self, step: str, key: str, result: Any, *, alone: bool = False) -> None:
+        """Remember the result of a step; `alone` if it takes the place of those of other contents."""
+        self.done[step] = {**({} if alone else self.done.get(step, {})), key: result}
         self._write()
 
     def forget(self, step: str, key: str) -> None:

@@ -98,7 +98,7 @@ def _dataset(client: Client, folder: Path, journal: Journal, key: str, poll: flo
         if answer is None or (answer.status or "").lower() != "ok" or lost:
             told = "a file that could not be uploaded" if lost else getattr(answer, "error", None) or "no answer"
             raise UserError(f"kaggle: {address}: expected the data set to be taken, found: {told}")
-        journal.note("dataset", key, address)
+        journal.note("dataset", key, address, alone=True)  # a notebook mounts the newest version
 
     def ready() -> bool:
         status = client.ask("look at the data set", lambda: _status(client, address))

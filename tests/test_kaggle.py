@@ -313,7 +313,7 @@ def test_what_runs_while_the_score_is_awaited_changes_nothing(
     assert "A" in project("dvc", "exp", "list", "--name-only").split()
 
 
-def test_a_commit_can_be_sent(project: Callable[..., str], stage: Stage, server: KaggleServer) -> None:
+def test_a_commit_can_be_sent(project: Callable[..., str], stage: Stage, folder: Path, server: KaggleServer) -> None:
     """What is committed and no experiment, and what is neither, get an experiment for their score."""
     project("dvc", "exp", "remove", "A")
     project("git", "commit", "-q", "-a", "-m", "seed 2")
@@ -322,7 +322,8 @@ def test_a_commit_can_be_sent(project: Callable[..., str], stage: Stage, server:
     (first,) = project("dvc", "exp", "list", "--name-only").split()
     assert first.startswith("submitted-")
     project("dvc", "repro", "-q")
-    project("sed", "-i", "s/^seed: 2/seed: 7/", "params.yaml")
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 2", "seed: 7"))
     project("dvc", "repro", "-q")
     assert send(stage).returncode == 0
     names = project("dvc", "exp", "list", "--all-commits", "--name-only").split()

@@ -223,6 +223,23 @@ def test_download_from_a_server_that_stays_busy(stage: Stage, server: KaggleServ
     assert len(server.requested("DownloadDataFiles")) == 5
 
 
+@pytest.mark.prove
+def test_download_to_a_full_disk(folder: Path, environment: dict[str, str], server: KaggleServer) -> None:
+    """One line, and the half zip is taken away; it takes a minute, since the client tries five times."""
+    (folder / "data/kaggle").mkdir(parents=True)
+    download = f"mount -t tmpfs -o size=2m none data/kaggle && {sys.executable} -m stages.download; code=$?"
+    script = f"{download}; find data/kaggle -type f; exit $code"
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        cwd=folder, env=environment, text=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert f"download: data/kaggle/{SLUG}: cannot be written (No space left on device)" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout.strip() == ""
+    assert not (folder / "data/raw").exists()
+
+
 # Submit
 
 

@@ -194,7 +194,7 @@ def test_experiments_that_cannot_be_compared(clone: Path) -> None:
     assert told.count("\n") == 1
     experiment(clone, "folds", "preprocess.folds=4")
     told = call(clone, *compare, "folds", succeeds=False)
-    assert told.startswith("compare: cce and folds cannot be compared: expected the same held-out images, found ")
+    assert told.startswith("compare: cce and folds cannot be compared: expected the same validation images, found ")
     call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 

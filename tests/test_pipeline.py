@@ -186,7 +186,7 @@ def test_experiments_that_cannot_be_compared(clone: Path) -> None:
         "compare: expected the name of an experiment (dvc exp show lists them), a commit or 'workspace', found 'cse'\n"
     )
     call(clone, "git", "checkout", "--quiet", "--orphan", "bare")
-    call(clone, "git", "rm", "-r", "--quiet", "--cached", "metrics")
+    call(clone, "git", "rm", "-r", "--quiet", "--cached", "--force", "metrics")
     call(clone, "git", "commit", "--quiet", "--message", "no metrics")
     call(clone, "git", "checkout", "--quiet", "--force", "main")
     told = call(clone, *compare, "bare", succeeds=False)

@@ -2,7 +2,6 @@
 
     python -m stages.compare cce cce_dice
     python -m stages.compare cce-1,cce-2,cce-3 cce_dice-1,cce_dice-2,cce_dice-3      # several seeds of each
-
     python -m stages.compare --losses cce cce_dice           # trains both first: what `make compare` does
 
 Takes names of experiments, branches, tags or commits, or `workspace`. Differences are of the second less the first,

@@ -127,9 +127,6 @@ def _unpack(source: Path, target: Path, name: str) -> None:
 def _layout(entries: Iterable[str], name: str) -> list[tuple[str, str]]:
     """Pairs of (path in the layout, entry), sorted; what does not belong to the layout is left out."""
     names = sorted(entries)
-    for entry in names:
-        if not entry.isprintable():  # not UTF-8, or a control character
-            raise UserError(f"{name}: expected file names in UTF-8, found {entry!r}")
     tops = sorted({PurePosixPath(entry).parent for entry in names if PurePosixPath(entry).name == "train.csv"})
     if len(tops) != 1:
         more = ", …" if len(tops) > 3 else ""
@@ -142,6 +139,8 @@ def _layout(entries: Iterable[str], name: str) -> list[tuple[str, str]]:
             continue
         path = path.relative_to(tops[0])
         if str(path) in TABLES or (len(path.parts) == 2 and path.parts[0] in FOLDERS and not path.name.startswith(".")):
+            if not entry.isprintable():  # not UTF-8, or a control character
+                raise UserError(f"{name}: expected file names in UTF-8, found {entry!r}")
             pairs.append((str(path), entry))
         elif path.parts[0] in FOLDERS and len(path.parts) > 2 and path.suffix.lower() in (".jpg", ".jpeg", ".png"):
             deeper.append(entry)

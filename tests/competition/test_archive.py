@@ -68,7 +68,12 @@ def message(source: Path, target: Path) -> str:
 def test_folder_and_zip(tmp_path: Path, target: Path, top: str) -> None:
     """The layout is found at the top or below other folders, and what lies around it stays behind."""
     files = below(top) if top else FILES
-    around = {"notes.txt": b"x", "other/train_images.txt": b"x", f"{top or '.'}/train_images/.cache/d.txt": b"x"}
+    around = {
+        "notes.txt": b"x",
+        "Icon\r": b"x",
+        "other/train_images.txt": b"x",
+        f"{top or '.'}/train_images/.cache/d.txt": b"x",
+    }
     archive.copy(laid(tmp_path / "source", files | around), target, "the source")
     assert contents(target) == FILES
     again = tmp_path / "again"

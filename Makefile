@@ -19,8 +19,10 @@ unexport PYTHONPATH
 
 # The two losses that `make compare` compares.
 LOSSES ?= cce cce_dice
+# The data that `make ledger` takes its steps on; empty: as ledger.yaml has it.
+SOURCE ?=
 
-.PHONY: all setup repro compare test lint format prove update clean help
+.PHONY: all setup repro compare ledger test lint format prove update clean help
 
 all: repro
 	@python -m stages.summary
@@ -47,6 +49,10 @@ repro: setup
 compare: setup
 	@python -m stages.compare --losses $(LOSSES)
 
+# One step of ledger.yaml after the other, in data/ledger; what is done is not run again.
+ledger: setup
+	@python -m stages.ledger $(if $(SOURCE),--source "$(SOURCE)")
+
 test: setup
 	pytest -m "not prove"
 
@@ -70,12 +76,14 @@ update: setup
 	$(MAKE) test
 
 clean:
-	rm -rf .venv data/raw data/prepared data/model data/state data/kaggle data/kernel
-	rm -f data/predicted.csv data/report.html data/submission.csv
+	rm -rf .venv data/raw data/prepared data/model data/state data/probabilities data/test_probabilities \
+		data/kaggle data/kernel
+	rm -f data/predicted.csv data/postprocess.json data/report.html data/submission.csv
 
 help:
 	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
+	@echo "make ledger   what each step of ledger.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
 	@echo "make test     set up and pass the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff mend what it can"

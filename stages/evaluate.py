@@ -1,8 +1,9 @@
-"""Score the networks on the held-out fold, with the ensemble, inference and post-processing that predict uses.
+"""Score the held-out fold, with the ensemble, inference and post-processing that predict uses.
 
-Reads data/prepared and data/model; writes metrics/evaluation.json, confusion.csv, images.csv, classes.csv,
-precision_recall.csv and pictures, and the predicted masks as data/predicted.csv. The validation folds, each scored by
-the network that did not train on it, stand beside: choose by those, report the held-out fold.
+Reads data/prepared, data/probabilities and data/postprocess.json; writes metrics/evaluation.json, confusion.csv,
+images.csv, classes.csv, presence.csv, precision_recall.csv and pictures, and the predicted masks as data/predicted.csv.
+The validation folds, each scored by the network that did not train on it and with post-processing that other images
+chose, stand beside: choose by those, report the held-out fold.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ from tqdm import tqdm
 from stages import command, outputs, paths, settings
 from stages.competition import rle, score
 from stages.competition.prepared import Entry, Prepared
-from stages.masks import confusion, evaluation, matrix_chart, pictures, postprocess, thresholds
+from stages.masks import confusion, evaluation, fitted, matrix_chart, pictures, postprocess, thresholds
+from stages.masks.cache import Cache
 from stages.masks.evaluation import Scored
-from stages.network import inference
+from stages.masks.postprocess import Rules
 
 SHOWN = 3  # best, median and worst images of the overlay pictures
 
@@ -25,25 +27,26 @@ def evaluate() -> None:
     """Run the stage."""
     options = settings.load()
     data = Prepared(paths.PREPARED)
-    folds = options.train.folds
-    networks = {fold: inference.load(paths.MODEL / f"fold_{fold}") for fold in folds}
-    histogram = np.zeros((len(data.classes), 2, thresholds.STEPS + 1), np.int64)
+    chosen = fitted.read(paths.RULES)
+    histogram = np.zeros((len(data.classes), 2, thresholds.LEVELS), np.int64)
     held_out = list(
         scored(
-            list(networks.values()),
+            Cache(paths.HELD_OUT_PROBABILITIES),
             data,
             data.fold(data.held_out),
-            options.inference,
+            lambda _: chosen.rules,
             "evaluate: held out",
             lambda counts: np.add(histogram, counts, out=histogram),
         )
     )
+    cached = Cache(paths.VALIDATION_PROBABILITIES)
     validation = [
         image
-        for fold in folds
-        for image in scored([networks[fold]], data, data.fold(fold), options.inference, f"evaluate: fold {fold}")
+        for fold in options.train.folds
+        for image in scored(cached, data, data.fold(fold), chosen.of_image.__getitem__, f"evaluate: fold {fold}")
     ]
-    metrics = evaluation.figures(held_out, data.classes) | {"validation": evaluation.headline(validation)}
+    beside = evaluation.headline(validation) | {"without_postprocessing": evaluation.without_postprocessing(validation)}
+    metrics = evaluation.figures(held_out, data.classes) | {"validation": beside}
     _write_tables(held_out, validation, data.classes, metrics)
     _write_curves(histogram, data.classes)
     with outputs.folder(paths.EVALUATION_PICTURES) as folder:
@@ -55,24 +58,28 @@ def evaluate() -> None:
 
 
 def scored(
-    networks: list[inference.Network],
+    cached: Cache,
     data: Prepared,
     entries: list[Entry],
-    options: settings.Inference,
+    rules_of: Callable[[str], Rules],
     title: str,
     count: Callable[[thresholds.Histogram], object] | None = None,
 ) -> Iterator[Scored]:
-    """Segment images; count each one's pixels by true and predicted class and, for `count`, by probability."""
+    """Make masks of images; count each one's pixels by true and predicted class and, for `count`, by probability."""
     classes = len(data.classes)
-    images = (data.images[entry.position] for entry in entries)
-    probabilities = inference.probabilities(networks, images, options.batch_size, options.flips)
-    progress = tqdm(entries, title, unit=" images", disable=None)
-    for entry, probability in zip(progress, probabilities, strict=True):
-        true, predicted = data.labels[entry.position], postprocess.label_map(probability)
+    plain = postprocess.plain(classes)
+    for entry in tqdm(entries, title, unit=" images", disable=None):
+        prediction, rules = cached[entry.image], rules_of(entry.image)
+        true, predicted = data.labels[entry.position], postprocess.label_map(prediction, rules)
         if count:
-            count(thresholds.histogram(probability, true))
-        masks = [rle.encode(predicted == class_id) for class_id in range(1, classes + 1)]
-        yield Scored(entry, confusion.matrix(true, predicted, classes), masks)
+            count(thresholds.histogram(prediction.pixels, true))
+        yield Scored(
+            entry,
+            confusion.matrix(true, predicted, classes),
+            confusion.matrix(true, postprocess.label_map(prediction, plain), classes),
+            [rle.encode(predicted == class_id) for class_id in range(1, classes + 1)],
+            postprocess.allowed(prediction, rules),
+        )
 
 
 def overlay(data: Prepared, image: Scored) -> pictures.Pixels:
@@ -126,6 +133,17 @@ def _write_tables(
             if mask
         ],
     )
+    outputs.write_table(
+        paths.PRESENCE_TABLE,
+        ["decided_by", "class", "actual", "predicted", "images", "share"],
+        [
+            (who, name, true, predicted, int(matrix[row, column]), float(confusion.shares(matrix)[row, column]))
+            for who, of_class in evaluation.presence(held_out, classes).items()
+            for name, matrix in of_class.items()
+            for row, true in enumerate(evaluation.ABSENT_PRESENT)
+            for column, predicted in enumerate(evaluation.ABSENT_PRESENT)
+        ],
+    )
     figures = {name: metrics["classes"][name] | {"Dice": metrics["positive_dice"][name]} for name in classes}
     titles = {"precision": "precision", "recall": "recall", "iou": "IoU", "Dice": "Dice"}
     outputs.write_table(
@@ -153,6 +171,9 @@ def _tell(metrics: dict[str, Any], classes: list[str]) -> None:
     print(f"evaluate: held-out fold, {metrics['images']} images (validation: {validation['images']})")
     for name in ("mean_dice", "all_empty_mean_dice", "positive_mean_dice"):
         print(f"evaluate: {name} {_shown(metrics[name])} (validation {_shown(validation[name])})")
+    without, beside = metrics["without_postprocessing"], validation["without_postprocessing"]
+    for name, value in without.items():
+        print(f"evaluate: without post-processing, {name} {_shown(value)} (validation {_shown(beside[name])})")
     for name in classes:
         told = ", ".join(f"{key} {_shown(value)}" for key, value in metrics["classes"][name].items())
         print(f"evaluate: {name}: positive Dice {_shown(metrics['positive_dice'][name])}, {told}")

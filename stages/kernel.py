@@ -1,8 +1,8 @@
 """Build data/kernel, a notebook for competitions that take no CSV: ready for `kaggle kernels push`.
 
-Reads data/model; writes the script with its metadata, and in data/kernel/dataset the private data set that it reads:
-the networks and the parameters. The script is made of the modules that predict runs, so the notebook submits what
-predict would.
+Reads data/model and data/postprocess.json; writes the script with its metadata, and in data/kernel/dataset the private
+data set that it reads: the networks and the parameters. The script is made of the modules that infer_test and predict
+run, so the notebook submits what predict would.
 """
 
 import json
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from stages import command, outputs, paths, settings
+from stages.masks import fitted, notes
+from stages.masks.postprocess import Rules
 
 ROOT = Path(__file__).parents[1]
 # In the order of their imports. `stages.network` is not among them: it sets switches for training.
@@ -40,7 +42,9 @@ def kernel() -> None:
         dataset = folder / "dataset"
         shutil.copytree(paths.MODEL, dataset / "model")
         _write(dataset / "dataset-metadata.json", dataset_metadata(owner, slug))
-        _write(dataset / "parameters.json", parameters(options))
+        networks = [member.folder for member in notes.read(paths.MODEL).members]
+        rules = fitted.read(paths.RULES).rules
+        _write(dataset / "parameters.json", parameters(options, networks, rules))
     size = sum(file.stat().st_size for file in paths.KERNEL.rglob("*") if file.is_file())
     print(f"kernel: {paths.KERNEL}: a script, and a data set of {size / 1e6:.0f} MB; of {owner}")
 
@@ -119,13 +123,14 @@ def dataset_name(slug: str) -> str:
     return f"{slug[: NAME - 6].rstrip('-')}-model"
 
 
-def parameters(options: settings.Settings) -> dict[str, Any]:
+def parameters(options: settings.Settings, networks: list[str], rules: Rules) -> dict[str, Any]:
     """What the script needs to know."""
     return {
         "classes": len(options.competition.classes),
         "height": options.competition.image_height,
         "width": options.competition.image_width,
-        "folds": list(options.train.folds),
+        "networks": networks,
+        "rules": rules.to_json(),
         "batch_size": options.inference.batch_size,
         "flips": options.inference.flips,
         "form": options.predict.form,

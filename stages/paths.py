@@ -17,15 +17,29 @@ EXPLORE_PICTURES = Path("metrics/explore")
 
 PREPARED = Path("data/prepared")  # what training and evaluation read: see stages/competition/prepared.py
 PREPROCESS_METRICS = Path("metrics/preprocess.json")
+ALARMS_METRICS = Path("metrics/alarms.json")
 
-MODEL = Path("data/model")  # one SavedModel a validation fold: fold_0, …
+MODEL = Path("data/model")  # SavedModels: fold_0, …, one a validation fold; final; blend_0/fold_0, …
+MODEL_NOTES = MODEL / "notes.json"  # what the networks are: see stages/masks/notes.py
 TRAIN_METRICS = Path("metrics/train.json")
 TRAIN_CURVES = Path("metrics/train")  # written by DVCLive
-TRAIN_STATE = Path("data/state")  # to resume a killed training; no output, git-ignored, removed on success
+TRAIN_STATE = Path("data/state")  # unfinished and finished trainings, by fingerprint; no output, git-ignored
+
+PROBABILITIES = Path("data/probabilities")  # see stages/masks/cache.py
+VALIDATION_PROBABILITIES = PROBABILITIES / "validation"  # each image by the networks that did not train on it
+HELD_OUT_PROBABILITIES = PROBABILITIES / "held_out"
+TEST_PROBABILITIES = Path("data/test_probabilities/images")
+INFER_METRICS = Path("metrics/infer.json")
+INFER_TEST_METRICS = Path("metrics/infer_test.json")
+
+RULES = Path("data/postprocess.json")  # see stages/masks/fitted.py
+POSTPROCESS_METRICS = Path("metrics/postprocess.json")
+RELIABILITY_TABLE = Path("metrics/reliability.csv")
 
 EVALUATION_METRICS = Path("metrics/evaluation.json")
 CONFUSION_TABLE = Path("metrics/confusion.csv")
 IMAGES_TABLE = Path("metrics/images.csv")
+PRESENCE_TABLE = Path("metrics/presence.csv")
 CLASSES_TABLE = Path("metrics/classes.csv")
 PRECISION_RECALL_TABLE = Path("metrics/precision_recall.csv")
 PREDICTED_MASKS = Path("data/predicted.csv")  # of the held-out fold, as run lengths

@@ -1,14 +1,15 @@
-"""Segment the test images and write data/submission.csv in the competition's form.
+"""Make the masks of the test images and write submission.csv in the competition's form; read it back and check it.
 
-Reads data/raw and data/model; writes data/submission.csv and metrics/predict.json.
+Reads data/raw, data/model/notes.json, data/test_probabilities and data/postprocess.json; writes data/submission.csv and
+metrics/predict.json. No network runs.
 """
 
 from tqdm import tqdm
 
 from stages import command, outputs, paths, settings
-from stages.command import UserError
 from stages.competition import images, submission
-from stages.network import inference, segmentation
+from stages.masks import fitted, notes, postprocess
+from stages.masks.cache import Cache
 
 
 def predict() -> None:
@@ -18,21 +19,26 @@ def predict() -> None:
     classes, height, width = len(competition.classes), competition.image_height, competition.image_width
     sample = submission.template(paths.SAMPLE_SUBMISSION, classes)
     _tell_extra(sample.images)
-    networks = [inference.load(paths.MODEL / f"fold_{fold}") for fold in options.train.folds]
-    files = [paths.TEST_IMAGES / name for name in sample.images]
-    progress = tqdm(files, "predict", unit=" images", disable=None)
-    label_maps = segmentation.label_maps(
-        networks, progress, (height, width), options.inference.batch_size, options.inference.flips
-    )
-    try:
-        submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
-    except images.ImageError as error:
-        raise UserError(str(error)) from None
+    rules = fitted.read(paths.RULES).rules
+    cached = Cache(paths.TEST_PROBABILITIES)
+    progress = tqdm(sample.images, "predict", unit=" images", disable=None)
+    label_maps = (postprocess.label_map(cached[image], rules) for image in progress)
+    submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
     counts = submission.check(paths.SUBMISSION, sample, options.predict.form, classes, height, width)
     masks = {name: counts[f"class_{number}"] for number, name in enumerate(competition.classes, start=1)}
-    outputs.write_metrics(paths.PREDICT_METRICS, {"images": counts["images"], "masks": masks})
+    members = notes.read(paths.MODEL).members
+    unscored = sum(member.fold is None for member in members)
+    outputs.write_metrics(
+        paths.PREDICT_METRICS,
+        {"images": counts["images"], "masks": masks, "networks": len(members), "unscored_networks": unscored},
+    )
     told = ", ".join(f"{name} {count}" for name, count in masks.items())
     print(f"predict: {counts['images']} images, {counts['masks']} masks ({told}), checked: {paths.SUBMISSION}")
+    if unscored:
+        print(
+            f"predict: {unscored} of {len(members)} networks were trained on every fold: the figures of evaluate are "
+            "of the others alone"
+        )
     if not counts["masks"]:
         print("predict: every mask is empty: the network has collapsed, this scores what submitting nothing does")
 

@@ -88,7 +88,7 @@ def _predicted() -> dict[str, dict[str, str]]:
 
 
 def _charts() -> dict[str, dict[str, Any]]:
-    curves = [row for file in sorted(paths.TRAIN_CURVES.glob("fold_*/plots/metrics/*.tsv")) for row in _curve(file)]
+    curves = [row for file in sorted(paths.TRAIN_CURVES.glob("*/plots/metrics/*.tsv")) for row in _curve(file)]
     tables = {
         "curves": ("curves", curves, "step", "value", ""),
         "confusion": ("confusion_shares", charts.read(paths.CONFUSION_TABLE, RUN), "predicted", "actual", ""),
@@ -98,6 +98,14 @@ def _charts() -> dict[str, dict[str, Any]]:
             charts.read(paths.PRECISION_RECALL_TABLE, RUN),
             "recall",
             "precision",
+            "",
+        ),
+        "presence": ("presence_shares", charts.read(paths.PRESENCE_TABLE, RUN), "predicted", "actual", ""),
+        "reliability": (
+            "reliability",
+            charts.read(paths.RELIABILITY_TABLE, RUN),
+            "probability",
+            "observed",
             "",
         ),
         "sizes": ("dice_by_size", charts.read(paths.IMAGES_TABLE, RUN), "true_pixels", "dice", ""),

@@ -60,6 +60,15 @@ def _class_weights(value: Any) -> str | tuple[float, ...] | None:
     raise ValueError(f"expected balanced, sqrt_balanced, null or a list of numbers, found {value!r}")
 
 
+def _encoder_weights(value: Any) -> str | None:
+    if value is None or value == "imagenet" or (isinstance(value, str) and Path(value).is_file()):
+        return value  # type: ignore[no-any-return]
+    raise ValueError(f"expected null, imagenet or the path of an .h5 file, found {value!r}")
+
+
+# Losses with a cross-entropy, which is what label smoothing changes.
+SMOOTHED = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice")
+
 # Those of segmentation_models, which is not imported here since it brings TensorFlow along; a test compares them.
 Backbone = Literal[
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "seresnet18", "seresnet34", "seresnet50",
@@ -128,7 +137,7 @@ class Train(Section):
 
     architecture: Literal["Unet", "Linknet", "FPN"]
     backbone: Backbone
-    encoder_weights: Literal["imagenet"] | None
+    encoder_weights: Annotated[str | None, PlainValidator(_encoder_weights)]
     downscale: Annotated[Literal[1, 2, 4], BeforeValidator(_whole)]
     decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
     batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
@@ -140,24 +149,84 @@ class Train(Section):
     crop_height: PositiveInt
     crop_width: PositiveInt
     defect_crops: Annotated[Number, Field(ge=0, le=1)]
+    defect_classes: Literal["equal", "sqrt", "natural"]
+    most_black: Annotated[Number, Field(gt=0, le=1)]
     flips: Flag
+    quarter_turns: Flag
+    rotation: Annotated[Number, Field(ge=0, le=180)]
     brightness: Share
     contrast: Share
+    noise: Share
+    mixup: Annotated[Number, Field(ge=0)]
+    label_smoothing: Share
+    presence_weight: Annotated[Number, Field(ge=0)]
     learning_rate: Annotated[Number, Field(gt=0)]
     learning_rate_schedule: Literal["constant", "cosine", "plateau"]
+    warmup_epochs: Annotated[Number, Field(ge=0)]
     plateau_patience: PositiveInt
     early_stopping_patience: PositiveInt
     monitor: Literal["mean_f1", "mean_dice", "positive_mean_dice"]
     validation_batch_size: PositiveInt
+    average_best: PositiveInt
+    full_size_epochs: Annotated[int, Field(ge=0, strict=True)]
+    full_size_batch_size: PositiveInt
+    full_size_downscale: Annotated[Literal[1, 2, 4], BeforeValidator(_whole)]
+    full_size_learning_rate: Annotated[Number, Field(gt=0)]
     folds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1)]
+    final: Literal["all"] | None
+    blend: tuple[Annotated[str, Field(min_length=1)], ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Train":
+        if self.final and self.learning_rate_schedule == "plateau":
+            raise ValueError(
+                "final: a training on every fold has no validation to see a plateau by; expected "
+                "learning_rate_schedule cosine or constant, found plateau"
+            )
+        if self.label_smoothing and self.loss not in SMOOTHED:
+            raise ValueError(
+                f"label_smoothing: expected 0 or a loss with cross-entropy ({', '.join(SMOOTHED)}), "
+                f"found {self.label_smoothing} with {self.loss}"
+            )
+        if self.warmup_epochs and self.learning_rate_schedule != "cosine":
+            raise ValueError(
+                f"warmup_epochs: expected 0 or learning_rate_schedule cosine, found {self.warmup_epochs} with "
+                f"{self.learning_rate_schedule}"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs: expected less than epochs = {self.epochs}, found {self.warmup_epochs}")
+        return self
 
 
 class Inference(Section):
-    """What evaluate and predict share."""
+    """What turns images into probabilities, here and on Kaggle."""
 
     batch_size: PositiveInt
     flips: Flag
     engine: Literal["tensorflow"]
+
+
+Levels = Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1)] | None
+
+
+class Postprocess(Section):
+    """What turns probabilities into masks; null is searched on the validation folds."""
+
+    enabled: Flag
+    gate: Literal["none", "max", "area", "presence"]
+    divide_by_weights: Flag
+    parts: Annotated[int, Field(ge=2, strict=True)]
+    thresholds: Levels
+    gates: Levels
+    min_areas: Levels
+    min_components: Levels
+
+    @model_validator(mode="after")
+    def _levels(self) -> "Postprocess":
+        for level in self.thresholds or ():
+            if not 1 <= level <= 255:
+                raise ValueError(f"thresholds: expected numbers in 1 … 255 (255: probability 1), found {level}")
+        return self
 
 
 class Predict(Section):
@@ -183,6 +252,7 @@ class Settings(Section):
     preprocess: Preprocess
     train: Train
     inference: Inference
+    postprocess: Postprocess
     predict: Predict
     kernel: Kernel
 
@@ -208,6 +278,18 @@ class Settings(Section):
                     f"train: class_weights: expected {expected} numbers of at least 0, the background first, then "
                     f"{', '.join(self.competition.classes)}; found {list(weights)}"
                 )
+        for name in ("thresholds", "gates", "min_areas", "min_components"):
+            levels = getattr(self.postprocess, name)
+            if levels is not None and len(levels) != len(self.competition.classes):
+                raise ValueError(
+                    f"postprocess: {name}: expected null or {len(self.competition.classes)} numbers, one for each of "
+                    f"{', '.join(self.competition.classes)}; found {list(levels)}"
+                )
+        if self.postprocess.gate == "presence" and not self.train.presence_weight:
+            raise ValueError(
+                "postprocess: gate: presence asks for networks that say which classes are present: set "
+                "train.presence_weight above 0 (0.1, say), or choose gate none, max or area"
+            )
         return self
 
 

@@ -13,6 +13,7 @@ from stages import command, paths
 def summary() -> None:
     """Print the summary of the metrics and the submission in this folder."""
     source, evaluation = _read(paths.DOWNLOAD_METRICS), _read(paths.EVALUATION_METRICS)
+    alarms = _read(paths.ALARMS_METRICS)
     if not paths.SUBMISSION.exists():
         raise command.UserError(f"{paths.SUBMISSION}: expected a finished run, found no submission: run make")
     print(f"\nsource: {source['source']} ({source['size']:,} bytes)\n")
@@ -23,6 +24,11 @@ def summary() -> None:
         ("positive_mean_dice", "Dice where there is a mask"),
     ):
         print(f"{title:28}{_shown(evaluation[key]):>10}{_shown(evaluation['validation'][key]):>12}")
+    without = evaluation["without_postprocessing"]
+    beside = evaluation["validation"]["without_postprocessing"]
+    print("without post-processing")
+    for key, title in (("mean_dice", "  mean Dice"), ("positive_mean_dice", "  Dice where there is a mask")):
+        print(f"{title:28}{_shown(without[key]):>10}{_shown(beside[key]):>12}")
     print(f"\n{'held-out fold':28}{'Dice*':>10}{'precision':>12}{'recall':>8}{'F1':>8}{'IoU':>8}")
     for name, dice in evaluation["positive_dice"].items():
         of = evaluation["classes"][name]
@@ -32,6 +38,7 @@ def summary() -> None:
             + ("   never predicted: collapsed" if evaluation["collapsed"][name] else "")
         )
     print("* over images that have a true mask of the class\n")
+    print(f"alarms:     {alarms['alarms']}, warnings: {alarms['warnings']}; python -m stages.alarms tells them again")
     print("pictures:   metrics/explore, metrics/evaluation")
     print(f"report:     {paths.REPORT}")
     print(f"submission: {paths.SUBMISSION}")

@@ -1,7 +1,9 @@
 """Train one network for every validation fold in train.folds, and export each as a SavedModel.
 
-Reads data/prepared; writes data/model, metrics/train.json and the curves in metrics/train. A killed run is taken up
-at the epoch where it stopped: its state is in data/state until the stage has succeeded.
+Reads data/prepared; writes data/model, metrics/train.json and the curves in metrics/train. With train.final one more is
+trained on every fold; with train.blend the networks of other experiments join. A killed run is taken up at the epoch
+where it stopped, and a network that was trained before with the same parameters, data and code is not trained again:
+both are in data/state.
 """
 
 import hashlib
@@ -16,36 +18,81 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 
 from stages import command, outputs, paths, settings
+from stages.competition import experiments
 from stages.competition.prepared import Prepared
+from stages.masks import notes
 from stages.network import GPUS, fit, inference, model
-from stages.network.callbacks import Curve, Logs
+from stages.network.callbacks import Curve, Logs, best_epochs
 from stages.network.losses import LOSSES
+
+KEPT = 30  # finished networks in data/state, some 50 MB each: the most recently used
+# What they say reaches a network through its options.
+LEFT_OUT = {"stages.settings", "stages.paths", "stages.command", "stages.outputs", "stages.train"}
 
 
 def train() -> None:
     """Run the stage."""
     options = settings.load()
     data = Prepared(paths.PREPARED)
-    state = _state(fingerprint(options, data))
     _tell_crop(options.train, data)
     print(f"train: on {GPUS} GPU(s)" if GPUS else "train: on the CPU; TensorFlow finds no GPU", flush=True)
-    metrics = {}
+    states: list[Path] = []
+    metrics: dict[str, Any] = {}
+    fitted: dict[int | None, fit.Fitted] = {}
     with outputs.folder(paths.MODEL) as folder:
+        members = []
         for fold in options.train.folds:
-            with _curves(paths.TRAIN_CURVES / f"fold_{fold}") as live:
-                fitted = fit.fit(data, fold, options.train, options.seed, state / f"fold_{fold}", _logger(live))
-            # In a fresh process, where the names that TensorFlow gives to functions do not depend on what was
-            # done before, the same weights always make the same bytes.
-            process = multiprocessing.get_context("spawn").Process(
-                target=export, args=(options.train, len(data.classes), fitted.weights, folder / f"fold_{fold}")
-            )
-            process.start()
-            process.join()
-            if process.exitcode:
-                raise RuntimeError(f"the export of fold {fold} ended with exit status {process.exitcode}")
-            metrics[f"fold_{fold}"] = summary(fitted, data.classes, options.train.monitor)
+            states.append(_state(options.train, options.seed, data, fold))
+            fitted[fold] = _fit(data, fold, options.train, options.seed, states[-1], folder)
+            metrics[f"fold_{fold}"] = summary(fitted[fold], data.classes, options.train)
+            members.append(_member(f"fold_{fold}", fold, fitted[fold], options.train))
+        if options.train.final:
+            final = for_every_fold(options.train, list(fitted.values()))
+            print(f"train: on every fold for {final.epochs} + {final.full_size_epochs} epochs; unscored", flush=True)
+            states.append(_state(final, options.seed, data, None))
+            last = _fit(data, None, final, options.seed, states[-1], folder)
+            metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
+            members.append(_member("final", None, last, final))
+        for number, revision in enumerate(options.train.blend):
+            members += experiments.bring_networks(revision, folder, f"blend_{number}", data.summary)
+        notes.write(folder, notes.Notes(data.summary, members))
     outputs.write_metrics(paths.TRAIN_METRICS, metrics)
-    shutil.rmtree(paths.TRAIN_STATE)
+    _tidy(set(states))
+
+
+def for_every_fold(options: settings.Train, fitted: list[fit.Fitted]) -> settings.Train:
+    """Options of the training on every fold: each phase as long as was best in validation, on the mean of the folds.
+
+    Of two phases the first keeps its length and the best epoch is looked for in the second, whose networks are used.
+    """
+    key = f"val_{options.monitor}"
+    lengths = []
+    for one in fitted:
+        before = sum(one.phases[:-1])
+        figures = [logs[key] for logs in one.history[before:]]
+        lengths.append(figures.index(max(figures)) + 1)
+    best = max(1, round(sum(lengths) / len(lengths)))
+    if options.full_size_epochs:
+        first = round(sum(one.phases[0] for one in fitted) / len(fitted))
+        return options.model_copy(update={"epochs": first, "full_size_epochs": best})
+    return options.model_copy(update={"epochs": best, "warmup_epochs": min(options.warmup_epochs, best / 2)})
+
+
+def _fit(data: Prepared, fold: int | None, options: settings.Train, seed: int, state: Path, folder: Path) -> fit.Fitted:
+    """Train one network, or take it from its state, and export it into `folder`."""
+    name = "final" if fold is None else f"fold_{fold}"
+    with _curves(paths.TRAIN_CURVES / name) as live:
+        fitted = fit.fit(data, fold, options, seed, state / name, _logger(live))
+    # In a fresh process, where the names that TensorFlow gives to functions do not depend on what was
+    # done before, the same weights always make the same bytes.
+    process = multiprocessing.get_context("spawn").Process(
+        target=export, args=(fit.exported(options, data), len(data.classes), fitted.weights, folder / name)
+    )
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"the export of {name} ended with exit status {process.exitcode}")
+    return fitted
 
 
 def export(options: settings.Train, classes: int, weights: Path, folder: Path) -> None:
@@ -55,9 +102,10 @@ def export(options: settings.Train, classes: int, weights: Path, folder: Path) -
     inference.save(network, LOSSES[options.loss].activation, folder)
 
 
-def summary(fitted: fit.Fitted, classes: list[str], monitor: str) -> dict[str, Any]:
+def summary(fitted: fit.Fitted, classes: list[str], options: settings.Train) -> dict[str, Any]:
     """Metrics of one network: its best epoch's figures, class weights, and shares of the pixels in its crops."""
-    best = max(range(len(fitted.history)), key=lambda epoch: fitted.history[epoch][f"val_{monitor}"])
+    before = sum(fitted.phases[:-1])
+    best = before + best_epochs(fitted.history[before:], options.model_copy(update={"average_best": 1}))[0]
     names = ["background", *classes]
     return {
         "epochs": len(fitted.history),
@@ -68,27 +116,47 @@ def summary(fitted: fit.Fitted, classes: list[str], monitor: str) -> dict[str, A
     }
 
 
-def fingerprint(options: settings.Settings, data: Prepared) -> str:
-    """What a killed training depends on: parameters, data, code, and TensorFlow's version."""
+def _member(folder: str, fold: int | None, fitted: fit.Fitted, options: settings.Train) -> notes.Member:
+    return notes.Member(
+        folder=folder,
+        fold=fold,
+        exclusive=LOSSES[options.loss].activation == "softmax",
+        presence=options.presence_weight > 0,
+        class_weights=tuple(fitted.class_weights.astype(float).tolist()),
+        crop_share=tuple((fitted.pixels / fitted.pixels.sum()).tolist()),
+    )
+
+
+def fingerprint(options: settings.Train, seed: int, data: Prepared, fold: int | None) -> str:
+    """What one network depends on: parameters, data, fold, code, and TensorFlow's version."""
     digest = hashlib.sha256()
     versions = [version(name) for name in ("tensorflow", "tf-keras", "segmentation-models", "numpy")]
-    digest.update(repr((options.train, options.seed, data.summary, versions)).encode())
+    alone = options.model_copy(update={"folds": (), "final": None, "blend": ()})
+    digest.update(repr((alone, seed, fold, data.summary, versions)).encode())
+    if options.encoder_weights and Path(options.encoder_weights).is_file():
+        digest.update(Path(options.encoder_weights).read_bytes())
     sources = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-    for name, source in sorted({**sources, "stages.train": __file__}.items()):
-        if name.startswith("stages.") and source:
+    for name, source in sorted(sources.items()):
+        if name.startswith("stages.") and name not in LEFT_OUT and source:
             digest.update(name.encode() + Path(source).read_bytes())
     return digest.hexdigest()
 
 
-def _state(wanted: str) -> Path:
-    """The folder for the state of this training; a state of another training is removed."""
-    record = paths.TRAIN_STATE / "fingerprint"
-    if paths.TRAIN_STATE.exists() and (not record.exists() or record.read_text() != wanted):
-        print("train: the state of an earlier, unfinished training is of other parameters, data or code: starting anew")
-        shutil.rmtree(paths.TRAIN_STATE)
-    paths.TRAIN_STATE.mkdir(parents=True, exist_ok=True)
-    record.write_text(wanted)
-    return paths.TRAIN_STATE
+def _state(options: settings.Train, seed: int, data: Prepared, fold: int | None) -> Path:
+    """The folder for the state of one network, and of no other."""
+    folder = paths.TRAIN_STATE / fingerprint(options, seed, data, fold)[:32]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _tidy(wanted: set[Path]) -> None:
+    """Remove unfinished trainings of other parameters, data or code, and finished ones that were not used lately."""
+    finished = {record.parents[1]: record.stat().st_mtime for record in paths.TRAIN_STATE.glob(f"*/*/{fit.FINISHED}")}
+    others = set(paths.TRAIN_STATE.iterdir()) - wanted
+    old = sorted(others & set(finished), key=lambda folder: -finished[folder])[KEPT:]
+    for folder in {*old, *(others - set(finished))}:
+        if folder.is_dir():
+            shutil.rmtree(folder)
 
 
 def _tell_crop(options: settings.Train, data: Prepared) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from stages import kernel
 from stages.competition import submission
+from stages.masks import fitted, notes, postprocess
 
 ROOT = Path(__file__).parents[1]
 SLUG = "severstal-steel-defect-detection"
@@ -24,17 +25,19 @@ def save_network(folder: Path) -> None:
 
     class Network(tf.Module):  # type: ignore[misc]
         @tf.function(input_signature=[tf.TensorSpec((None, None, None), tf.uint8)])  # type: ignore[untyped-decorator]
-        def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             grey = tf.cast(images, tf.float32) / 255
             left = tf.cast(tf.range(tf.shape(grey)[2]) < tf.shape(grey)[2] // 2, tf.float32) * 0.6 + 0 * grey
-            return tf.nn.softmax(tf.stack([0.5 + 0 * grey, 2 * grey - 0.5, left, 0 * grey, 1 - 2 * grey], axis=-1))
+            logits = tf.stack([0.5 + 0 * grey, 2 * grey - 0.5, left, 0 * grey, 1 - 2 * grey], axis=-1)
+            pixels = tf.nn.softmax(3 * logits)[..., 1:]
+            return pixels, tf.reduce_max(pixels, axis=(1, 2))
 
     tf.saved_model.save(Network(), str(folder))
 
 
 @pytest.fixture
 def project(competition_folder: Path, tmp_path: Path) -> Path:
-    """A folder with params.yaml, the tiny competition as data/raw, and two networks."""
+    """A folder with params.yaml, the tiny competition as data/raw, two networks of folds, one of all, and rules."""
     folder = tmp_path / "project"
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["competition"] |= {"image_height": 32, "image_width": 64}
@@ -43,8 +46,13 @@ def project(competition_folder: Path, tmp_path: Path) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     competition_folder.rename(folder / "data/raw")
-    for fold in (0, 1):
-        save_network(folder / f"data/model/fold_{fold}")
+    members = []
+    for name, fold in (("fold_0", 0), ("fold_1", 1), ("final", None)):
+        save_network(folder / "data/model" / name)
+        members.append(notes.Member(name, fold, True, True, (1.0,) * 5, (0.2,) * 5))
+    notes.write(folder / "data/model", notes.Notes({}, members))
+    rules = tuple(postprocess.Rule(threshold, 20, 30, 3) for threshold in (100, 90, 128, 110))
+    fitted.write(folder / "data/postprocess.json", postprocess.Rules("presence", rules, (1.5, 1.0, 2.0, 0.8)), [])
     return folder
 
 
@@ -71,11 +79,13 @@ def mount(project: Path, mounted: Path, *, zips: bool) -> Path:
 def test_the_script_writes_what_predict_writes(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zips: bool
 ) -> None:
-    """Byte by byte, with an ensemble and flips, and without this project."""
-    from stages import predict
+    """Byte by byte, with an ensemble, flips and post-processing, and without this project."""
+    from stages import infer_test, predict
 
     monkeypatch.chdir(project)
+    infer_test.infer_test()
     predict.predict()
+    assert json.loads((project / "metrics/predict.json").read_text())["unscored_networks"] == 1
     kernel.kernel()
     mounted = mount(project, tmp_path / "input", zips=zips)
     result = ran(sys.executable, project / "data/kernel/submission.py", mounted, tmp_path / "working")
@@ -163,7 +173,7 @@ def test_an_older_tensorflow_without_a_network(shared_data: Path, tmp_path: Path
     params["train"] |= {"epochs": 1, "crops_per_image": 1}
     project.mkdir()
     (project / "params.yaml").write_text(yaml.safe_dump(params))
-    for stage in ("download", "preprocess", "train", "predict", "kernel"):
+    for stage in ("download", "preprocess", "train", "infer", "postprocess", "infer_test", "predict", "kernel"):
         environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
         subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=project, env=environment, check=True)
     mounted = mount(project, tmp_path / "input", zips=False)

@@ -41,7 +41,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["train"] |= {
         "backbone": "efficientnetb0", "decoder_filters": [16, 16, 8, 8, 8], "epochs": 3, "crops_per_image": 1,
         "crop_height": 64, "crop_width": 64, "learning_rate_schedule": "plateau", "plateau_patience": 1,
-        "folds": [0, 1],
+        "folds": [0, 1], "average_best": 2, "full_size_epochs": 1,
     }  # fmt: skip
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     for stage in ("download", "preprocess", "train"):
@@ -51,7 +51,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def epoch_is_done(number: int, fold: int) -> Callable[[Path], bool]:
     """Whether the checkpoint of an epoch has appeared."""
-    return lambda folder: (folder / f"data/state/fold_{fold}/epoch_{number}").exists()
+    return lambda folder: any(folder.glob(f"data/state/*/fold_{fold}/phase_1/epoch_{number}"))
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     assert start(tmp_path, "train").wait() == 0
     assert outputs(tmp_path) == outputs(undisturbed)
     assert len(outputs(tmp_path)) > 10
-    assert not (tmp_path / "data/state").exists()
+    assert len(list((tmp_path / "data/state").glob("*/*/finished.json"))) == 2

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = [
     "download.sample_train_images=20", "download.sample_test_images=3", "preprocess.folds=3", "train.epochs=1",
     "train.crops_per_image=1", "train.crop_height=64", "train.crop_width=64", "train.decoder_filters=[16,16,8,8,8]",
+    "train.warmup_epochs=0", "train.loss=cce", "inference.flips=false",
 ]  # fmt: skip
 STEEL_900 = ["competition.image_height=200", "competition.image_width=200"]
 
@@ -111,7 +112,7 @@ def test_nothing_runs_twice_and_a_loss_runs_training_onwards(clone: Path) -> Non
     told = experiment(clone, "cce_dice", "train.loss=cce_dice")
     for stage in ("download", "explore", "preprocess"):
         assert f"Running stage '{stage}'" not in told
-    for stage in ("train", "evaluate", "predict", "report"):
+    for stage in ("train", "infer", "infer_test", "postprocess", "evaluate", "report"):
         assert f"Running stage '{stage}'" in told
     compared = call(clone, "dvc", "metrics", "diff", "cce", "cce_dice", "--all", "--md")
     for key in ("mean_dice", "validation.positive_mean_dice", "confusion.defect_1.background", "classes.defect_4.iou"):
@@ -121,6 +122,35 @@ def test_nothing_runs_twice_and_a_loss_runs_training_onwards(clone: Path) -> Non
     assert "train.loss" in call(clone, "dvc", "exp", "show", "--csv")
 
 
+def test_post_processing_changes_without_a_network(clone: Path) -> None:
+    """Other thresholds run what comes after the networks, and no network; half of the gain stands in the metrics."""
+    call(clone, "dvc", "exp", "apply", "cce")
+    told = experiment(clone, "plain", "postprocess.enabled=false")
+    for stage in ("train", "infer", "infer_test"):
+        assert f"Running stage '{stage}'" not in told
+    for stage in ("postprocess", "evaluate"):
+        assert f"Running stage '{stage}'" in told
+    metrics = json.loads((clone / "metrics/evaluation.json").read_text())
+    for of in (metrics, metrics["validation"]):
+        assert of["mean_dice"] == of["without_postprocessing"]["mean_dice"]
+    call(clone, "git", "checkout", "--force", "--quiet", ".")
+
+
+def test_networks_of_other_experiments_join(clone: Path) -> None:
+    """`train.blend` brings them from DVC's cache, trains nothing again, and tells what cannot be blended."""
+    told = experiment(clone, "blend", *SMALL, "train.blend=[cce_dice]")
+    assert "train: 1 network(s) of cce_dice join" in told
+    assert "epoch 1" not in told  # taken from what was trained before
+    notes = json.loads((clone / "data/model/notes.json").read_text())
+    assert [member["folder"] for member in notes["members"]] == ["fold_0", "blend_0/fold_0"]
+    assert json.loads((clone / "metrics/predict.json").read_text())["networks"] == 2
+    for blended, reason in (("nobody", "expected an experiment or commit with data/model"), ("HEAD", "expected ")):
+        told = call(clone, "dvc", "exp", "run", "-S", f"train.blend=[{blended}]", succeeds=False)
+        assert f"train: params.yaml: train: blend: {blended}: {reason}" in told
+        assert "Traceback" not in told
+    call(clone, "git", "checkout", "--force", "--quiet", ".")
+
+
 def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     """`dvc plots show`, `dvc metrics show` and `dvc dag` work."""
     told = call(clone, "dvc", "plots", "show")
@@ -128,7 +158,8 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     page = Path(told.strip().removeprefix("file://")).read_text()
     for shown in (
         "share of the true class", "val_positive_mean_dice", "median.jpg", "Dice of each held-out image and class",
-        "Precision over recall", "Held-out fold by class", "training loss",
+        "Precision over recall", "Observed share of a class", "Is a class in the image?", "Held-out fold by class",
+        "training loss",
     ):  # fmt: skip
         assert shown in page
     assert "evaluate" in call(clone, "dvc", "dag")

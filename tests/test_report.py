@@ -15,6 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from stages.competition.prepared import Prepared
+from stages.masks import cache, notes
+from stages.masks.postprocess import Prediction
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -22,37 +24,40 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 pytestmark = pytest.mark.slow
 
 
-def by_grey_level(images: object) -> object:
-    """A network that takes bright pixels for class 1 and dark ones for class 2, and the left edge of some for both."""
-    import tensorflow as tf
-
-    grey = np.asarray(images)
-    bright, dark = (grey > 200) * 0.9, (grey < 50) * 0.8
-    bright[:, :4, :4] = 0.7  # invented
-    return tf.constant(np.stack([np.full_like(bright, 0.5), bright, dark], axis=-1), tf.float32)
+def by_grey_level(grey: np.ndarray) -> Prediction:
+    """What a network says that takes bright pixels for class 1 and dark ones for class 2, and invents a corner."""
+    bright, dark = (grey > 200) * 230, (grey < 50) * 204
+    bright[:4, :4] = 178  # invented
+    return Prediction(np.stack([bright, dark], axis=-1).astype(np.uint8), np.full(2, 255, np.uint8))
 
 
 @pytest.fixture
 def page(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The report of that network on twelve drawn images."""
-    from stages import evaluate, outputs, paths, report
-    from stages.network import inference
+    from stages import evaluate, outputs, paths, postprocess, report
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["competition"] |= {"image_height": 40, "image_width": 72, "classes": ["bright", "dark"]}
     params["preprocess"]["folds"] = 3
     params["train"]["class_weights"] = None
+    params["postprocess"]["enabled"] = False
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "data").mkdir()
     (tmp_path / "prepared").rename(tmp_path / "data/prepared")
     shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(inference, "load", lambda folder: by_grey_level)
+    for folder, fold in ((paths.VALIDATION_PROBABILITIES, 0), (paths.HELD_OUT_PROBABILITIES, 2)):
+        data = Prepared(paths.PREPARED)
+        cache.write(folder, ((entry.image, by_grey_level(data.images[entry.position])) for entry in data.fold(fold)))
+    paths.MODEL.mkdir()
+    member = notes.Member("fold_0", 0, True, False, (1.0,) * 3, (0.5, 0.3, 0.2))
+    notes.write(paths.MODEL, notes.Notes({}, [member]))
     outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": "</script><b>drawn", "sha256": "0" * 64, "size": 1})
     for name, values in (("loss", (0.9, 0.5)), ("val_mean_f1", (0.2, 0.7))):
         table = paths.TRAIN_CURVES / f"fold_0/plots/metrics/{name}.tsv"
         table.parent.mkdir(parents=True, exist_ok=True)
         table.write_text(f"step\t{name}\n" + "".join(f"{step}\t{value}\n" for step, value in enumerate(values)))
+    postprocess.postprocess()
     evaluate.evaluate()
     report.report()
     return tmp_path / paths.REPORT

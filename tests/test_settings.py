@@ -138,7 +138,28 @@ MISTAKES = [
         "download: source: expected data outside data/raw, which DVC empties before the stage starts, "
         "found './data/../data/raw/train.csv': move it elsewhere first",
     ),
-    ("train.encoder_weights", "coco", "train: encoder_weights: input should be 'imagenet'; found 'coco'"),
+    (
+        "train.encoder_weights",
+        "coco",
+        "train: encoder_weights: expected null, imagenet or the path of an .h5 file, found 'coco'",
+    ),
+    (
+        "postprocess.thresholds",
+        [0, 1, 2, 3],
+        "postprocess: thresholds: expected numbers in 1 … 255 (255: probability 1), found 0",
+    ),
+    (
+        "postprocess.min_areas",
+        [600],
+        "postprocess: min_areas: expected null or 4 numbers, one for each of pit, line, scratch, patch; found [600]",
+    ),
+    (
+        "postprocess.gate",
+        "presence",
+        "postprocess: gate: presence asks for networks that say which classes are present: set train.presence_weight "
+        "above 0 (0.1, say), or choose gate none, max or area",
+    ),
+    ("train.mixup", -1, "train: mixup: input should be greater than or equal to 0; found -1"),
     ("predict.form", "rows", "predict: form: input should be 'sample' or 'pairs'; found 'rows'"),
     ("preprocess.folds", 2, "preprocess: folds: input should be greater than or equal to 3; found 2"),
     (
@@ -237,6 +258,45 @@ def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
     assert found.endswith("; found 'resnet999'")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"train.final": "all", "train.learning_rate_schedule": "plateau", "train.warmup_epochs": 0},
+            "train: final: a training on every fold has no validation to see a plateau by; expected "
+            "learning_rate_schedule cosine or constant, found plateau",
+        ),
+        (
+            {"train.label_smoothing": 0.1, "train.loss": "dice"},
+            "train: label_smoothing: expected 0 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, bce, "
+            "bce_dice), found 0.1 with dice",
+        ),
+        (
+            {"train.warmup_epochs": 2, "train.learning_rate_schedule": "constant"},
+            "train: warmup_epochs: expected 0 or learning_rate_schedule cosine, found 2.0 with constant",
+        ),
+        (
+            {"train.warmup_epochs": 5, "train.epochs": 5},
+            "train: warmup_epochs: expected less than epochs = 5, found 5.0",
+        ),
+    ],
+)
+def test_training_parameters_that_do_not_fit(
+    load: Load, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    """What one asks of another is told before any work."""
+    with pytest.raises(UserError) as told:
+        load(changes)
+    assert lines(told, tmp_path / "params.yaml") == [message]
+
+
+def test_encoder_weights_from_a_file(load: Load, tmp_path: Path) -> None:
+    """A file that is there is taken by its path."""
+    file = tmp_path / "encoder.h5"
+    file.touch()
+    assert load({"train.encoder_weights": str(file)}).train.encoder_weights == str(file)
+
+
 @pytest.mark.slow
 def test_backbones_are_those_of_segmentation_models() -> None:
     """All, and no others."""
@@ -263,8 +323,8 @@ def test_an_unknown_key(load: Load, tmp_path: Path) -> None:
     with pytest.raises(UserError) as told:
         load({"trian": {}})
     assert lines(told, tmp_path / "params.yaml") == [
-        "unknown key 'trian'; expected one of: seed, download, competition, preprocess, train, inference, predict, "
-        "kernel"
+        "unknown key 'trian'; expected one of: seed, download, competition, preprocess, train, inference, "
+        "postprocess, predict, kernel"
     ]
 
 

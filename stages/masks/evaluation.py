@@ -17,12 +17,19 @@ class Scored:
     Attributes:
         entry: its place in the prepared data.
         matrix: confusion matrix, int64 (1 + classes, 1 + classes).
+        plain: the same without post-processing.
         masks: run lengths of the predicted mask of each class, ClassId 1 first; "" where there is none.
+        gates: whether each class was allowed in the image.
     """
 
     entry: Entry
     matrix: confusion.Matrix
+    plain: confusion.Matrix
     masks: list[str]
+    gates: list[bool]
+
+
+ABSENT_PRESENT = ("absent", "present")
 
 
 def total(images: list[Scored]) -> confusion.Matrix:
@@ -42,6 +49,35 @@ def headline(images: list[Scored]) -> dict[str, Any]:
     }
 
 
+def without_postprocessing(images: list[Scored]) -> dict[str, Any]:
+    """The two figures to choose by, had every pixel simply counted from probability 1/2."""
+    overlaps = confusion.overlaps(np.stack([image.plain for image in images]))
+    return {
+        "mean_dice": score.mean_dice(*overlaps),
+        "positive_mean_dice": score.mean_defined(score.positive_dice(*overlaps)),
+    }
+
+
+def presence(images: list[Scored], classes: list[str]) -> dict[str, dict[str, confusion.Matrix]]:
+    """Confusion matrices over images: is a class in it or not?
+
+    Returns:
+        By who decides ("gate": what let a class into the image; "mask": whether a mask of it was left in the end) and
+        by class: int64 (2, 2), true by predicted, absent first.
+    """
+    true = np.array([[pixels > 0 for pixels in image.entry.pixels] for image in images])
+    decided = {
+        "gate": np.array([image.gates for image in images]),
+        "mask": np.array([[bool(mask) for mask in image.masks] for image in images]),
+    }
+    return {
+        who: {
+            name: np.bincount(2 * true[:, k] + found[:, k], minlength=4).reshape(2, 2) for k, name in enumerate(classes)
+        }
+        for who, found in decided.items()
+    }
+
+
 def figures(images: list[Scored], classes: list[str]) -> dict[str, Any]:
     """Everything that metrics/evaluation.json says of the held-out fold."""
     names = ["background", *classes]
@@ -55,6 +91,17 @@ def figures(images: list[Scored], classes: list[str]) -> dict[str, Any]:
         "pixel_accuracy": confusion.pixel_accuracy(matrix),
         "mean_iou": score.mean_defined([figures["iou"] for figures in per_class]),
         "classes": dict(zip(names, per_class, strict=True)),
+        "without_postprocessing": without_postprocessing(images),
+        "presence": {
+            who: {
+                name: {
+                    true: dict(zip(ABSENT_PRESENT, row, strict=True))
+                    for true, row in zip(ABSENT_PRESENT, confusion.shares(matrix).tolist(), strict=True)
+                }
+                for name, matrix in of_class.items()
+            }
+            for who, of_class in presence(images, classes).items()
+        },
         "collapsed": {name: int(predicted[number] == 0) for number, name in enumerate(classes, start=1)},
         "confusion": {
             true: dict(zip(names, row, strict=True)) for true, row in zip(names, shares.tolist(), strict=True)

@@ -1,32 +1,44 @@
-"""Training batches: crops of the prepared images, flipped, lighter or darker, the same in every run of one seed."""
+"""Training batches: crops of the prepared images, flipped, turned, lighter or darker, the same for the same seed."""
 
 from functools import lru_cache
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from stages.command import UserError
 from stages.competition.prepared import Entry, Prepared
 from stages.settings import Train
 
 Crop = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+Place = tuple[Entry, int, int]
+
+BLACK = 16  # grey levels up to this are black: the margin beside the strip, with what JPEG makes of it
+TRIES = 8  # places that are drawn for a crop which is not too black; the last one is taken
 
 
 class Crops:
     """An endless numbered sequence of crops.
 
     Crop number n depends on n and the seed alone, so a training can be taken up anywhere. An epoch has
-    `crops_per_image` crops for every image. A share `defect_crops` of them shows a class drawn at random, all classes
-    equally often, however rare; the others lie anywhere in the images, which take turns.
+    `crops_per_image` crops for every image. A share `defect_crops` of them shows a class drawn at random, by
+    `defect_classes`, however rare; the others lie anywhere in the images, which take turns.
     """
 
     def __init__(self, data: Prepared, entries: list[Entry], options: Train, seed: int) -> None:
         self.data = data
         self.entries = entries
         self.seed = seed
+        self.options = options
         self.height = min(options.crop_height, data.images.height)
         self.width = min(options.crop_width, data.images.width)
-        self.defect_crops = options.defect_crops
+        if options.quarter_turns and self.height != self.width:
+            raise UserError(
+                f"params.yaml: train: quarter_turns: expected square crops, found {self.height}×{self.width} "
+                "(crop_height, crop_width)"
+            )
         self.visits = options.crops_per_image
         self.steps = max(1, len(entries) * self.visits // options.batch_size)  # batches an epoch
         self.per_epoch = self.steps * options.batch_size
@@ -34,14 +46,35 @@ class Crops:
             [entry for entry in entries if entry.pixels[number]] for number, _ in enumerate(data.classes)
         ]  # entries that hold each class
         self._holders = {class_id: held for class_id, held in enumerate(holders, start=1) if held}
+        power = {"equal": 0.0, "sqrt": 0.5, "natural": 1.0}[options.defect_classes]
+        often = np.array([len(held) for held in self._holders.values()], np.float64) ** power
+        self._often = often / often.sum() if len(often) else often
         self._order = lru_cache(maxsize=2)(self._epoch_order)
 
     def __getitem__(self, number: int) -> Crop:
         """Crop `number`: grey levels and label map, both uint8 of shape (height, width)."""
         generator = np.random.default_rng((self.seed, number))
+        for _ in range(TRIES):
+            entry, top, left = self._place(number, generator)
+            window = np.s_[top : top + self.height, left : left + self.width]
+            image, labels = self.data.images[entry.position], self.data.labels[entry.position]
+            if self.options.most_black == 1 or (image[window] <= BLACK).mean() <= self.options.most_black:
+                break
+        if self.options.rotation:
+            angle = generator.uniform(-self.options.rotation, self.options.rotation)
+            crop = self._turned(image, top, left, angle, cv2.INTER_LINEAR)
+            mask = self._turned(labels, top, left, angle, cv2.INTER_NEAREST)
+        else:
+            crop, mask = image[window], labels[window]
+        if self.options.quarter_turns and generator.random() < 0.5:
+            crop, mask = np.ascontiguousarray(crop.T), np.ascontiguousarray(mask.T)
+        return crop, mask
+
+    def _place(self, number: int, generator: np.random.Generator) -> Place:
+        """Draw an image and the upper left corner of a crop in it."""
         highest = (self.data.images.height - self.height, self.data.images.width - self.width)
-        if self._holders and generator.random() < self.defect_crops:
-            class_id = int(generator.choice(list(self._holders)))
+        if self._holders and generator.random() < self.options.defect_crops:
+            class_id = int(generator.choice(list(self._holders), p=self._often))
             held = self._holders[class_id]
             entry = held[generator.integers(len(held))]
             labels = self.data.labels[entry.position]
@@ -53,10 +86,19 @@ class Crops:
             epoch, place = divmod(number, self.per_epoch)
             order = self._order(epoch)
             entry = self.entries[order[place % len(order)]]
-            labels = self.data.labels[entry.position]
             top, left = generator.integers(0, highest, endpoint=True)
-        window = np.s_[top : top + self.height, left : left + self.width]
-        return self.data.images[entry.position][window], labels[window]
+        return entry, int(top), int(left)
+
+    def _turned(
+        self, image: npt.NDArray[np.uint8], top: int, left: int, angle: float, interpolation: int
+    ) -> npt.NDArray[np.uint8]:
+        """A crop turned about its middle by an angle in degrees; what lies outside the image is mirrored."""
+        middle = (left + (self.width - 1) / 2, top + (self.height - 1) / 2)
+        turn = cv2.getRotationMatrix2D(middle, angle, 1.0)
+        turn[:, 2] -= (left, top)
+        size = (self.width, self.height)
+        turned = cv2.warpAffine(image, turn, size, flags=interpolation, borderMode=cv2.BORDER_REFLECT_101)
+        return np.asarray(turned, np.uint8)
 
     def pixels(self, most: int) -> npt.NDArray[np.int64]:
         """Pixels of each class in the first epoch's crops, at most `most` of them: int64 (1 + classes,)."""
@@ -71,32 +113,49 @@ class Crops:
         return np.concatenate([generator.permutation(len(self.entries)) for _ in range(self.visits)])
 
 
-def dataset(crops: Crops, options: Train, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+def dataset(crops: Crops, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
     """Batches of the epochs first_epoch … last_epoch - 1, one after the other.
 
     Returns:
         Batches of grey levels, float32 (batch, height, width, 1) in 0 … 255, and label maps, uint8
-        (batch, height, width).
+        (batch, height, width). With an image-level head: label maps as "logits", and as "presence" which classes
+        occur in each crop, float32 (batch, classes), 0 or 1.
     """
-    shape = (crops.height, crops.width)
+    options, shape = crops.options, (crops.height, crops.width)
+    classes = len(crops.data.classes)
 
     def load(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, labels = tf.numpy_function(lambda n: crops[int(n)], [number], (tf.uint8, tf.uint8), stateful=False)
         return tf.ensure_shape(image, shape), tf.ensure_shape(labels, shape)
 
-    def augment(number: tf.Tensor, image: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        seeds = tf.random.experimental.stateless_split([crops.seed, number], 4)
-        both = tf.stack([image, labels], axis=-1)  # (height, width, 2): flipped together
-        if options.flips:
-            both = tf.image.stateless_random_flip_left_right(both, seeds[0])
-            both = tf.image.stateless_random_flip_up_down(both, seeds[1])
-        grey = tf.cast(both[..., :1], tf.float32)
-        if options.contrast:
-            grey = tf.image.stateless_random_contrast(grey, 1 - options.contrast, 1 + options.contrast, seeds[2])
-        if options.brightness:
-            grey = tf.image.stateless_random_brightness(grey, 255 * options.brightness, seeds[3])
-        return tf.clip_by_value(grey, 0, 255), both[..., 1]
+    def example(number: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        image, labels = _augmented(options, crops.seed, number, *load(number))
+        if not options.presence_weight:
+            return image, labels
+        numbers = tf.range(1, classes + 1, dtype=tf.int32)
+        present = tf.reduce_any(tf.cast(labels, tf.int32)[..., tf.newaxis] == numbers, axis=(0, 1))
+        return image, {"logits": labels, "presence": tf.cast(present, tf.float32)}
 
     numbers = tf.data.Dataset.range(first_epoch * crops.per_epoch, last_epoch * crops.per_epoch)
-    crop = numbers.map(lambda n: augment(n, *load(n)), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    crop = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return crop.batch(options.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _augmented(
+    options: Train, seed: int, number: tf.Tensor, image: tf.Tensor, labels: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A crop flipped and turned with its labels, and its grey levels changed."""
+    seeds = tf.random.experimental.stateless_split([seed, number], 6)
+    both = tf.stack([image, labels], axis=-1)  # (height, width, 2): flipped together
+    if options.flips:
+        both = tf.image.stateless_random_flip_left_right(both, seeds[0])
+        both = tf.image.stateless_random_flip_up_down(both, seeds[1])
+    grey = tf.cast(both[..., :1], tf.float32)
+    if options.contrast:
+        grey = tf.image.stateless_random_contrast(grey, 1 - options.contrast, 1 + options.contrast, seeds[2])
+    if options.brightness:
+        grey = tf.image.stateless_random_brightness(grey, 255 * options.brightness, seeds[3])
+    if options.noise:
+        spread = tf.random.stateless_uniform((), seeds[4], maxval=255 * options.noise)
+        grey += spread * tf.random.stateless_normal(tf.shape(grey), seeds[5])
+    return tf.clip_by_value(grey, 0, 255), both[..., 1]

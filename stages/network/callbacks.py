@@ -27,7 +27,7 @@ Curve = Callable[[int, Logs], None]
 
 
 def validate(network: inference.Network, data: Prepared, entries: list[Entry], batch_size: int) -> Logs:
-    """Score a network on whole images, through the inference and post-processing of evaluate and predict.
+    """Score a network on whole images, through the inference of all other stages, every pixel from probability 1/2.
 
     Returns:
         mean_dice (the competition's score), positive_mean_dice, and mean_f1: the mean over classes of F1 over all
@@ -35,12 +35,13 @@ def validate(network: inference.Network, data: Prepared, entries: list[Entry], b
     """
     classes = len(data.classes)
     images = (data.images[entry.position] for entry in entries)
+    plain = postprocess.plain(classes)
     matrices = np.stack(
         [
-            confusion.matrix(data.labels[entry.position], postprocess.label_map(probability), classes)
-            for entry, probability in zip(
+            confusion.matrix(data.labels[entry.position], postprocess.label_map(prediction, plain), classes)
+            for entry, prediction in zip(
                 tqdm(entries, "train: validation", unit=" images", leave=False, disable=None),
-                inference.probabilities([network], images, batch_size),
+                inference.predictions([network], images, batch_size),
                 strict=True,
             )
         ]
@@ -108,12 +109,47 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]
         self.network = inference.Probability(self.model, LOSSES[self.options.loss].activation)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Score the validation fold."""
-        figures = validate(self.network, self.data, self.entries, self.options.validation_batch_size)
+        """Score the validation fold, if there is one."""
         if logs is not None:
-            logs |= {f"val_{name}": value for name, value in figures.items()}
+            if self.entries:
+                figures = validate(self.network, self.data, self.entries, self.options.validation_batch_size)
+                logs |= {f"val_{name}": value for name, value in figures.items()}
             rate = self.model.optimizer.learning_rate
             logs["learning_rate"] = float(rate.numpy())
+
+
+def best_epochs(history: list[Logs], options: Train) -> list[int]:
+    """Epochs (from 0) whose weights are averaged, in order: the best by validation, of equal ones the earlier.
+
+    Without validation, the last ones.
+    """
+    key = f"val_{options.monitor}"
+    figures = [logs[key] if key in logs else float(epoch) for epoch, logs in enumerate(history)]
+    ranked = sorted(range(len(history)), key=lambda epoch: (-figures[epoch], epoch))
+    return sorted(ranked[: options.average_best])
+
+
+class Best(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the weights of the best epochs so far, and of no others; directly before `Progress`."""
+
+    def __init__(self, progress: "Progress", options: Train) -> None:
+        super().__init__()
+        self.progress, self.options = progress, options
+
+    @staticmethod
+    def file(state: Path, epoch: int) -> Path:
+        """Where the weights of an epoch (from 0) are."""
+        return state / f"best_{epoch}.weights.h5"
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write this epoch's weights if it is among the best, and remove what no longer is."""
+        state = self.progress.state
+        kept = {self.file(state, best) for best in best_epochs([*self.progress.history, logs or {}], self.options)}
+        if self.file(state, epoch) in kept:
+            self.model.save_weights(self.file(state, epoch))
+        for file in state.glob("best_*.weights.h5"):
+            if file not in kept:
+                file.unlink()
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]

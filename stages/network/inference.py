@@ -14,10 +14,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from stages.command import UserError
+from stages.masks.postprocess import Prediction
 
 Grey = npt.NDArray[np.uint8]
-Probabilities = npt.NDArray[np.float32]
-Network = Callable[[tf.Tensor], tf.Tensor]
+# From uint8 (batch, height, width) to probabilities, float32 (batch, height, width, classes) and (batch, classes): of
+# each pixel to be of each class, the background not counted, and of each class to be in the image.
+Network = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 class Probability(tf.Module):  # type: ignore[misc]
@@ -29,22 +31,23 @@ class Probability(tf.Module):  # type: ignore[misc]
         # Only the variables are tracked: a Keras model among the attributes would be traced layer by layer when saved,
         # which takes eight times as long and is of no use without Keras.
         self.weights = list(model.variables)
-        self._forward: Network = lambda grey: model(grey, training=False)
+        self._forward: Callable[[tf.Tensor], Any] = lambda grey: model(grey, training=False)
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[tf.TensorSpec((None, None, None), tf.uint8, name="grey_levels")]
     )
-    def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Take uint8 (batch, height, width); give float32 (batch, height, width, 1 + classes), the background first.
+    def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Take uint8 (batch, height, width); give two float32 probabilities.
 
-        Of a softmax they sum to 1. Sigmoids are one class's each, and the background's place holds 1/2: the most
-        probable class wins where it is more probable than not.
+        The pixels', (batch, height, width, classes), without the background: of a softmax it has what is missing to 1.
+        The image's, (batch, classes): 1 where the network has no image-level head, since then nothing speaks against.
         """
-        logits = tf.cast(self._forward(tf.cast(images, tf.float32)[..., tf.newaxis]), tf.float32)
-        if self.activation == "softmax":
-            return tf.nn.softmax(logits)
-        probabilities = tf.nn.sigmoid(logits)
-        return tf.concat([tf.fill(tf.shape(probabilities[..., :1]), 0.5), probabilities], axis=-1)
+        outputs = self._forward(tf.cast(images, tf.float32)[..., tf.newaxis])
+        logits = tf.cast(outputs["logits"] if isinstance(outputs, dict) else outputs, tf.float32)
+        pixels = tf.nn.softmax(logits)[..., 1:] if self.activation == "softmax" else tf.nn.sigmoid(logits)
+        if isinstance(outputs, dict):
+            return pixels, tf.nn.sigmoid(tf.cast(outputs["presence"], tf.float32))
+        return pixels, tf.ones_like(pixels[:, 0, 0])
 
 
 def save(model: Any, activation: str, folder: Path) -> None:
@@ -67,29 +70,40 @@ def load(folder: Path) -> Network:
     if not (folder / "saved_model.pb").is_file():
         raise UserError(f"{folder}: expected the network that train writes, found none: run dvc repro")
     loaded = tf.saved_model.load(str(folder))
-    return lambda images: loaded(images)
+    return lambda images: tuple(loaded(images))
 
 
-def probabilities(
+def predictions(
     networks: list[Network], images: Iterable[Grey], batch_size: int, flips: bool = False
-) -> Iterator[Probabilities]:
-    """Probabilities of every pixel, averaged over networks and, if asked for, over flipped images.
+) -> Iterator[Prediction]:
+    """Probabilities of every pixel and class, averaged over networks and, if asked for, over flipped images.
+
+    They are rounded to 255ths, here and so wherever a network is used: what is kept for post-processing is then
+    exactly what a notebook on Kaggle computes.
 
     Args:
-        networks: one or more, each from uint8 (batch, height, width) to float32 (batch, height, width, 1 + classes).
+        networks: one or more.
         images: uint8 of shape (height, width), all of one size; read a batch at a time.
         batch_size: images a call. The last batch is filled up, so that every call has the same shape: one image at
             a time is many times slower with oneDNN.
         flips: whether to average over the image, its left-right, its up-down mirror image, and both at once.
 
     Yields:
-        float32 of shape (height, width, 1 + classes), the background first, in 0 … 1, for each image in turn.
+        A prediction for each image in turn.
     """
     remaining = iter(images)
+    views: list[tuple[int, ...]] = [(), (2,), (1,), (1, 2)] if flips else [()]
     while batch := list(islice(remaining, batch_size)):
         filled = np.stack(batch + [batch[-1]] * (batch_size - len(batch)))
-        views: list[tuple[int, ...]] = [(), (2,), (1,), (1, 2)] if flips else [()]
-        mean = sum(
-            np.flip(network(tf.constant(np.flip(filled, view))).numpy(), view) for network in networks for view in views
-        ) / np.float32(len(networks) * len(views))
-        yield from mean[: len(batch)]
+        pixels, presence = np.zeros(1, np.float32), np.zeros(1, np.float32)
+        for network in networks:
+            for view in views:
+                of_pixels, of_image = network(tf.constant(np.flip(filled, view)))
+                pixels = pixels + np.flip(of_pixels.numpy(), view)
+                presence = presence + of_image.numpy()
+        scale = np.float32(255 / (len(networks) * len(views)))
+        yield from map(Prediction, _rounded(pixels * scale)[: len(batch)], _rounded(presence * scale))
+
+
+def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    return np.rint(values).astype(np.uint8)

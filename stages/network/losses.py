@@ -50,8 +50,11 @@ def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
     return np.asarray(weights / (share * weights).sum(), np.float32)
 
 
-def cce(weights: Weights) -> Loss:
+def cce(weights: Weights, smoothing: float = 0) -> Loss:
     """Class-weighted categorical cross-entropy: the mean over all pixels of -w[true]·log p[true].
+
+    With label smoothing s, log p[true] becomes (1 - s)·log p[true] + s·mean of log p over background and classes.
+    Source: Szegedy et al., Rethinking the Inception Architecture, 2016, section 7.
 
     TensorFlow's, from logits: that of `segmentation_models` takes probabilities and clips them, and a pixel that is
     surely wrong has no gradient then.
@@ -62,6 +65,9 @@ def cce(weights: Weights) -> Loss:
         labels = tf.cast(labels, tf.int32)
         logits = tf.cast(logits, tf.float32)
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)  # (batch, height, width)
+        if smoothing:
+            even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+            entropy = (1 - smoothing) * entropy + smoothing * even
         return tf.reduce_mean(tf.gather(of_class, labels) * entropy)
 
     return loss
@@ -120,16 +126,18 @@ def lovasz(weights: Weights) -> Loss:
     return loss
 
 
-def bce(weights: Weights) -> Loss:
+def bce(weights: Weights, smoothing: float = 0) -> Loss:
     """Class-weighted binary cross-entropy: the mean over all pixels and classes of -w[true]·log p, sigmoid.
 
     p is the probability of what is true of that class at that pixel, there or not; the weight is that of the pixel's
-    true class, the background's included. TensorFlow's, from logits, for the reason that `cce` gives.
+    true class, the background's included. TensorFlow's, from logits, for the reason that `cce` gives. With label
+    smoothing s, what is true is 1 - s/2 and s/2 instead of 1 and 0.
     """
     of_class = tf.constant(weights, tf.float32)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         true, logits = _binary(labels, logits, len(weights))
+        true = (1 - smoothing) * true + smoothing / 2
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(true, logits)
         return tf.reduce_mean(tf.gather(of_class, tf.cast(labels, tf.int32))[..., tf.newaxis] * entropy)
 
@@ -167,19 +175,24 @@ def _binary(labels: tf.Tensor, logits: tf.Tensor, classes: int) -> tuple[tf.Tens
     return true, tf.reshape(tf.cast(logits, tf.float32), tf.shape(true))  # Keras drops the last axis of a lone class
 
 
-def _sum(*makers: Callable[[Weights], Loss]) -> Callable[[Weights], Loss]:
-    def make(weights: Weights) -> Loss:
-        first, *others = (maker(weights) for maker in makers)
-        return lambda labels, logits: sum((other(labels, logits) for other in others), first(labels, logits))
+def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Callable[..., Loss]:
+    """The sum of a cross-entropy, which takes the label smoothing, and an overlap."""
+
+    def make(weights: Weights, smoothing: float = 0) -> Loss:
+        entropy, overlap = first(weights, smoothing), second(weights)
+        return lambda labels, logits: entropy(labels, logits) + overlap(labels, logits)
 
     return make
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How to make a loss from class weights, float32 (1 + classes,), and what turns its logits into probabilities."""
+    """How to make a loss from class weights, float32 (1 + classes,), and what turns its logits into probabilities.
 
-    make: Callable[[Weights], Loss]
+    Those with a cross-entropy (`stages.settings.SMOOTHED`) take the label smoothing as a second argument.
+    """
+
+    make: Callable[..., Loss]
     activation: Literal["softmax", "sigmoid"]
 
 

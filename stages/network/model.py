@@ -7,11 +7,14 @@ import tensorflow as tf
 from stages.command import UserError
 from stages.network.library import sm
 from stages.network.losses import LOSSES
+from stages.network.mixup import Mixing
 from stages.settings import Train
 
 keras: Any = tf.keras
 
 STRIDE = 32  # every encoder halves its input five times
+# What the names of the layers begin with that take the encoder's last features, in segmentation_models' networks.
+DECODERS = ("center_block", "decoder_stage0", "fpn_stage_p5")
 
 
 class PadToStride(keras.layers.Layer):  # type: ignore[misc]
@@ -53,10 +56,11 @@ def build(options: Train, classes: int) -> Any:
     Returns:
         A Keras model from grey levels, float32 (batch, height, width, 1) in 0 … 255, to logits, float32
         (batch, height, width, 1 + classes), the background first; without the background's channel for a loss of
-        sigmoids. Any height and width.
+        sigmoids. Any height and width. With `options.presence_weight` it gives two outputs by name: these "logits", and
+        "presence", logits of each class being in the image, float32 (batch, classes).
 
     Raises:
-        UserError: the encoder's weights could not be fetched.
+        UserError: the encoder's weights could not be fetched or read.
     """
     grey = keras.Input((None, None, 1), name="grey_levels")
     padded = PadToStride(STRIDE * options.downscale, name="pad")(grey)
@@ -72,10 +76,32 @@ def build(options: Train, classes: int) -> Any:
         scaled = _preprocessing(options.backbone)(colour)
     softmax = LOSSES[options.loss].activation == "softmax"
     network = _segmentation_network(options, channels, classes + softmax)
-    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(network(scaled))
+    if options.presence_weight:
+        network = _with_presence(network, classes)
+    answer = network(scaled)
+    pixels, presence = answer if options.presence_weight else (answer, None)
+    logits = keras.layers.Activation("linear", dtype="float32", name="full_precision")(pixels)
     if options.downscale > 1:
         logits = keras.layers.UpSampling2D(options.downscale, interpolation="bilinear", name="upscale")(logits)
-    return keras.Model(grey, CropLike(name="crop")([logits, grey]), name=options.architecture.lower())
+    logits = CropLike(name="logits")([logits, grey])
+    outputs = logits
+    if options.presence_weight:
+        outputs = {
+            "logits": logits,
+            "presence": keras.layers.Activation("linear", dtype="float32", name="presence")(presence),
+        }
+    return Mixing(options.mixup, grey, outputs, name=options.architecture.lower())
+
+
+def _with_presence(network: Any, classes: int) -> Any:
+    """Give the network a second output, logits of each class being in the image, float32 (batch, classes).
+
+    A 1×1 convolution of the encoder's last features says it of every place, the largest value of the image: that means
+    the same in a crop and in an image of any size, where an average would sink with the size.
+    """
+    decoder = next(layer for layer in network.layers if layer.name.startswith(DECODERS))
+    places = keras.layers.Conv2D(classes, 1, name="presence_by_place")(decoder.input)
+    return keras.Model(network.input, [network.output, keras.layers.GlobalMaxPooling2D(name="presence")(places)])
 
 
 def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
@@ -96,6 +122,11 @@ def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
     try:
         network = getattr(sm, options.architecture)(**arguments)
     except Exception as error:
+        if options.encoder_weights not in (None, "imagenet"):
+            raise UserError(
+                f"params.yaml: train: encoder_weights: expected weights of {options.backbone} without its top in "
+                f"{options.encoder_weights}, found others: {error}"
+            ) from None
         if options.encoder_weights is None or "URL fetch failure" not in str(error):
             raise
         raise UserError(

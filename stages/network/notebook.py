@@ -16,11 +16,13 @@ import numpy.typing as npt
 
 from stages.command import UserError
 from stages.competition import images, submission
+from stages.masks import postprocess
 from stages.network import inference, segmentation
 
 LabelMap = npt.NDArray[np.uint8]
 
 PARAMETERS = "parameters.json"
+NOTES = "notes.json"  # beside the networks, as train leaves them
 TOLD = 50  # images between two lines of progress
 
 
@@ -49,10 +51,11 @@ def run(mounted: Path, target: Path, scratch: Path) -> dict[str, int]:
         raise UserError(f"{found[0].parent}: expected the data set with the model, whole, found: {error}") from None
     competition = _competition(mounted)
     sample = submission.template(competition / "sample_submission.csv", parameters["classes"])
-    networks = [inference.load(model / f"fold_{fold}") for fold in parameters["folds"]]
+    networks = [inference.load(model / name) for name in parameters["networks"]]
+    rules = postprocess.Rules.from_json(parameters["rules"])
     size = parameters["height"], parameters["width"]
     files = [competition / "test_images" / name for name in sample.images]
-    label_maps = segmentation.label_maps(networks, files, size, parameters["batch_size"], parameters["flips"])
+    label_maps = segmentation.label_maps(networks, files, size, parameters["batch_size"], parameters["flips"], rules)
     in_time = until(label_maps, len(files), size, start + 3600 * parameters["hours"])
     try:
         submission.write(target, sample, in_time, parameters["form"], parameters["classes"])
@@ -84,7 +87,7 @@ def _model(bundle: Path, scratch: Path) -> Path:
     if packed.is_file():
         with zipfile.ZipFile(packed) as archive:
             archive.extractall(scratch / "model")
-    found = {path.parents[1] for folder in (bundle, scratch) for path in folder.rglob("saved_model.pb")}
+    found = {path.parent for folder in (bundle, scratch) for path in folder.rglob(NOTES)}
     if len(found) != 1:
         raise UserError(f"{bundle}: expected one folder of networks, found {len(found)}")
     return found.pop()

@@ -17,6 +17,7 @@ def label_maps(
     size: tuple[int, int],
     batch_size: int,
     flips: bool,
+    rules: postprocess.Rules,
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """Segment photographs, a batch at a time.
 
@@ -24,7 +25,8 @@ def label_maps(
         networks: one or more, whose probabilities are averaged.
         files: the photographs.
         size: their height and width in pixels.
-        batch_size, flips: as in `inference.probabilities`.
+        batch_size, flips: as in `inference.predictions`.
+        rules: from probabilities to masks.
 
     Yields:
         uint8 of shape (height, width), 0 background, else ClassId, for each file in turn.
@@ -33,5 +35,5 @@ def label_maps(
         ImageError: a file is no photograph of that size.
     """
     photographs = images.in_parallel(lambda file: images.read(file, *size), files)
-    for probability in inference.probabilities(networks, photographs, batch_size, flips):
-        yield postprocess.label_map(probability)
+    for prediction in inference.predictions(networks, photographs, batch_size, flips):
+        yield postprocess.label_map(prediction, rules)

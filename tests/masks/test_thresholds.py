@@ -3,10 +3,9 @@ import pytest
 
 from stages.masks import thresholds
 
-# One row of four pixels: the first two are class 1. Its probability is 0.9, 0.29, 0.5 and 0.
+# One row of four pixels: the first two are class 1. Its level is 230 (0.902), 74 (0.2902), 128 (0.502) and 0.
 TRUE = np.array([[1, 1, 0, 0]], np.uint8)
-P = np.array([0.9, 0.29, 0.5, 0], np.float32)
-PROBABILITIES = np.stack([1 - P, P], axis=-1)[np.newaxis]  # (1, 4, 2)
+PIXELS = np.array([[[230], [74], [128], [0]]], np.uint8)  # (1, 4, 1)
 
 
 def at(rows: list[tuple[int, float, float, float]], threshold: float) -> tuple[float, float]:
@@ -14,26 +13,31 @@ def at(rows: list[tuple[int, float, float, float]], threshold: float) -> tuple[f
     return next(row[2:] for row in rows if row[:2] == (1, threshold))
 
 
-def test_histogram_counts_pixels_by_truth_and_hundredth() -> None:
-    """0.29, which float32 holds a little above 0.29, 0.9 a little below, both belong to their own step."""
-    counts = thresholds.histogram(PROBABILITIES, TRUE)
-    assert counts.shape == (1, 2, 101)
-    assert counts[0, 1].nonzero()[0].tolist() == [29, 90]
-    assert counts[0, 0].nonzero()[0].tolist() == [0, 50]
+def test_histogram_counts_pixels_by_truth_and_level() -> None:
+    """Each level has its own entry."""
+    counts = thresholds.histogram(PIXELS, TRUE)
+    assert (counts.shape, counts.dtype) == ((1, 2, 256), np.int64)
+    assert counts[0, 1].nonzero()[0].tolist() == [74, 230]
+    assert counts[0, 0].nonzero()[0].tolist() == [0, 128]
     assert counts.sum() == 4
 
 
 def test_a_probability_of_one_is_counted() -> None:
     """In the last entry."""
-    sure = np.array([[[0, 1]]], np.float32)
-    assert thresholds.histogram(sure, np.array([[1]], np.uint8))[0, 1, 100] == 1
+    assert thresholds.histogram(np.array([[[255]]], np.uint8), np.array([[1]], np.uint8))[0, 1, 255] == 1
+
+
+def test_classes_are_counted_apart() -> None:
+    """A pixel of class 2 is elsewhere for class 1."""
+    counts = thresholds.histogram(np.array([[[3, 9]]], np.uint8), np.array([[2]], np.uint8))
+    assert np.argwhere(counts).tolist() == [[0, 0, 3], [1, 1, 9]]
 
 
 @pytest.mark.parametrize(
     ("threshold", "expected"),
     [
         (0.01, (2 / 3, 1)),  # three pixels reach it, two rightly
-        (0.29, (2 / 3, 1)),  # reached by 0.29 itself
+        (0.29, (2 / 3, 1)),  # 74/255 reaches it
         (0.3, (1 / 2, 1 / 2)),
         (0.5, (1 / 2, 1 / 2)),
         (0.51, (1, 1 / 2)),
@@ -42,17 +46,26 @@ def test_a_probability_of_one_is_counted() -> None:
 )
 def test_precision_and_recall_at_a_threshold(threshold: float, expected: tuple[float, float]) -> None:
     """By hand, from four pixels."""
-    assert at(thresholds.curve(thresholds.histogram(PROBABILITIES, TRUE)), threshold) == pytest.approx(expected)
+    assert at(thresholds.curve(thresholds.histogram(PIXELS, TRUE)), threshold) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("level", "highest"), [(51, 0.2), (50, 0.19), (48, 0.18), (204, 0.8), (203, 0.79), (255, 0.99)]
+)
+def test_a_level_reaches_what_it_stands_for(level: int, highest: float) -> None:
+    """51/255 is 0.2 exactly and reaches it, one level less does not; 48/255 is 0.188 and does not reach 0.19."""
+    rows = thresholds.curve(thresholds.histogram(np.array([[[level]]], np.uint8), np.array([[1]], np.uint8)))
+    assert max(row[1] for row in rows) == highest
 
 
 def test_what_is_undefined_has_no_row() -> None:
     """Above 0.9 nothing is predicted; a class that does not occur has no recall."""
-    rows = thresholds.curve(thresholds.histogram(PROBABILITIES, TRUE))
+    rows = thresholds.curve(thresholds.histogram(PIXELS, TRUE))
     assert max(row[1] for row in rows) == 0.9
-    assert thresholds.curve(thresholds.histogram(PROBABILITIES, np.zeros_like(TRUE))) == []
+    assert thresholds.curve(thresholds.histogram(PIXELS, np.zeros_like(TRUE))) == []
 
 
 def test_histograms_of_images_add_up() -> None:
     """Two images at once, or one after the other."""
-    both = thresholds.histogram(np.concatenate([PROBABILITIES] * 2), np.concatenate([TRUE] * 2))
-    np.testing.assert_array_equal(both, 2 * thresholds.histogram(PROBABILITIES, TRUE))
+    both = thresholds.histogram(np.concatenate([PIXELS] * 2), np.concatenate([TRUE] * 2))
+    np.testing.assert_array_equal(both, 2 * thresholds.histogram(PIXELS, TRUE))

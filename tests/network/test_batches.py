@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from stages import settings
-from stages.competition.prepared import Prepared
+from stages.competition.prepared import IMAGES, Prepared, Stack
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +76,7 @@ def test_labels_follow_their_pixels_through_all_changes(prepared: Prepared, opti
 
     crops = batches.Crops(prepared, prepared.training(0), options, 7)
     shown = set()
-    for grey, labels in batches.dataset(crops, options, 0, 4):
+    for grey, labels in batches.dataset(crops, 0, 4):
         assert grey.shape == (2, 32, 32, 1)
         assert grey.numpy().min() >= 0
         assert grey.numpy().max() <= 255
@@ -93,7 +95,111 @@ def test_batches_from_the_middle_are_those_of_a_whole_run(prepared: Prepared, op
     from stages.network import batches
 
     crops = batches.Crops(prepared, prepared.training(0), options, 7)
-    whole = list(batches.dataset(crops, options, 0, 3))[crops.steps :]
-    for (grey, labels), (grey_later, labels_later) in zip(whole, batches.dataset(crops, options, 1, 3), strict=True):
+    whole = list(batches.dataset(crops, 0, 3))[crops.steps :]
+    for (grey, labels), (grey_later, labels_later) in zip(whole, batches.dataset(crops, 1, 3), strict=True):
         np.testing.assert_array_equal(grey, grey_later)
         np.testing.assert_array_equal(labels, labels_later)
+
+
+def changed(options: settings.Train, **changes: object) -> settings.Train:
+    """The options with other values, all crops whole images unless said otherwise."""
+    whole = {"crop_height": 40, "crop_width": 72, "defect_crops": 0, "flips": False, "brightness": 0, "contrast": 0}
+    return options.model_copy(update=whole | changes)
+
+
+def test_a_turned_crop_turns_its_labels_alike(prepared: Prepared, options: settings.Train) -> None:
+    """Turned by up to 45 degrees, the bright square still lies under its label, and its corners have moved."""
+    from stages.network.batches import Crops
+
+    entries = [entry for entry in prepared.index if entry.pixels[0]]
+    straight, turned = (Crops(prepared, entries, changed(options, rotation=angle), 7) for angle in (0, 45))
+    moved = 0
+    for number in range(8):
+        image, labels = turned[number]
+        assert image.shape == labels.shape == (40, 72)
+        assert set(np.unique(labels)) <= {0, 1, 2}
+        inside = image[labels == 1]
+        assert inside.size == 0 or np.median(inside) > 200
+        moved += (labels != straight[number][1]).any()
+    assert moved == 8
+
+
+def test_quarter_turns_swap_rows_and_columns_of_half_of_the_crops(prepared: Prepared, options: settings.Train) -> None:
+    """Each square crop is the one without quarter turns or its transpose, labels included; others are refused."""
+    from stages.command import UserError
+    from stages.network.batches import Crops
+
+    square = {"crop_height": 40, "crop_width": 40}
+    plain, turned = (
+        Crops(prepared, prepared.index, changed(options, **square, quarter_turns=q), 7) for q in (False, True)
+    )
+    swapped = 0
+    for number in range(20):
+        image, labels = turned[number]
+        swap = (image != plain[number][0]).any()
+        swapped += swap
+        expected = [part.T if swap else part for part in plain[number]]
+        np.testing.assert_array_equal(image, expected[0])
+        np.testing.assert_array_equal(labels, expected[1])
+    assert 5 <= swapped <= 15
+    with pytest.raises(UserError, match="expected square crops, found 40×72"):
+        Crops(prepared, prepared.index, changed(options, quarter_turns=True), 7)
+
+
+def test_black_crops_are_drawn_again(prepared: Prepared, options: settings.Train, tmp_path: Path) -> None:
+    """Beside a black half, crops of at most a tenth black lie in the other half; without the limit many are black."""
+    from stages.network.batches import BLACK, Crops
+
+    stack = Stack(tmp_path / "prepared" / IMAGES, "r+")
+    for entry in prepared.index:
+        image = stack[entry.position].copy()
+        image[:, :36] = 5
+        stack[entry.position] = image
+    small = {"crop_height": 8, "crop_width": 8}
+    anywhere, bright = (
+        Crops(prepared, prepared.index, changed(options, **small, most_black=most), 7) for most in (1, 0.1)
+    )
+    black = [[(crops[number][0] <= BLACK).mean() for number in range(40)] for crops in (anywhere, bright)]
+    assert sum(share > 0.1 for share in black[0]) > 12
+    assert sum(share > 0.1 for share in black[1]) <= 2  # eight tries may all fail
+
+
+@pytest.mark.parametrize(("drawn", "expected"), [("equal", 0.5), ("sqrt", 1 / 3), ("natural", 1 / 5)])
+def test_classes_are_visited_as_often_as_asked(
+    prepared: Prepared, options: settings.Train, drawn: str, expected: float
+) -> None:
+    """Class 1 is in four images, class 2 in one: it gets a half, 1 : 2 by square roots, or 1 : 4."""
+    from stages.network.batches import Crops
+
+    bright = [entry for entry in prepared.index if entry.pixels[0]][:4]
+    dark = [entry for entry in prepared.index if entry.pixels[1]][:1]
+    crops = Crops(prepared, [*bright, *dark], changed(options, defect_crops=1.0, defect_classes=drawn), 7)
+    shown = np.mean([(crops[number][1] == 2).any() for number in range(400)])
+    assert shown == pytest.approx(expected, abs=0.08)
+
+
+def test_noise_changes_grey_levels_by_its_spread(prepared: Prepared, options: settings.Train) -> None:
+    """Each crop draws a spread of up to 0.1 of the full scale; the labels stay."""
+    from stages.network import batches
+
+    plain, noisy = (
+        next(iter(batches.dataset(batches.Crops(prepared, prepared.index, changed(options, noise=noise), 7), 0, 1)))
+        for noise in (0, 0.1)
+    )
+    spread = np.std(noisy[0] - plain[0], axis=(1, 2, 3))
+    assert (spread > 0).all()
+    assert (spread < 26).all()
+    np.testing.assert_array_equal(plain[1], noisy[1])
+
+
+def test_the_head_is_told_which_classes_a_crop_shows(prepared: Prepared, options: settings.Train) -> None:
+    """1 for each class with a pixel in the crop, else 0."""
+    from stages.network import batches
+
+    crops = batches.Crops(prepared, prepared.index, changed(options, presence_weight=0.1), 7)
+    seen = set()
+    for _, true in batches.dataset(crops, 0, 1):
+        for labels, presence in zip(true["logits"].numpy(), true["presence"].numpy(), strict=True):
+            assert presence.tolist() == [float((labels == 1).any()), float((labels == 2).any())]
+            seen.add(tuple(presence.tolist()))
+    assert seen == {(0, 0), (1, 0), (0, 1)}

@@ -215,3 +215,34 @@ def test_list_and_none() -> None:
 
     np.testing.assert_array_equal(losses.class_weights([1, 10], np.array([5, 5])), [1, 10])
     np.testing.assert_array_equal(losses.class_weights(None, np.array([5, 5])), [1, 1])
+
+
+def test_label_smoothing_of_cce() -> None:
+    """With 0.2, log p becomes 0.8·log p[true] + 0.2·(log p[0] + log p[1]) / 2."""
+    from stages.network import losses
+
+    loss = losses.cce(np.array([1, 3], np.float32), 0.2)(LABELS, logits((0.8, 0.2), (0.5, 0.5)))
+    first = 0.8 * np.log(0.8) + 0.2 * (np.log(0.8) + np.log(0.2)) / 2
+    assert float(loss) == pytest.approx((-first - 3 * np.log(0.5)) / 2)
+
+
+def test_label_smoothing_of_bce() -> None:
+    """With 0.2, what is there is 0.9 and what is not 0.1: the mean over two pixels of one class."""
+    from stages.network import losses
+
+    scores = np.log(np.array([[[[0.8 / 0.2], [0.6 / 0.4]]]], np.float32))
+    loss = losses.bce(np.ones(2, np.float32), 0.2)(LABELS, scores)
+    background = -0.1 * np.log(0.8) - 0.9 * np.log(0.2)
+    there = -0.9 * np.log(0.6) - 0.1 * np.log(0.4)
+    assert float(loss) == pytest.approx((background + there) / 2)
+
+
+def test_the_losses_that_label_smoothing_changes_are_those_that_settings_name() -> None:
+    """They take it as a second argument; the others have no such argument."""
+    import inspect
+
+    from stages import settings
+    from stages.network import losses
+
+    taking = [name for name, kind in losses.LOSSES.items() if "smoothing" in inspect.signature(kind.make).parameters]
+    assert tuple(taking) == settings.SMOOTHED

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,38 @@ def test_other_encoder_with_its_own_preprocessing(options: settings.Train) -> No
     np.testing.assert_allclose(
         scaled[0, 0, 0], (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225], rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("architecture", ["Unet", "Linknet", "FPN"])
+@pytest.mark.parametrize("backbone", ["resnet18", "vgg16", "efficientnetb0"])
+def test_the_image_level_head_sits_on_the_encoder(options: settings.Train, architecture: str, backbone: str) -> None:
+    """On every architecture it takes the encoder's last features, which are a 32nd of the image in size."""
+    from stages.network import model
+
+    changes = {"architecture": architecture, "backbone": backbone, "presence_weight": 0.1, "downscale": 1}
+    network = model.build(options.model_copy(update=changes), 2)
+    found = network(np.zeros((2, 64, 96, 1), np.float32))
+    assert found["logits"].shape == (2, 64, 96, 3)
+    assert found["presence"].shape == (2, 2)
+    inner = next(layer for layer in network.layers if hasattr(layer, "layers"))
+    places = inner.get_layer("presence_by_place")
+    assert model.keras.Model(inner.input, places.output)(np.zeros((1, 64, 96, 1), np.float32)).shape == (1, 2, 3, 2)
+
+
+def test_encoder_weights_from_a_file(options: settings.Train, tmp_path: Path) -> None:
+    """Saved weights are those that the network starts from; another encoder's are refused."""
+    from stages.network import model
+    from stages.network.library import sm
+
+    encoder = sm.Unet("resnet18", input_shape=(None, None, 3), encoder_weights=None)
+    first = encoder.get_layer("stage1_unit1_conv1")
+    file = tmp_path / "resnet18.h5"
+    inputs, output = encoder.input, encoder.get_layer("relu1").output
+    model.keras.Model(inputs, output).save_weights(file)
+    network = model.build(options.model_copy(update={"encoder_weights": str(file)}), 2)
+    inner = next(layer for layer in network.layers if hasattr(layer, "layers"))
+    np.testing.assert_array_equal(inner.get_layer("stage1_unit1_conv1").get_weights()[0], first.get_weights()[0])
+    with pytest.raises(
+        UserError, match=r"expected weights of resnet34 without its top in .*resnet18\.h5, found others"
+    ):
+        model.build(options.model_copy(update={"encoder_weights": str(file), "backbone": "resnet34"}), 2)

@@ -1,0 +1,78 @@
+"""What train decides before and after its networks are fitted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import settings
+from stages.competition.prepared import Prepared
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def fitted(figures: list[float], *phases: int):  # type: ignore[no-untyped-def]
+    """A training whose epochs had these figures."""
+    from stages.network.fit import Fitted
+
+    history = [{"val_mean_f1": figure, "loss": 1.0, "learning_rate": 0.1} for figure in figures]
+    return Fitted(Path("weights"), history, phases, np.ones(3, np.float32), np.array([6, 3, 1]))
+
+
+@pytest.fixture
+def options() -> settings.Train:
+    """The committed parameters of training, ten epochs judged by F1."""
+    changes = {"epochs": 10, "full_size_epochs": 0, "monitor": "mean_f1", "warmup_epochs": 4}
+    return settings.load(ROOT / "params.yaml").train.model_copy(update=changes)
+
+
+def test_the_last_training_takes_its_length_from_validation(options: settings.Train) -> None:
+    """Best after epoch 2 of one fold and 4 of the other: 3 epochs, and a warm-up that fits into them."""
+    from stages.train import for_every_fold
+
+    folds = [fitted([0.1, 0.5, 0.4, 0.4], 4), fitted([0.1, 0.2, 0.3, 0.6], 4)]
+    last = for_every_fold(options, folds)
+    assert (last.epochs, last.full_size_epochs, last.warmup_epochs) == (3, 0, 1.5)
+
+
+def test_of_two_phases_the_second_is_cut(options: settings.Train) -> None:
+    """The first keeps its length, though its second epoch was the best of all; of the second the best is the first."""
+    from stages.train import for_every_fold
+
+    two = options.model_copy(update={"full_size_epochs": 3})
+    last = for_every_fold(two, [fitted([0.1, 0.9, 0.2, 0.8, 0.7, 0.6], 3, 3)])
+    assert (last.epochs, last.full_size_epochs) == (3, 1)
+
+
+def test_a_network_is_known_by_all_that_decides_it(prepared: Prepared, options: settings.Train, tmp_path: Path) -> None:
+    """Other folds, a last training or a blend do not change a network; its own fold, seed, options and weights do."""
+    from stages.train import fingerprint
+
+    here = fingerprint(options, 1, prepared, 0)
+    for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}):
+        assert fingerprint(options.model_copy(update=changes), 1, prepared, 0) == here
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"1")
+    with_file = options.model_copy(update={"encoder_weights": str(file)})
+    first = fingerprint(with_file, 1, prepared, 0)
+    file.write_bytes(b"2")
+    others = [
+        fingerprint(options, 2, prepared, 0),
+        fingerprint(options, 1, prepared, 1),
+        fingerprint(options, 1, prepared, None),
+        fingerprint(options.model_copy(update={"mixup": 0.5}), 1, prepared, 0),
+        first,
+        fingerprint(with_file, 1, prepared, 0),
+    ]
+    assert len({here, *others}) == 7
+
+
+def test_what_is_told_of_a_network(options: settings.Train) -> None:
+    """The best epoch of the phase whose weights are used, from 1, with its figures."""
+    from stages.train import summary
+
+    told = summary(fitted([0.9, 0.1, 0.3, 0.2], 1, 3), ["pit", "line"], options)
+    assert (told["epochs"], told["best_epoch"], told["val_mean_f1"]) == (4, 3, 0.3)
+    assert told["pixel_share"] == {"background": 0.6, "pit": 0.3, "line": 0.1}

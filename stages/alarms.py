@@ -182,7 +182,7 @@ def _sizes(fitting: int, others: list[Size], expected: Size, findings: list[str]
     if others:
         findings.append(
             f"ALARM: {len(others)} of {fitting + len(others)} test images are not of {expected} pixels "
-            f"(competition.image_height, image_width), such as one of {others[0]}, and left out here; predict stops at "
+            f"(competition.image_height, image_width), such as one of {others[0]}, and left out; infer_test stops at "
             "the first. Bring all to one size, that of the training images"
         )
     if not sizes:

@@ -79,6 +79,7 @@ def scored(
             confusion.matrix(true, postprocess.label_map(prediction, plain), classes),
             [rle.encode(predicted == class_id) for class_id in range(1, classes + 1)],
             postprocess.allowed(prediction, rules),
+            prediction.presence.tolist(),
         )
 
 

@@ -24,7 +24,7 @@ def postprocess() -> None:
     data = Prepared(paths.PREPARED)
     entries = [entry for fold in options.train.folds for entry in data.fold(fold)]
     cached = Cache(paths.VALIDATION_PROBABILITIES)
-    plan = _plan(options.postprocess, data)
+    plan = _plan(options.postprocess, data, options.train.folds)
     tables, counts = [], np.zeros((len(data.classes), 2, 256), np.int64)
     for entry in tqdm(entries, "postprocess", unit=" images", disable=None):
         prediction, true = cached[entry.image], data.labels[entry.position]
@@ -39,17 +39,22 @@ def postprocess() -> None:
     _write(rules, errors, counts, data.classes)
 
 
-def _plan(options: settings.Postprocess, data: Prepared) -> search.Plan:
+def _plan(options: settings.Postprocess, data: Prepared, folds: tuple[int, ...]) -> search.Plan:
     """What is searched: everything that the parameters do not fix."""
     members = notes.read(paths.MODEL).scored
+    if options.enabled and options.gate == "presence" and not all(member.presence for member in members):
+        raise UserError(
+            "params.yaml: postprocess: gate: presence asks every network which classes are present; found some without "
+            "an image-level head (train.blend)"
+        )
     factors = None
-    if options.divide_by_weights:
+    if options.enabled and options.divide_by_weights:
         if len({member.exclusive for member in members}) > 1:
             raise UserError(
                 "params.yaml: postprocess: divide_by_weights: expected networks of one kind, found softmax and sigmoid "
                 "ones (train.blend)"
             )
-        factors = notes.factors(members, _image_share(data))
+        factors = notes.factors(members, _image_share(data, folds))
     return search.plan(
         len(data.classes),
         (data.images.height, data.images.width),
@@ -63,10 +68,15 @@ def _plan(options: settings.Postprocess, data: Prepared) -> search.Plan:
     )
 
 
-def _image_share(data: Prepared) -> npt.NDArray[np.float64]:
-    """Share of each class in the pixels of all images but the held-out ones, the background first."""
-    pixels = np.sum([entry.pixels for entry in data.index if entry.fold != data.held_out], axis=0)
-    seen = sum(entry.fold != data.held_out for entry in data.index) * data.images.height * data.images.width
+def _image_share(data: Prepared, folds: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Share of each class in the pixels of the images that are neither held out nor scored here, the background first.
+
+    If every other fold is a validation fold, of those: there are no further images.
+    """
+    others = [entry for entry in data.index if entry.fold not in (*folds, data.held_out)]
+    entries = others or [entry for entry in data.index if entry.fold != data.held_out]
+    pixels = np.sum([entry.pixels for entry in entries], axis=0)
+    seen = len(entries) * data.images.height * data.images.width
     return np.asarray(np.concatenate([[seen - pixels.sum()], pixels]) / seen)
 
 

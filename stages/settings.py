@@ -193,6 +193,10 @@ class Train(Section):
                 f"warmup_epochs: expected 0 or learning_rate_schedule cosine, found {self.warmup_epochs} with "
                 f"{self.learning_rate_schedule}"
             )
+        if self.mixup and self.batch_size == 1:
+            raise ValueError("mixup: expected 0 or a batch_size above 1, since it mixes the crops of a batch; found 1")
+        if len(set(self.blend)) != len(self.blend):
+            raise ValueError(f"blend: expected each experiment once, found {list(self.blend)}")
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs: expected less than epochs = {self.epochs}, found {self.warmup_epochs}")
         return self
@@ -285,6 +289,23 @@ class Settings(Section):
                     f"postprocess: {name}: expected null or {len(self.competition.classes)} numbers, one for each of "
                     f"{', '.join(self.competition.classes)}; found {list(levels)}"
                 )
+        post = self.postprocess
+        if post.gate == "none" and any(post.gates or ()):
+            raise ValueError(
+                f"postprocess: gates: expected null or zeros with gate none, found {list(post.gates or ())}"
+            )
+        if post.gate in ("max", "presence") and any(level > 255 for level in post.gates or ()):
+            raise ValueError(
+                f"postprocess: gates: expected numbers in 0 … 255 with gate {post.gate}, found {list(post.gates or ())}"
+            )
+        height, width = (
+            min(self.train.crop_height, self.competition.image_height),
+            min(self.train.crop_width, self.competition.image_width),
+        )
+        if self.train.quarter_turns and height != width:
+            raise ValueError(
+                f"train: quarter_turns: expected square crops, found {height}×{width} (crop_height, crop_width)"
+            )
         if self.postprocess.gate == "presence" and not self.train.presence_weight:
             raise ValueError(
                 "postprocess: gate: presence asks for networks that say which classes are present: set "

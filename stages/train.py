@@ -8,12 +8,14 @@ both are in data/state.
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
@@ -26,6 +28,11 @@ from stages.network.callbacks import Curve, Logs, best_epochs
 from stages.network.losses import LOSSES
 
 KEPT = 30  # finished networks in data/state, some 50 MB each: the most recently used
+# What makes crops and networks.
+PACKAGES = (
+    "tensorflow", "tf-keras", "segmentation-models", "image-classifiers", "efficientnet", "keras-applications", "numpy",
+    "opencv-python-headless",
+)  # fmt: skip
 # What they say reaches a network through its options.
 LEFT_OUT = {"stages.settings", "stages.paths", "stages.command", "stages.outputs", "stages.train"}
 
@@ -41,6 +48,12 @@ def train() -> None:
     fitted: dict[int | None, fit.Fitted] = {}
     with outputs.folder(paths.MODEL) as folder:
         members = []
+        joining = [  # before hours of training, since a name may be wrong
+            member
+            for number, revision in enumerate(options.train.blend)
+            for member in experiments.bring_networks(revision, folder, f"blend_{number}", data.summary)
+        ]
+        _tell_other_folds(joining, options.train.folds)
         for fold in options.train.folds:
             states.append(_state(options.train, options.seed, data, fold))
             fitted[fold] = _fit(data, fold, options.train, options.seed, states[-1], folder)
@@ -53,9 +66,7 @@ def train() -> None:
             last = _fit(data, None, final, options.seed, states[-1], folder)
             metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
             members.append(_member("final", None, last, final))
-        for number, revision in enumerate(options.train.blend):
-            members += experiments.bring_networks(revision, folder, f"blend_{number}", data.summary)
-        notes.write(folder, notes.Notes(data.summary, members))
+        notes.write(folder, notes.Notes(data.summary, [*members, *joining]))
     outputs.write_metrics(paths.TRAIN_METRICS, metrics)
     _tidy(set(states))
 
@@ -117,22 +128,25 @@ def summary(fitted: fit.Fitted, classes: list[str], options: settings.Train) -> 
 
 
 def _member(folder: str, fold: int | None, fitted: fit.Fitted, options: settings.Train) -> notes.Member:
+    kind = LOSSES[options.loss]
+    weights = fitted.class_weights if kind.weighted else np.ones_like(fitted.class_weights)
     return notes.Member(
         folder=folder,
         fold=fold,
-        exclusive=LOSSES[options.loss].activation == "softmax",
+        exclusive=kind.activation == "softmax",
         presence=options.presence_weight > 0,
-        class_weights=tuple(fitted.class_weights.astype(float).tolist()),
+        class_weights=tuple(weights.astype(float).tolist()),
         crop_share=tuple((fitted.pixels / fitted.pixels.sum()).tolist()),
     )
 
 
 def fingerprint(options: settings.Train, seed: int, data: Prepared, fold: int | None) -> str:
-    """What one network depends on: parameters, data, fold, code, and TensorFlow's version."""
+    """What one network depends on: parameters, data, fold, code, packages, and the kind of machine."""
     digest = hashlib.sha256()
-    versions = [version(name) for name in ("tensorflow", "tf-keras", "segmentation-models", "numpy")]
+    versions = [version(name) for name in PACKAGES]
+    machine = (GPUS > 0, os.environ["TF_ENABLE_ONEDNN_OPTS"])
     alone = options.model_copy(update={"folds": (), "final": None, "blend": ()})
-    digest.update(repr((alone, seed, fold, data.summary, versions)).encode())
+    digest.update(repr((alone, seed, fold, data.summary, versions, machine)).encode())
     if options.encoder_weights and Path(options.encoder_weights).is_file():
         digest.update(Path(options.encoder_weights).read_bytes())
     sources = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
@@ -151,12 +165,26 @@ def _state(options: settings.Train, seed: int, data: Prepared, fold: int | None)
 
 def _tidy(wanted: set[Path]) -> None:
     """Remove unfinished trainings of other parameters, data or code, and finished ones that were not used lately."""
+    for left in paths.TRAIN_STATE.glob(".removed.*"):
+        shutil.rmtree(left)
     finished = {record.parents[1]: record.stat().st_mtime for record in paths.TRAIN_STATE.glob(f"*/*/{fit.FINISHED}")}
     others = set(paths.TRAIN_STATE.iterdir()) - wanted
     old = sorted(others & set(finished), key=lambda folder: -finished[folder])[KEPT:]
     for folder in {*old, *(others - set(finished))}:
         if folder.is_dir():
-            shutil.rmtree(folder)
+            doomed = folder.with_name(f".removed.{folder.name}")  # half removed it must not be taken for whole
+            shutil.rmtree(doomed, ignore_errors=True)
+            os.replace(folder, doomed)
+            shutil.rmtree(doomed)
+
+
+def _tell_other_folds(joining: list[notes.Member], folds: tuple[int, ...]) -> None:
+    strangers = sorted({member.fold for member in joining if member.fold is not None} - set(folds))
+    if strangers:
+        print(
+            f"train: WARNING: networks that join were validated on fold {', '.join(map(str, strangers))}, which is not "
+            "in train.folds: they change the held-out figures and the submission, and nothing by which one may choose"
+        )
 
 
 def _tell_crop(options: settings.Train, data: Prepared) -> None:

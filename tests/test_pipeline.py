@@ -144,6 +144,8 @@ def test_networks_of_other_experiments_join(clone: Path) -> None:
     notes = json.loads((clone / "data/model/notes.json").read_text())
     assert [member["folder"] for member in notes["members"]] == ["fold_0", "blend_0/fold_0"]
     assert json.loads((clone / "metrics/predict.json").read_text())["networks"] == 2
+    found = [path.parent.name for path in (clone / "data/kernel").rglob("notes.json")]
+    assert found == ["model"]  # by which the notebook knows the folder of the networks
     for blended, reason in (("nobody", "expected an experiment or commit with data/model"), ("HEAD", "expected ")):
         told = call(clone, "dvc", "exp", "run", "-S", f"train.blend=[{blended}]", succeeds=False)
         assert f"train: params.yaml: train: blend: {blended}: {reason}" in told
@@ -168,7 +170,7 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     assert "WARNING" not in told
     page = Path(told.strip().removeprefix("file://")).read_text()
     assert page.count('"rev": "cce"') > 100
-    assert page.count('"rev": "cce"') == page.count('"rev": "cce_dice"')
+    assert page.count('"rev": "cce_dice"') > 100
 
 
 def test_make_compare_starts_from_the_committed_parameters(clone: Path) -> None:

@@ -101,7 +101,7 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     browser.get(page.as_uri())
     wait = WebDriverWait(browser, 60)
     wait.until(lambda driven: driven.execute_script("return document.documentElement.dataset.ready") == "yes")
-    wait.until(lambda driven: len(driven.find_elements(By.CSS_SELECTOR, ".chart svg")) == 5)
+    wait.until(lambda driven: len(driven.find_elements(By.CSS_SELECTOR, ".chart svg")) == 7)
     assert "</script><b>drawn" in browser.find_element(By.CSS_SELECTOR, "header").text
     labels = browser.find_element(By.CSS_SELECTOR, "[data-chart=confusion]").text
     for told in ("bright", "dark", "background", "true class", "predicted class", "1.000"):

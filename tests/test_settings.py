@@ -159,6 +159,8 @@ MISTAKES = [
         "postprocess: gate: presence asks for networks that say which classes are present: set train.presence_weight "
         "above 0 (0.1, say), or choose gate none, max or area",
     ),
+    ("postprocess.gates", [0, 0, 0, -1], "postprocess: gates: 3: input should be greater than or equal to 0; found -1"),
+    ("train.blend", ["a", "a"], "train: blend: expected each experiment once, found ['a', 'a']"),
     ("train.mixup", -1, "train: mixup: input should be greater than or equal to 0; found -1"),
     ("predict.form", "rows", "predict: form: input should be 'sample' or 'pairs'; found 'rows'"),
     ("preprocess.folds", 2, "preprocess: folds: input should be greater than or equal to 3; found 2"),
@@ -274,6 +276,22 @@ def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
         (
             {"train.warmup_epochs": 2, "train.learning_rate_schedule": "constant"},
             "train: warmup_epochs: expected 0 or learning_rate_schedule cosine, found 2.0 with constant",
+        ),
+        (
+            {"train.mixup": 0.2, "train.batch_size": 1},
+            "train: mixup: expected 0 or a batch_size above 1, since it mixes the crops of a batch; found 1",
+        ),
+        (
+            {"train.quarter_turns": True, "train.crop_height": 128, "train.crop_width": 256},
+            "train: quarter_turns: expected square crops, found 128×256 (crop_height, crop_width)",
+        ),
+        (
+            {"postprocess.gate": "none", "postprocess.gates": [0, 5, 0, 0]},
+            "postprocess: gates: expected null or zeros with gate none, found [0, 5, 0, 0]",
+        ),
+        (
+            {"postprocess.gate": "max", "postprocess.gates": [0, 5, 0, 300]},
+            "postprocess: gates: expected numbers in 0 … 255 with gate max, found [0, 5, 0, 300]",
         ),
         (
             {"train.warmup_epochs": 5, "train.epochs": 5},

@@ -1,5 +1,6 @@
 """Networks of other experiments, brought from DVC's cache to predict beside this one's."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,5 +45,10 @@ def bring_networks(revision: str, folder: Path, name: str, data: dict[str, Any])
             "has seen what it is judged by would look better than it is"
         )
     own = [member for member in found.members if not member.folder.startswith("blend_")]
+    for entry in target.iterdir():  # notes that would be taken for this experiment's, and what others brought there
+        if entry.is_file():
+            entry.unlink()
+        elif entry.name not in {member.folder for member in own}:
+            shutil.rmtree(entry)
     print(f"train: {len(own)} network(s) of {revision} join", flush=True)
     return [replace(member, folder=f"{name}/{member.folder}") for member in own]

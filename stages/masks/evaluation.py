@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.competition import score
 from stages.competition.prepared import Entry
-from stages.masks import confusion
+from stages.masks import confusion, postprocess
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Scored:
         plain: the same without post-processing.
         masks: run lengths of the predicted mask of each class, ClassId 1 first; "" where there is none.
         gates: whether each class was allowed in the image.
+        presence: what an image-level head says of each class, 0 … 255; 255 of all where there is none.
     """
 
     entry: Entry
@@ -27,6 +28,7 @@ class Scored:
     plain: confusion.Matrix
     masks: list[str]
     gates: list[bool]
+    presence: list[int]
 
 
 ABSENT_PRESENT = ("absent", "present")
@@ -62,11 +64,13 @@ def presence(images: list[Scored], classes: list[str]) -> dict[str, dict[str, co
     """Confusion matrices over images: is a class in it or not?
 
     Returns:
-        By who decides ("gate": what let a class into the image; "mask": whether a mask of it was left in the end) and
-        by class: int64 (2, 2), true by predicted, absent first.
+        By who decides ("head": the image-level head from 1/2, where there is one; "gate": what let a class into the
+        image; "mask": whether a mask of it was left) and by class: int64 (2, 2), true by predicted, absent first.
     """
     true = np.array([[pixels > 0 for pixels in image.entry.pixels] for image in images])
+    levels = np.array([image.presence for image in images])
     decided = {
+        **({"head": levels >= postprocess.HALF} if (levels < postprocess.FULL).any() else {}),
         "gate": np.array([image.gates for image in images]),
         "mask": np.array([[bool(mask) for mask in image.masks] for image in images]),
     }

@@ -65,13 +65,14 @@ def read(folder: Path) -> Notes:
     """
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        data = content["data"]
         members = [
             Member(**member | {name: tuple(member[name]) for name in ("class_weights", "crop_share")})
             for member in content["members"]
         ]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder}: expected the networks that train writes, with {FILE}, found none") from None
-    return Notes(content["data"], members)
+    return Notes(data, members)
 
 
 def exclusive(members: list[Member]) -> bool:

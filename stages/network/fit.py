@@ -62,7 +62,7 @@ def fit(data: Prepared, fold: int | None, options: Train, seed: int, state: Path
             that run was finished, its result is given back.
         curve: called with epoch (from 0) and figures, for every epoch, those of a resumed run's past included.
     """
-    if (state / FINISHED).exists():
+    if (state / FINISHED).exists() and (state / AVERAGE).exists():
         return _finished(state, curve)
     training = data.index if fold is None else data.training(fold)
     validation = [] if fold is None else data.fold(fold)

@@ -1,4 +1,4 @@
-"""Inference: the one road from images to probabilities, for evaluate, predict and the validation during training.
+"""Inference: the one road from images to probabilities, for infer, infer_test, notebooks and validation.
 
 A saved network takes grey levels and gives probabilities; everything between is part of it.
 """

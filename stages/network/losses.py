@@ -189,20 +189,22 @@ def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Calla
 class Kind:
     """How to make a loss from class weights, float32 (1 + classes,), and what turns its logits into probabilities.
 
-    Those with a cross-entropy (`stages.settings.SMOOTHED`) take the label smoothing as a second argument.
+    Those with a cross-entropy (`stages.settings.SMOOTHED`) take the label smoothing as a second argument. `weighted`
+    says whether class weights play a part.
     """
 
     make: Callable[..., Loss]
     activation: Literal["softmax", "sigmoid"]
+    weighted: bool = True
 
 
 LOSSES = {
     "cce": Kind(cce, "softmax"),
     "cce_dice": Kind(_sum(cce, dice), "softmax"),
     "cce_jaccard": Kind(_sum(cce, jaccard), "softmax"),
-    "dice": Kind(dice, "softmax"),
+    "dice": Kind(dice, "softmax", weighted=False),
     "focal": Kind(focal, "softmax"),
-    "lovasz": Kind(lovasz, "softmax"),
+    "lovasz": Kind(lovasz, "softmax", weighted=False),
     "bce": Kind(bce, "sigmoid"),
     "bce_dice": Kind(_sum(bce, sigmoid_dice), "sigmoid"),
 }

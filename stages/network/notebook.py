@@ -1,4 +1,4 @@
-"""What runs in a Kaggle notebook: test images to submission.csv, by the code that predict runs here.
+"""What runs in a Kaggle notebook: test images to submission.csv, by the code that infer_test and predict run.
 
 `stages.kernel` puts this module and those that it imports into one script. That needs TensorFlow, NumPy and OpenCV, and
 nothing else of this project.

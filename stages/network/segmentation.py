@@ -1,4 +1,4 @@
-"""From the files of photographs to label maps: what predict does, on this machine and in a Kaggle notebook."""
+"""From the files of photographs to label maps: what infer_test and predict do, in one go, in a Kaggle notebook."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -7,12 +7,12 @@ from stages.masks import evaluation
 from stages.masks.evaluation import Scored
 
 
-def scored(true: int, found: int, plain: int, *, gate: bool) -> Scored:
+def scored(true: int, found: int, plain: int, *, gate: bool, presence: int = 255) -> Scored:
     """An image of 10 pixels, `true` of them in the one class, `found` of those predicted, `plain` without rules."""
     matrix, without = (np.array([[10 - true, 0], [true - hits, hits]]) for hits in (found, plain))
     if plain > true:
         without = np.array([[10 - plain, plain - true], [0, true]])
-    return Scored(Entry(0, "x.jpg", 0, 0, (true,)), matrix, without, ["1 2" if found else ""], [gate])
+    return Scored(Entry(0, "x.jpg", 0, 0, (true,)), matrix, without, ["1 2" if found else ""], [gate], [presence])
 
 
 IMAGES = [
@@ -28,6 +28,14 @@ def test_is_a_class_in_the_image_or_not() -> None:
     found = evaluation.presence(IMAGES, ["pit"])
     assert found["gate"]["pit"].tolist() == [[1, 1], [1, 1]]
     assert found["mask"]["pit"].tolist() == [[2, 0], [1, 1]]
+
+
+def test_the_image_level_head_has_a_matrix_of_its_own() -> None:
+    """Present from 128; without a head, which leaves 255 everywhere, there is none."""
+    assert set(evaluation.presence(IMAGES, ["pit"])) == {"gate", "mask"}
+    said = [(4, 200), (4, 127), (0, 128), (0, 0)]
+    images = [scored(true, true, true, gate=True, presence=level) for true, level in said]
+    assert evaluation.presence(images, ["pit"])["head"]["pit"].tolist() == [[1, 1], [1, 1]]
 
 
 def test_with_and_without_post_processing() -> None:

@@ -23,7 +23,10 @@ def weights(file: Path) -> bytes:
     return b"".join(found)
 
 
-@pytest.mark.parametrize(("schedule", "killed_at", "two_phases"), [("cosine", 2, True), ("plateau", 1, False)])
+@pytest.mark.parametrize(
+    ("schedule", "killed_at", "two_phases"),
+    [("plateau", 1, False), pytest.param("cosine", 2, True, marks=pytest.mark.prove)],
+)
 def test_a_killed_training_goes_on_to_the_same_result(
     prepared: Prepared, options: settings.Train, tmp_path: Path, schedule: str, killed_at: int, two_phases: bool
 ) -> None:
@@ -74,10 +77,13 @@ def test_training_learns_bright_and_dark_squares(prepared: Prepared, options: se
 def test_early_stopping_ends_a_training_that_does_not_improve(
     prepared: Prepared, options: settings.Train, tmp_path: Path
 ) -> None:
-    """With a learning rate of nearly 0 nothing improves, and patience 1 ends it after the second epoch."""
+    """Nothing is learnt, batch normalisation's averages included: patience 1 ends it after the second epoch."""
     from stages.network import fit
 
-    still = {"learning_rate": 1e-12, "early_stopping_patience": 1, "epochs": 5, "learning_rate_schedule": "constant"}
+    still = {
+        "learning_rate": 1e-12, "batch_norm_momentum": 1 - 1e-12, "early_stopping_patience": 1, "epochs": 5,
+        "learning_rate_schedule": "constant",
+    }  # fmt: skip
     fitted = fit.fit(prepared, 0, options.model_copy(update=still), 1, tmp_path / "state", lambda *logs: None)
     assert len(fitted.history) < 5
 
@@ -99,7 +105,7 @@ def test_the_best_epochs_are_averaged(prepared: Prepared, options: settings.Trai
         found: list[object] = []
         with h5py.File(file) as content:
             content.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
-        return found
+        return [array for array in found if np.ndim(array)]  # numbers are what Keras counted, such as the mean loss
 
     options = options.model_copy(update={"average_best": 2})
     fitted = fit.fit(prepared, 0, options, 1, tmp_path / "state", watch)

@@ -65,6 +65,7 @@ def _plan(options: settings.Postprocess, data: Prepared, folds: tuple[int, ...])
         min_components=options.min_components,
         min_areas=options.min_areas,
         gates=options.gates,
+        keep_positive=options.keep_positive,
     )
 
 

@@ -219,6 +219,7 @@ class Postprocess(Section):
     enabled: Flag
     gate: Literal["none", "max", "area", "presence"]
     divide_by_weights: Flag
+    keep_positive: Share
     parts: Annotated[int, Field(ge=2, strict=True)]
     thresholds: Levels
     gates: Levels

@@ -9,6 +9,10 @@
 Every class is searched by itself: a pixel is its own where no other class is more probable. Post-processing goes one
 step further and gives a pixel to the second most probable class where the first is barred; this the search leaves out,
 and between classes that hardly overlap it makes no difference. For a single class the search is exact.
+
+Mean Dice by itself would empty a class of which few images have a mask: every false alarm costs 1, every mask lost only
+its Dice. So a share of what the masks score without post-processing has to remain, and a class that no image has a mask
+of is left alone.
 """
 
 from collections.abc import Sequence
@@ -41,6 +45,8 @@ class Plan:
         gate, factors, exclusive: as in `Rules`.
         thresholds, min_components, min_areas: the values to try; a single one a class is used as given.
         gates: the same; None: taken from the scores of the images.
+        keep_positive: share of a class's positive Dice (mean over the images that have it) at the mildest setting that
+            must remain, 0 … 1.
     """
 
     gate: Gate
@@ -50,6 +56,7 @@ class Plan:
     min_components: Grid
     min_areas: Grid
     gates: Grid | None
+    keep_positive: float
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ def plan(
     min_components: tuple[int, ...] | None = None,
     min_areas: tuple[int, ...] | None = None,
     gates: tuple[int, ...] | None = None,
+    keep_positive: float = 0.0,
 ) -> Plan:
     """Lay the search out.
 
@@ -88,6 +96,7 @@ def plan(
         size: height and width of the images, in pixels.
         gate, factors, exclusive: as in `Rules`.
         thresholds, min_components, min_areas, gates: None is searched; one value a class is used as given.
+        keep_positive: as in `Plan`.
 
     Raises:
         UserError: a list of values is not one a class, or there are gates where `gate` is none.
@@ -107,6 +116,7 @@ def plan(
         _grid(classes, min_components, _geometric(pixels // 8192, pixels // 64, 2)),
         _grid(classes, min_areas, _geometric(pixels // 8192, pixels // 16, 2**0.5)),
         _grid(classes, gates, (0,)) if gates or gate == "none" else None,
+        keep_positive,
     )
 
 
@@ -141,7 +151,9 @@ def choose(tables: Sequence[Table], plan: Plan) -> Rules:
 
     A plateau is safer than a peak: the score of each setting is averaged with those of its neighbours in the grid
     (1/4, 1/2, 1/4 along each of the four directions) before the best is taken. Of equally good ones the mildest is:
-    the smallest gate, then min_area, then min_component, then the threshold nearest to 128.
+    the smallest gate, then min_area, then min_component, then the threshold nearest to 128. Settings that leave less
+    than plan.keep_positive of the positive Dice which the mildest of all has are out; without an image that has the
+    class, so are all but the mildest.
 
     Args:
         tables: of one image each, at least one.
@@ -216,8 +228,11 @@ def _choose(tables: Sequence[Table], plan: Plan, number: int) -> Rule:
     """The rule of one class."""
     gates = plan.gates[number] if plan.gates else _gates(tables, number)
     means = mean_dice(tables, plan, number, gates)
+    admitted = _admitted(tables, plan, number, gates)
+    means[~admitted] = means[admitted].min()  # as neighbours
     for axis in range(means.ndim):
         means = _smooth(means, axis)
+    means[~admitted] = -1
     threshold, component, area, gate = np.nonzero(means >= means.max() - TIE)
     levels = np.array(plan.thresholds[number])[threshold]
     best = np.lexsort((levels, np.abs(levels - postprocess.HALF), component, area, gate))[0]  # the last key leads
@@ -227,6 +242,19 @@ def _choose(tables: Sequence[Table], plan: Plan, number: int) -> Rule:
         min_area=plan.min_areas[number][area[best]],
         min_component=plan.min_components[number][component[best]],
     )
+
+
+def _admitted(tables: Sequence[Table], plan: Plan, number: int, gates: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Of each setting whether it leaves enough of the positive Dice, in the shape of `mean_dice`."""
+    shape = len(plan.thresholds[number]), len(plan.min_components[number]), len(plan.min_areas[number]), len(gates)
+    mildest = int(np.argmin(np.abs(np.array(plan.thresholds[number]) - postprocess.HALF))), 0, 0, 0
+    there = [table for table in tables if table.true[number]]
+    if there:
+        positive = mean_dice(there, plan, number, gates)
+        return np.asarray(positive >= plan.keep_positive * positive[mildest] - TIE)
+    alone = np.zeros(shape, np.bool_)
+    alone[mildest] = True
+    return alone
 
 
 def _smooth(values: Objective, axis: int) -> Objective:

@@ -14,7 +14,9 @@ from stages.masks.postprocess import Prediction, Rule, Rules
 from stages.masks.search import Plan, Table
 
 SIZE = 8, 8
-SMALL = Plan("max", None, True, ((64, 128, 200),), ((0, 2, 4),), ((0, 3, 6),), None)  # of one class, for images of 8×8
+SMALL = Plan(
+    "max", None, True, ((64, 128, 200),), ((0, 2, 4),), ((0, 3, 6),), None, 0
+)  # of one class, for images of 8×8
 
 Image = tuple[Prediction, np.ndarray]
 
@@ -135,6 +137,28 @@ def test_a_planted_gate_is_found() -> None:
     (rule,) = search.choose(tables(clean + defects, plan), plan).rules
     assert rule.gate == 200
     assert scored(clean + defects, Rules("max", (rule,))) == 1
+
+
+def test_masks_may_not_be_given_up() -> None:
+    """Three small and three large invented masks beside two good ones: mean Dice would rather have none at all.
+
+    Positive Dice is (1 + 2/3) / 2; a smallest area of 5 leaves 1/2 of that 5/6, which is 0.6.
+    """
+    clean = [image((255, 0, 2, 0, 2)), image((255, 0, 4, 0, 4))] * 3
+    defects = [image((255, 0, 3, 0, 3), true=(0, 3, 0, 3)), image((255, 0, 2, 0, 2), true=(0, 2, 0, 4))]
+    plan = only(SMALL, min_areas=(0, 5, 20))
+    chosen = {
+        keep: search.choose(tables(clean + defects, plan), replace(plan, keep_positive=keep)).rules[0].min_area
+        for keep in (0, 0.59, 0.61, 1)
+    }
+    assert chosen == {0: 20, 0.59: 5, 0.61: 0, 1: 0}
+
+
+def test_a_class_that_no_image_shows_is_left_alone() -> None:
+    """However much is invented: nothing says what would be lost."""
+    plan = replace(SMALL, keep_positive=0.8)
+    images = [image((200 + number, 0, 7, 0, 7)) for number in range(5)]
+    assert search.choose(tables(images, plan), plan).rules == (Rule(128, 0, 0, 0),)
 
 
 def test_gates_come_from_scores_and_stay_few() -> None:

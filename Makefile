@@ -54,7 +54,7 @@ ledger: setup
 	@python -m stages.ledger $(if $(SOURCE),--source "$(SOURCE)")
 
 test: setup
-	pytest -m "not prove"
+	pytest -n auto --maxprocesses 4 --dist loadfile -m "not prove"
 
 # What takes minutes: kills in mid-training, other servers, long trainings.
 prove: setup

@@ -13,11 +13,13 @@ from tqdm import tqdm
 
 from stages import command, outputs, paths, settings
 from stages.competition import images, statistics
-from stages.masks import charts, pictures, sheets
+from stages.masks import pictures, sheets
 
 
 def explore() -> None:
     """Run the stage."""
+    from stages.masks import charts  # Matplotlib, which takes longer than all other imports together
+
     competition = settings.load().competition
     names, size = competition.classes, (competition.image_height, competition.image_width)
     files = set(images.listing(paths.TRAIN_IMAGES)) if paths.TRAIN_IMAGES.is_dir() else set()

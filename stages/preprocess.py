@@ -5,9 +5,12 @@ Reads data/raw; writes data/prepared and metrics/preprocess.json.
 
 import hashlib
 import json
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages import command, outputs, paths, settings
@@ -17,6 +20,22 @@ from stages.competition.prepared import IMAGES, INDEX, LABELS, SUMMARY, Stack
 
 PixelCounts = npt.NDArray[np.int64]
 
+BLOCK = 16  # images that a worker takes at a time
+
+
+class Measured(NamedTuple):
+    """What is known of the images once they are stored.
+
+    Attributes:
+        pixels: pixels of each class, int64 (images, classes).
+        signatures: float32 (images, duplicates.SIZE).
+        digest: of everything stored, image and label map in turns.
+    """
+
+    pixels: PixelCounts
+    signatures: npt.NDArray[np.float32]
+    digest: "hashlib.blake2b"
+
 
 def preprocess() -> None:
     """Run the stage."""
@@ -25,11 +44,11 @@ def preprocess() -> None:
     with outputs.folder(paths.PREPARED) as folder:
         size = (len(names), options.competition.image_height, options.competition.image_width)
         photographs, labels = Stack.create(folder / IMAGES, *size), Stack.create(folder / LABELS, *size)
-        faults = checks.Faults()
-        signatures = _store_images(names, photographs, faults)
-        conflicts = _store_labels(names, labels, options, faults)
+        faults, of_masks = checks.Faults(), checks.Faults()
+        conflicts = _store_labels(names, labels, options, of_masks)
+        pixels, signatures, digest = _store_images(names, photographs, labels, len(options.competition.classes), faults)
+        faults.extend(of_masks)
         faults.raise_if_any()
-        pixels, digest = _measure(photographs, labels, len(options.competition.classes))
         groups = duplicates.groups(signatures, options.preprocess.duplicate_correlation)
         fold = _folds(pixels, groups, options)
         header = ["image", "fold", "group", *(f"pixels_{name}" for name in options.competition.classes)]
@@ -66,26 +85,6 @@ def _images(options: settings.Settings) -> list[str]:
     return names
 
 
-def _store_images(names: list[str], stack: Stack, faults: checks.Faults) -> npt.NDArray[np.float32]:
-    """Decode every image into the stack; returns the signatures, float32 (images, SIZE)."""
-    signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
-
-    def store(position: int) -> str | None:
-        try:
-            image = images.read(paths.TRAIN_IMAGES / names[position], stack.height, stack.width)
-        except images.ImageError as error:
-            return str(error)
-        stack[position] = image
-        signatures[position] = duplicates.signature(image)
-        return None
-
-    work = images.in_parallel(store, range(len(names)))
-    for fault in tqdm(work, "preprocess: images", len(names), unit=" images", disable=None):
-        if fault:
-            faults.add(fault)
-    return signatures
-
-
 def _store_labels(names: list[str], stack: Stack, options: settings.Settings, faults: checks.Faults) -> int:
     """Draw every mask into the stack; returns how many pixels two classes claim (the higher ClassId gets them)."""
     positions = {name: position for position, name in enumerate(names)}
@@ -93,23 +92,52 @@ def _store_labels(names: list[str], stack: Stack, options: settings.Settings, fa
     conflicts = 0
     rows = checks.masks(paths.TRAIN_TABLE, set(positions), classes, stack.height, stack.width, faults)
     for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
-        mask = rle.decode(row.runs, stack.height, stack.width)
+        columns = rle.decode(row.runs, stack.height, stack.width).T.view(np.uint8)
+        mask = np.asarray(cv2.transpose(columns), np.uint8)  # row by row, as labels are
         labels = stack[positions[row.image]]
-        conflicts += int(np.count_nonzero(labels[mask]))
-        stack[positions[row.image]] = np.where(mask, np.maximum(labels, row.class_id), labels)
+        conflicts += int(np.count_nonzero((labels > 0) & (mask > 0)))
+        stack[positions[row.image]] = np.maximum(labels, mask * np.uint8(row.class_id))
     return conflicts
 
 
-def _measure(photographs: Stack, labels: Stack, classes: int) -> tuple[PixelCounts, "hashlib.blake2b"]:
-    """Pixels of each class, int64 (images, classes), and a digest of everything stored."""
+def _store_images(names: list[str], photographs: Stack, labels: Stack, classes: int, faults: checks.Faults) -> Measured:
+    """Decode every image into its stack, and measure both stacks as they fill."""
     digest = hashlib.blake2b(digest_size=16)
-    pixels = np.zeros((len(labels), classes), np.int64)
-    for position in range(len(labels)):
-        label_map = labels[position]
-        pixels[position] = np.bincount(label_map.reshape(-1), minlength=classes + 1)[1:]
-        digest.update(photographs[position].tobytes())
-        digest.update(label_map.tobytes())
-    return pixels, digest
+    pixels = np.zeros((len(names), classes), np.int64)
+    signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
+
+    def store(block: range) -> list[str]:
+        textures, positions, told = [], [], []
+        for position in block:
+            try:
+                image = images.read(paths.TRAIN_IMAGES / names[position], photographs.height, photographs.width)
+            except images.ImageError as error:
+                told.append(str(error))
+                continue
+            photographs[position] = image
+            label_map = labels[position]
+            if label_map.any():
+                pixels[position] = [np.count_nonzero(label_map == class_id) for class_id in range(1, classes + 1)]
+            textures.append(duplicates.texture(image))
+            positions.append(position)
+        if textures:
+            signatures[positions] = duplicates.signatures(textures)
+        return told
+
+    blocks = [range(start, min(start + BLOCK, len(names))) for start in range(0, len(names), BLOCK)]
+    # One thread a worker: NumPy's own threads would wait for one another, and burn ten times the time meanwhile.
+    with (
+        threadpool_limits(1, "blas"),
+        tqdm(None, "preprocess: images", len(names), unit=" images", disable=None) as bar,
+    ):
+        for block, told in zip(blocks, images.in_parallel(store, blocks), strict=True):
+            for fault in told:
+                faults.add(fault)
+            for position in block:
+                digest.update(photographs[position].data)
+                digest.update(labels[position].data)
+            bar.update(len(block))
+    return Measured(pixels, signatures, digest)
 
 
 def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings.Settings) -> npt.NDArray[np.int64]:

@@ -22,6 +22,11 @@ class Faults:
         if len(self.shown) < SHOWN:
             self.shown.append(message)
 
+    def extend(self, later: "Faults") -> None:
+        """Note what another one has collected, behind what is here."""
+        self.count += later.count
+        self.shown = [*self.shown, *later.shown][:SHOWN]
+
     def raise_if_any(self) -> None:
         """Raise a `UserError` that lists the faults, if there are any."""
         if self.count:

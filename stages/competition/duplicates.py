@@ -11,8 +11,6 @@ threshold; groups are the connected components.
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 CELL = 8  # pixels; a shift of a quarter of it still correlates, one of half of it in both directions does not
 SIZE = 512  # numbers in a signature; correlations of unrelated images of 256×1600 then stay within about ±0.2
@@ -32,16 +30,28 @@ def signature(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     Returns:
         float32 of shape (SIZE,), of length 1, or all 0 for an image without any texture.
     """
+    return np.asarray(signatures([texture(image)])[0])
+
+
+def texture(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The texture of a grey image, uint8 (height, width), before its projection: float32 (cells,)."""
     height, width = (max(1, side // CELL) for side in image.shape)
     cells = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     light = cv2.GaussianBlur(cells, (0, 0), 2.0)
     # Dividing by the local spread lets dark parts count as much as bright ones, and edges of the sheet no more.
     detail = cells - light
     spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 4.0)) + 1.0
-    flat = (detail / spread).reshape(-1)
-    projected = _projection(flat.size) @ flat
-    length = float(np.linalg.norm(projected))
-    return (projected / length if length > _ROUNDING else np.zeros_like(projected)).astype(np.float32)
+    return np.asarray(detail / spread, np.float32).reshape(-1)
+
+
+def signatures(textures: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Signatures of several images of one size: float32 (images, SIZE).
+
+    Many at once take an eighth of the time of one by one, each of which goes through the whole projection.
+    """
+    projected = (_projection(textures[0].size) @ np.stack(textures, axis=1)).T  # (images, SIZE)
+    length = np.linalg.norm(projected, axis=1, keepdims=True)
+    return np.where(length > _ROUNDING, projected / np.maximum(length, _ROUNDING), 0).astype(np.float32)
 
 
 def groups(signatures: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int64]:
@@ -54,6 +64,9 @@ def groups(signatures: npt.NDArray[np.float32], threshold: float) -> npt.NDArray
     Returns:
         int64 of shape (images,): the group of each image, numbered from 0 in order of first appearance.
     """
+    from scipy.sparse import coo_array  # takes as long as all other imports together
+    from scipy.sparse.csgraph import connected_components
+
     count = len(signatures)
     firsts, seconds = [], []
     for start in range(0, count, _BLOCK):  # block by block: never a matrix of all pairs

@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedGroupKFold
 
 
 def assign(
@@ -24,6 +23,8 @@ def assign(
     Returns:
         int64 of shape (images,): a fold in 0 … folds-1 for each image.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second
+
     present = pixels > 0
     rarity = np.argsort(np.argsort(present.sum(axis=0), kind="stable"))  # 0: the rarest class
     stratum = np.where(present, rarity, pixels.shape[1]).min(axis=1)  # clean images: one stratum more

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.int64]
 
+_FEW = 64  # cells; so many comparisons of all pixels take as long as one count by bins
+
 
 def matrix(true: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], classes: int) -> Matrix:
     """Confusion matrix of one image.
@@ -20,13 +22,26 @@ def matrix(true: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], classe
     Returns:
         int64 of shape (1 + classes, 1 + classes), summing to the number of pixels.
 
+    Raises:
+        ValueError: a label above `classes`.
+
         >>> matrix(np.array([[0, 1]], np.uint8), np.array([[1, 1]], np.uint8), 1)
         array([[0, 1],
                [0, 1]])
     """
     size = classes + 1
-    cells = true.astype(np.intp) * size + predicted
-    return np.bincount(cells.reshape(-1), minlength=size * size).reshape(size, size)
+    if size * size > _FEW:
+        cells = true.astype(np.intp) * size + predicted
+        return np.bincount(cells.reshape(-1), minlength=size * size).reshape(size, size)
+    # A bin that grows pixel after pixel waits for itself; comparisons do dozens of pixels at a time.
+    numbers = true * np.uint8(size) + predicted
+    counts, left = np.zeros(size * size, np.int64), numbers.size
+    for cell in range(size * size):
+        counts[cell] = np.count_nonzero(numbers == cell)
+        left -= counts[cell]
+        if not left:
+            return counts.reshape(size, size)
+    raise ValueError(f"expected labels in 0 … {classes}, found {left} pixels with others")
 
 
 def overlaps(matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:

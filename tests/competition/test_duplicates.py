@@ -40,6 +40,15 @@ def test_signatures_have_length_1() -> None:
     np.testing.assert_array_equal(first, again)
 
 
+def test_signatures_of_many_images_are_those_of_each() -> None:
+    """Computed together they differ by rounding alone, and an even image among them has none."""
+    shown = [photograph(strip(1)), np.full((HEIGHT, WIDTH), 90, np.uint8), photograph(strip(2))]
+    together = duplicates.signatures([duplicates.texture(image) for image in shown])
+    assert (together.shape, together.dtype) == ((3, duplicates.SIZE), np.float32)
+    np.testing.assert_allclose(together, [duplicates.signature(image) for image in shown], atol=1e-6)
+    assert not together[1].any()
+
+
 def test_shifted_and_brightened_copies_are_found() -> None:
     """The same strip a few pixels aside, brighter or darker, is a near-duplicate; another strip is not."""
     one, other = strip(1), strip(2)

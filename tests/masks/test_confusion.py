@@ -26,6 +26,25 @@ def test_many_classes_do_not_overflow_a_byte() -> None:
     assert np.argwhere(matrix).tolist() == [[254, 253]]
 
 
+@pytest.mark.parametrize("classes", [1, 2, 4, 7, 8, 12])
+def test_matrix_against_a_count_pixel_by_pixel(classes: int) -> None:
+    """Few classes and many, which are counted in two ways, give what a loop over all pixels gives."""
+    true, predicted = np.random.default_rng(classes).integers(0, classes + 1, (2, 30, 40)).astype(np.uint8)
+    expected = np.zeros((classes + 1, classes + 1), np.int64)
+    for pair in zip(true.ravel(), predicted.ravel(), strict=True):
+        expected[pair] += 1
+    counted = confusion.matrix(true, predicted, classes)
+    assert (counted.tolist(), counted.dtype) == (expected.tolist(), np.int64)
+    assert confusion.matrix(true[:, ::2], predicted[:, ::2], classes).sum() == 30 * 20  # not contiguous
+
+
+@pytest.mark.parametrize("classes", [2, 20])
+def test_a_label_that_is_no_class_is_refused(classes: int) -> None:
+    """It would vanish from the sums otherwise."""
+    with pytest.raises(ValueError, match=r"expected labels|cannot reshape"):
+        confusion.matrix(np.array([[classes + 1, 0]], np.uint8), np.array([[classes, 0]], np.uint8), classes)
+
+
 def test_overlaps_are_what_dice_takes() -> None:
     """Of classes 1 to 3: 2, 1, 0 pixels right, 3, 2, 0 true, 3, 1, 0 predicted; Dice 4/6, 2/3, and 1 for none."""
     overlaps = confusion.overlaps(np.array(COUNTED))

@@ -1,0 +1,79 @@
+"""What preprocess stores, held against a plain reading of the same files, and how it tells faults."""
+
+import csv
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from stages import command, preprocess
+from stages.competition.prepared import Prepared
+
+ROOT = Path(__file__).parents[1]
+HEIGHT, WIDTH = 32, 64
+
+
+@pytest.fixture
+def workplace(competition_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny competition as downloaded, in a folder of its own, in which the stage runs."""
+    (tmp_path / "data").mkdir()
+    shutil.move(competition_folder, tmp_path / "data/raw")
+    parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    parameters["competition"] |= {"image_height": HEIGHT, "image_width": WIDTH}
+    parameters["preprocess"] |= {"folds": 3}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", [1, 5, 16])
+def test_what_is_stored(workplace: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """Images, label maps, pixels and digest are those of the files read one by one, however the work is cut up."""
+    table = workplace / "data/raw/train.csv"
+    with table.open("a", encoding="utf-8") as file:
+        file.write("train_00.jpg,3,1 2\n")  # claims two pixels of class 1
+    monkeypatch.setattr(preprocess, "BLOCK", block)
+    preprocess.preprocess()
+    data = Prepared(workplace / "data/prepared")
+    digest = hashlib.blake2b(digest_size=16)
+    rows = []
+    for entry in data.index:
+        image = cv2.imread(str(workplace / "data/raw/train_images" / entry.image), cv2.IMREAD_GRAYSCALE)
+        drawn = np.zeros(HEIGHT * WIDTH, np.uint8)
+        for row in csv.DictReader(table.open(encoding="utf-8")):
+            numbers = [int(number) for number in row["EncodedPixels"].split()]
+            for start, length in zip(numbers[::2], numbers[1::2], strict=True):
+                if row["ImageId"] == entry.image:
+                    inside = np.s_[start - 1 : start - 1 + length]
+                    drawn[inside] = np.maximum(drawn[inside], int(row["ClassId"]))
+        labels = np.ascontiguousarray(drawn.reshape(WIDTH, HEIGHT).T)
+        np.testing.assert_array_equal(data.images[entry.position], image)
+        np.testing.assert_array_equal(data.labels[entry.position], labels)
+        assert entry.pixels == tuple(int((labels == class_id).sum()) for class_id in (1, 2, 3, 4))
+        digest.update(image.tobytes() + labels.tobytes())
+        rows.append((entry.image, entry.fold, entry.group, *entry.pixels))
+    digest.update(repr(rows).encode())
+    assert data.summary["digest"] == digest.hexdigest()
+    assert len({entry.group for entry in data.index}) == 12
+    assert json.loads((workplace / "metrics/preprocess.json").read_text())["pixels_claimed_twice"] == 2
+
+
+def test_faults_of_images_are_told_before_those_of_masks(workplace: Path) -> None:
+    """All are counted, the first ten told: here one image that is cut off, then eleven wrong masks."""
+    image = workplace / "data/raw/train_images/train_04.jpg"
+    image.write_bytes(image.read_bytes()[:200])
+    with (workplace / "data/raw/train.csv").open("a", encoding="utf-8") as file:
+        file.writelines(f"absent_{number}.jpg,1,1 1\n" for number in range(11))
+    with pytest.raises(command.UserError) as told:
+        preprocess.preprocess()
+    first, *faults, last = str(told.value).split("\n  ")
+    assert first == "the data has 12 fault(s):"
+    assert "train_04.jpg: expected a whole JPEG" in faults[0]
+    assert ["found no absent_" in fault for fault in faults] == [False] + 9 * [True]
+    assert last == "… and 2 more"
+    assert not (workplace / "data/prepared").exists()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 CELL = 8  # pixels; a shift of a quarter of it still correlates, one of half of it in both directions does not
 SIZE = 512  # numbers in a signature; correlations of unrelated images of 256×1600 then stay within about ±0.2
-_BLOCK = 1024
+_BLOCK = 512
 _ROUNDING = 0.01  # what an even image leaves after rounding is far below, the faintest texture far above
 
 
@@ -64,21 +64,30 @@ def groups(signatures: npt.NDArray[np.float32], threshold: float) -> npt.NDArray
     Returns:
         int64 of shape (images,): the group of each image, numbered from 0 in order of first appearance.
     """
+    component = np.arange(len(signatures))
+    starts = range(0, len(signatures), _BLOCK)  # block by block: never a matrix, nor a list, of all pairs
+    for start, further in ((start, further) for start in starts for further in starts if further >= start):
+        block = signatures[start : start + _BLOCK] @ signatures[further : further + _BLOCK].T
+        first, second = np.nonzero(block >= threshold)
+        component = _joined(component, first + start, second + further)
+    _, appearance, inverse = np.unique(component, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(appearance))[inverse].astype(np.int64)
+
+
+def _joined(
+    component: npt.NDArray[np.int64], first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Components after images `first[k]` and `second[k]` have been joined, for every k; numbered anew."""
     from scipy.sparse import coo_array  # takes as long as all other imports together
     from scipy.sparse.csgraph import connected_components
 
-    count = len(signatures)
-    firsts, seconds = [], []
-    for start in range(0, count, _BLOCK):  # block by block: never a matrix of all pairs
-        block = signatures[start : start + _BLOCK] @ signatures[start:].T
-        first, second = np.nonzero(block >= threshold)
-        firsts.append(first + start)
-        seconds.append(second + start)
-    first, second = np.concatenate(firsts), np.concatenate(seconds)
-    graph = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(count, count))
-    _, component = connected_components(graph, directed=False)
-    _, appearance, inverse = np.unique(component, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(appearance))[inverse].astype(np.int64)
+    one, other = component[first], component[second]
+    apart = one != other
+    if not apart.any():
+        return component
+    edges = np.ones(np.count_nonzero(apart), np.int32), (one[apart], other[apart])
+    _, renumbered = connected_components(coo_array(edges, shape=(len(component),) * 2), directed=False)
+    return np.asarray(renumbered[component], np.int64)
 
 
 _projections: dict[int, npt.NDArray[np.float32]] = {}

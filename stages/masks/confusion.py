@@ -34,14 +34,16 @@ def matrix(true: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], classe
         cells = true.astype(np.intp) * size + predicted
         return np.bincount(cells.reshape(-1), minlength=size * size).reshape(size, size)
     # A bin that grows pixel after pixel waits for itself; comparisons do dozens of pixels at a time.
+    if true.size and max(int(true.max()), int(predicted.max())) > classes:
+        raise ValueError(f"expected labels in 0 … {classes}, found {max(int(true.max()), int(predicted.max()))}")
     numbers = true * np.uint8(size) + predicted
     counts, left = np.zeros(size * size, np.int64), numbers.size
     for cell in range(size * size):
+        if not left:
+            break
         counts[cell] = np.count_nonzero(numbers == cell)
         left -= counts[cell]
-        if not left:
-            return counts.reshape(size, size)
-    raise ValueError(f"expected labels in 0 … {classes}, found {left} pixels with others")
+    return counts.reshape(size, size)
 
 
 def overlaps(matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:

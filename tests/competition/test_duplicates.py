@@ -1,5 +1,6 @@
 """Near-duplicates: another photograph of the same strip is found, another strip under the same light is not."""
 
+import tracemalloc
 import zipfile
 from collections import defaultdict
 from pathlib import Path
@@ -117,6 +118,21 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for block in (1, 3, 16):
         monkeypatch.setattr(duplicates, "_BLOCK", block)
         assert duplicates.groups(signatures, 0.995).tolist() == whole
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_memory_does_not_grow_with_the_pairs(alike: bool) -> None:
+    """Of 4,000 images no table or list of their 8 million pairs is made, not even where all are near-duplicates."""
+    signatures = np.random.default_rng(5).standard_normal((4000, 16), dtype=np.float32)
+    if alike:
+        signatures[:] = signatures[0]
+    signatures /= np.linalg.norm(signatures, axis=1, keepdims=True)
+    tracemalloc.start()
+    found = duplicates.groups(signatures, 0.999)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(set(found.tolist())) == (1 if alike else 4000)
+    assert peak < (40e6 if alike else 6e6)
 
 
 def test_near_duplicates_of_the_sample_are_found() -> None:

@@ -1,5 +1,6 @@
 """A training table checked against its images, before anything is trained on it."""
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,17 +44,20 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
     Yields:
         Every valid row that holds a mask.
     """
-    seen: dict[tuple[str, int], int] = {}
+    seen: dict[tuple[str, int], int] = {}  # of images that there are: a table of any length needs no more
+    alike: dict[str, str] = {}
     for row in tables.read(table, classes):
         where = f"{table}, line {row.line}"
+        if row.image not in names:
+            alike = alike or {_plain(name): name for name in names}
+            hint = _hint(row.image, alike)
+            faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}{hint}")
+            continue
         first = seen.setdefault((row.image, row.class_id), row.line)
         if first != row.line:
             faults.add(
                 f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first}"
             )
-            continue
-        if row.image not in names:
-            faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}")
             continue
         try:
             rle.runs(row.runs, height, width)
@@ -62,3 +66,16 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
             continue
         if row.runs.strip():
             yield row
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _hint(image: str, alike: dict[str, str]) -> str:
+    found = alike.get(_plain(image))
+    if found is None:
+        return ""
+    if unicodedata.normalize("NFC", found) == unicodedata.normalize("NFC", image):
+        return f" but one that looks the same in another Unicode form (NFC, NFD): {found!a} for {image!a}"
+    return f" but {found}"

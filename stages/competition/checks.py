@@ -1,7 +1,7 @@
 """A training table checked against its images, before anything is trained on it."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from stages.command import UserError
@@ -45,12 +45,10 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
         Every valid row that holds a mask.
     """
     seen: dict[tuple[str, int], int] = {}  # of images that there are: a table of any length needs no more
-    alike: dict[str, str] = {}
     for row in tables.read(table, classes):
         where = f"{table}, line {row.line}"
         if row.image not in names:
-            alike = alike or {_plain(name): name for name in names}
-            hint = _hint(row.image, alike)
+            hint = alike(row.image, names) if faults.count < SHOWN else ""
             faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}{hint}")
             continue
         first = seen.setdefault((row.image, row.class_id), row.line)
@@ -68,12 +66,13 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
             yield row
 
 
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+def alike(image: str, names: Collection[str]) -> str:
+    """The end of a message on an image that is not there: a name that differs only in what is easily overlooked."""
 
+    def plain(name: str) -> str:
+        return unicodedata.normalize("NFC", name).casefold()
 
-def _hint(image: str, alike: dict[str, str]) -> str:
-    found = alike.get(_plain(image))
+    found = next((name for name in names if plain(name) == plain(image)), None)
     if found is None:
         return ""
     if unicodedata.normalize("NFC", found) == unicodedata.normalize("NFC", image):

@@ -93,7 +93,7 @@ def _test_images(expected: Size) -> tuple[Measured, list[Size]]:
         try:
             return _measure(images.read(path, *expected))
         except images.ImageError as error:
-            found = check.size(path)
+            found = images.size(path)
             if found is None or found == expected:  # unreadable, or cut off
                 raise UserError(str(error)) from None
             return Size(*found)

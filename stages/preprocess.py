@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from stages import command, outputs, paths, settings
 from stages.command import UserError
-from stages.competition import checks, duplicates, folds, images, rle
+from stages.competition import checks, duplicates, folds, images, rle, submission
 from stages.competition.prepared import IMAGES, INDEX, LABELS, SUMMARY, Stack
 
 PixelCounts = npt.NDArray[np.int64]
@@ -82,7 +82,20 @@ def _images(options: settings.Settings) -> list[str]:
             f"{paths.TRAIN_IMAGES}: expected at least as many images as preprocess.folds = {options.preprocess.folds}, "
             f"found {len(names)} whose name ends in {', '.join(images.SUFFIXES)}"
         )
+    _check_sample(options)
     return names
+
+
+def _check_sample(options: settings.Settings) -> None:
+    """Hold the sample submission against the test images: better told now than after the training."""
+    sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+    there = {entry.name for entry in paths.TEST_IMAGES.iterdir()}
+    missing = [image for image in sample.images if image not in there]
+    if missing:
+        raise UserError(
+            f"{paths.SAMPLE_SUBMISSION}: expected images of {paths.TEST_IMAGES}, found {len(missing)} of "
+            f"{len(sample.images)} that are not there, such as {missing[0]}{checks.alike(missing[0], there)}"
+        )
 
 
 def _store_labels(names: list[str], stack: Stack, options: settings.Settings, faults: checks.Faults) -> int:

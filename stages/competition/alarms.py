@@ -7,9 +7,7 @@ alone. Both count groups of near-duplicates, not images: a second photograph of 
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -50,14 +48,6 @@ _Z = 1.96  # standard errors in half a 95% interval
 
 _BLOCK = 1024
 _ROUNDING = 1e-5  # by which a correlation differs when it is summed in another order
-
-
-def size(path: Path) -> tuple[int, int] | None:
-    """Height and width in pixels of an image of any size, as stored (EXIF ignored); None if it cannot be decoded."""
-    with suppress(cv2.error):  # absurd sizes
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-        return None if image is None else (image.shape[0], image.shape[1])
-    return None
 
 
 def features(image: npt.NDArray[np.uint8]) -> Numbers:

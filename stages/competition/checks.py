@@ -1,6 +1,7 @@
 """A training table checked against its images, before anything is trained on it."""
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from stages.command import UserError
@@ -48,17 +49,18 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
     Yields:
         Every valid row that holds a mask.
     """
-    seen: dict[tuple[str, int], int] = {}
+    seen: dict[tuple[str, int], int] = {}  # of images that there are: a table of any length needs no more
     for row in tables.read(table, classes):
         where = f"{table}, line {row.line}"
+        if row.image not in names:
+            hint = alike(row.image, names) if faults.count < SHOWN else ""
+            faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}{hint}")
+            continue
         first = seen.setdefault((row.image, row.class_id), row.line)
         if first != row.line:
             faults.add(
                 f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first}"
             )
-            continue
-        if row.image not in names:
-            faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}")
             continue
         try:
             rle.runs(row.runs, height, width)
@@ -67,3 +69,17 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
             continue
         if row.runs.strip():
             yield row
+
+
+def alike(image: str, names: Collection[str]) -> str:
+    """The end of a message on an image that is not there: a name that differs only in what is easily overlooked."""
+
+    def plain(name: str) -> str:
+        return unicodedata.normalize("NFC", name).casefold()
+
+    found = next((name for name in names if plain(name) == plain(image)), None)
+    if found is None:
+        return ""
+    if unicodedata.normalize("NFC", found) == unicodedata.normalize("NFC", image):
+        return f" but one that looks the same in another Unicode form (NFC, NFD): {found!a} for {image!a}"
+    return f" but {found}"

@@ -46,12 +46,11 @@ def runs(text: str, height: int, width: int) -> tuple[npt.NDArray[np.int64], npt
     starts, lengths = numbers[0::2] - 1, numbers[1::2]
     pixels = height * width
     # Each number is bounded before any sum is taken, so that a huge one cannot wrap around.
-    for name, values, least in (("start", starts + 1, 1), ("length", lengths, 1)):
-        wrong = (values < least) | (values > pixels)
+    for place, name in enumerate(("start", "length")):
+        wrong = (numbers[place::2] < 1) | (numbers[place::2] > pixels)
         if wrong.any():
-            raise RunLengthError(
-                f"expected every {name} in {least} … {pixels} ({height}×{width} pixels), found {_first(values, wrong)}"
-            )
+            found = text.split()[2 * int(wrong.argmax()) + place]  # as written: it may be beyond 64 bits
+            raise RunLengthError(f"expected every {name} in 1 … {pixels} ({height}×{width} pixels), found {found[:40]}")
     ends = starts + lengths
     if ends.size and ends.max() > pixels:
         run = int(ends.argmax())
@@ -110,7 +109,3 @@ def encode(mask: npt.ArrayLike) -> str:
     numbers[1::2] -= edges[0::2]  # ends become lengths
     numbers[0::2] += 1  # pixels are numbered from 1
     return " ".join(map(str, numbers.tolist()))
-
-
-def _first(values: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_]) -> int:
-    return int(values[wrong.argmax()])

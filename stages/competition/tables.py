@@ -9,26 +9,28 @@ Rows are streamed: a table larger than memory can be read.
 """  # noqa: E501  (a table)
 
 import csv
-import sys
+import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from stages.command import UserError
 
 PAIRS = ("ImageId_ClassId", "EncodedPixels")
 MASKS = ("ImageId", "ClassId", "EncodedPixels")
 
-csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+# Characters. The longest run lengths of 409,600 pixels have 1.8 million; an unclosed quote would take the whole file.
+LONGEST_FIELD = 2**24
+_LONGEST_LINE = 4 * LONGEST_FIELD  # any line that is longer has a field that is too long, or too many fields
+_LONGEST_HEADER = 2**16
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")  # not "Cf": some scripts need joiners
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of a table.
 
     Attributes:
-        line: its line in the file, counted from 1, the header included.
+        line: its first line in the file, counted from 1, the header included.
         image: file name of the image, such as "0002cc93b.jpg".
         class_id: number of the class from 1; 0 marks today's filler rows.
         runs: run lengths, unchecked; "" where there is no mask.
@@ -67,32 +69,46 @@ def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
     least = 0 if filler else 1
     with _open(path) as file:
         columns = _header(path, file)
-        reader = csv.reader(file)
+        places = [columns.index(name) for name in (PAIRS if len(columns) == len(PAIRS) else MASKS)]
+        csv.field_size_limit(LONGEST_FIELD)
+        reader = csv.reader(iter(lambda: file.readline(_LONGEST_LINE), ""), strict=True)
+        last = 1  # line of the row before; a quoted field may hold line ends
         try:
             for fields in reader:
+                line, last = last + 1, reader.line_num + 1
                 if not fields:  # an empty line, as editors leave at the end
                     continue
-                line = reader.line_num + 1
                 if len(fields) != len(columns):
                     raise UserError(f"{path}, line {line}: expected {len(columns)} fields, found {len(fields)}")
-                cells = dict(zip(columns, fields, strict=True))
-                if "ImageId" in cells:
-                    image, number = cells["ImageId"], cells["ClassId"]
+                image, *between, runs = [fields[place] for place in places]
+                if between:
+                    number = between[0]
                 else:
-                    image, _, number = cells["ImageId_ClassId"].rpartition("_")
-                if not image or image != Path(image).name or "\0" in image:
-                    raise UserError(f"{path}, line {line}: expected an image's file name, found {image!r}")
+                    image, _, number = image.rpartition("_")
+                if not is_file_name(image):
+                    raise UserError(f"{path}, line {line}: expected an image's file name, found {_short(image)}")
                 class_id = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
                 if not least <= class_id <= classes:
                     raise UserError(
-                        f"{path}, line {line}: expected a class in {least} … {classes}, found {number!r} "
+                        f"{path}, line {line}: expected a class in {least} … {classes}, found {_short(number)} "
                         f"(competition.classes in params.yaml names {classes})"
                     )
-                yield Row(line, image, class_id, cells["EncodedPixels"])
+                yield Row(line, image, class_id, runs)
         except csv.Error as error:
-            raise UserError(f"{path}, line {reader.line_num + 1}: expected CSV, found: {error}") from None
+            raise UserError(f"{path}, line {last + 1}: expected CSV, found: {error}") from None
         except UnicodeDecodeError:
             raise _not_utf_8(path) from None
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text names a file in a folder and can be printed: no path, no line break or other control."""
+    if name in ("", ".", "..") or "/" in name:
+        return False
+    return name.isprintable() or not any(unicodedata.category(sign) in _CONTROLS for sign in name)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 200 else text[:200] + "…")
 
 
 def _open(path: Path) -> IO[str]:
@@ -105,7 +121,7 @@ def _open(path: Path) -> IO[str]:
 def _not_utf_8(path: Path) -> UserError:
     """The error that names the first line that is not UTF-8: text is decoded in blocks, far ahead of the reader."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
             try:
                 line.decode()
             except UnicodeDecodeError as error:
@@ -117,7 +133,7 @@ def _not_utf_8(path: Path) -> UserError:
 
 def _header(path: Path, file: IO[str]) -> list[str]:
     try:
-        columns = next(csv.reader([file.readline()]), [])
+        columns = next(csv.reader([file.readline(_LONGEST_HEADER)], strict=True), [])
     except csv.Error as error:
         raise UserError(f"{path}, line 1: expected CSV, found: {error}") from None
     except UnicodeDecodeError:

@@ -1,8 +1,5 @@
 """Alarms on the data: what differs is told, what chance makes is not."""
 
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 
@@ -202,11 +199,3 @@ def test_nearest_of_the_others(block: int, monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(alarms.nearest(signatures, others), [1, 0, 0.96], rtol=1e-6)
     assert alarms.nearest(signatures, others[:0]).tolist() == [-1, -1, -1]
     assert alarms.nearest(signatures[:0], others).tolist() == []
-
-
-def test_size_of_a_file(tmp_path: Path) -> None:
-    """Height comes first; what is no image has none."""
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((3, 5), np.uint8))
-    assert alarms.size(tmp_path / "a.png") == (3, 5)
-    (tmp_path / "b.png").write_bytes(b"no image")
-    assert alarms.size(tmp_path / "b.png") is None

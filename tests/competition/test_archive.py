@@ -1,8 +1,10 @@
 """Sources that people have: folders, zips from here and there, lone tables, and damaged ones."""
 
+import copy
 import gzip
 import hashlib
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -300,4 +302,135 @@ def test_a_file_name_that_is_not_utf_8_is_told(tmp_path: Path, target: Path) -> 
     """As another system may have written it."""
     source = laid(tmp_path / "source", FILES)
     (source / "train_images" / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
-    assert "expected file names in UTF-8, found 'train_images/\\udcff.jpg'" in message(source, target)
+    assert "expected file names in UTF-8 without control characters, found 'train_images/\\udcff.jpg'" in message(
+        source, target
+    )
+
+
+def with_mode(path: Path, entry: str, mode: int, content: bytes) -> Path:
+    """A zip of `FILES` and one entry more, of this Unix mode."""
+    info = zipfile.ZipInfo(entry)
+    info.external_attr = mode << 16
+    zipped(path, FILES)
+    with zipfile.ZipFile(path, "a") as written:
+        written.writestr(info, content)
+    return path
+
+
+@pytest.mark.parametrize(("mode", "what"), [(stat.S_IFLNK | 0o777, "a link"), (stat.S_IFIFO | 0o644, "another thing")])
+def test_links_in_a_zip_are_refused(tmp_path: Path, target: Path, mode: int, what: str) -> None:
+    """A zip may hold links, to a password file say: nothing is made of them."""
+    source = with_mode(tmp_path / "source.zip", "train_images/z.jpg", mode, b"/etc/passwd")
+    assert message(source, target) == f"expected files, found {what}: 'train_images/z.jpg'"
+    assert contents(target) == {}
+
+
+def test_a_zip_that_unpacks_to_absurd_size(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 MB of zeros in 10 kB: refused before anything is written, with figure and limit; honest packing is not."""
+    source = zipped(tmp_path / "source.zip", FILES | {"train_images/z.jpg": bytes(10_000_000)})
+    archive.copy(source, target, "the source")
+    again = tmp_path / "again"
+    again.mkdir()
+    monkeypatch.setattr(archive, "ALLOWANCE", 1000)
+    limit, found = 100 * source.stat().st_size + 1000, 10_000_000 + sum(map(len, FILES.values()))
+    assert message(source, again) == (
+        f"expected at most {limit:,} bytes when unpacked (100 times its size, and 1,000), found {found:,}"
+    )
+    assert contents(again) == {}
+
+
+def test_a_packed_table_of_absurd_size(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .csv.gz does not tell its size: it is unpacked up to the limit and no further."""
+    monkeypatch.setattr(archive, "ALLOWANCE", 1000)
+    monkeypatch.setattr(archive, "_CHUNK", 1000)
+    source = tmp_path / "train.csv.gz"
+    source.write_bytes(gzip.compress(bytes(10_000_000)))
+    limit = 100 * source.stat().st_size + 1000
+    assert message(source, target) == f"expected at most {limit:,} bytes when unpacked, found more"
+    assert sum(map(len, contents(target).values())) <= limit
+
+
+def test_a_size_that_is_a_lie(tmp_path: Path, target: Path) -> None:
+    """An entry whose data are longer than the zip says stops where it says, and is told as damaged."""
+    raw = bytearray(zipped(tmp_path / "source.zip", FILES | {"train_images/a.jpg": bytes(10_000_000)}).read_bytes())
+    for place in (raw.find(b"PK\3\4") + 22, raw.find(b"PK\1\2") + 24):
+        raw[place : place + 4] = (1000).to_bytes(4, "little")
+    (tmp_path / "source.zip").write_bytes(raw)
+    assert message(tmp_path / "source.zip", target).startswith("expected a whole zip, found a damaged one (")
+    assert sum(map(len, contents(target).values())) <= 10_000
+
+
+def test_overlapping_entries(tmp_path: Path, target: Path) -> None:
+    """Many entries that share the same packed bytes, as a zip bomb's do, are refused before anything is written."""
+    source = zipped(tmp_path / "source.zip", FILES | {"train_images/z.jpg": os.urandom(5000)})
+    with zipfile.ZipFile(source, "a") as written:
+        shared = written.getinfo("train_images/z.jpg")
+        for number in range(3):
+            other = copy.copy(shared)
+            other.filename = f"train_images/z{number}.jpg"
+            written.filelist.append(other)
+            written.NameToInfo[other.filename] = other
+        written._didModify = True  # type: ignore[attr-defined]
+    size, packed = source.stat().st_size, 4 * shared.compress_size
+    told = message(source, target)
+    assert told.startswith(f"expected entries of at most {size:,} packed bytes together, as the zip has, found ")
+    assert told.endswith(": they overlap")
+    assert packed > size
+    assert contents(target) == {}
+
+
+def test_a_zip_in_a_zip_stays_one(tmp_path: Path, target: Path) -> None:
+    """Nothing nested is unpacked: an image that is a zip is copied, and told when images are read."""
+    inner = zipped(tmp_path / "inner.zip", {"a.jpg": bytes(1_000_000)}).read_bytes()
+    archive.copy(zipped(tmp_path / "source.zip", FILES | {"train_images/z.jpg": inner}), target, "the source")
+    assert contents(target) == FILES | {"train_images/z.jpg": inner}
+
+
+def test_too_many_entries(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their number, and by the length of their list, which is told before it is read."""
+    source = zipped(tmp_path / "source.zip", FILES)
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 4)
+    assert message(source, target) == "expected at most 4 entries, found 5"
+    monkeypatch.setattr(archive, "_DIRECTORY", 50)
+    monkeypatch.setattr(archive.zipfile, "ZipFile", None)
+    with pytest.raises(UserError, match=r"expected a list of entries of at most 50 bytes, found 3\d\d"):
+        archive.copy(source, target, "the source")
+
+
+def test_a_list_of_entries_of_absurd_length_in_zip64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure of the wide form counts where the plain one says that it is not its own."""
+    source = tmp_path / "source.zip"
+    wide = b"PK\6\6" + bytes(36) + (2**40).to_bytes(8, "little") + bytes(8)
+    end = b"PK\5\6" + bytes(8) + b"\xff" * 8 + bytes(2)
+    source.write_bytes(wide + b"PK\6\7" + bytes(16) + end)
+    with pytest.raises(UserError, match=r"expected a list of entries of at most .* found 1,099,511,627,776"):
+        archive._bound_directory(source, "the source")
+
+
+def test_an_entry_that_is_there_twice(tmp_path: Path, target: Path) -> None:
+    """Which of the two would count is nobody's guess."""
+    source = zipped(tmp_path / "source.zip", FILES)
+    with zipfile.ZipFile(source, "a") as written, pytest.warns(UserWarning, match="Duplicate name"):
+        written.writestr("train.csv", b"other")
+    assert message(source, target) == "expected every entry once, found 'train.csv' 2 times"
+
+
+def test_what_is_no_file_in_a_folder(tmp_path: Path, target: Path) -> None:
+    """A pipe, which would be waited for for ever, a device and a folder with an image's name are told."""
+    for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir())):
+        source = laid(tmp_path / f"source_{number}", FILES)
+        path = source / "train_images" / "z.jpg"
+        make(path)
+        assert message(source, target) == f"{path}: expected a file, found a folder, a pipe or a device"
+
+
+@pytest.mark.parametrize("name", ["a b.jpg", "re\u0301.jpg", "r\u00e9.jpg", "钢板.JPG", "می\u200cخواهم.jpeg"])
+def test_names_in_any_script(tmp_path: Path, target: Path, name: str) -> None:
+    """They stay letter by letter what they are, from a folder and from a zip."""
+    files = FILES | {f"train_images/{name}": b"x"}
+    archive.copy(zipped(tmp_path / "source.zip", files), target, "the source")
+    assert contents(target) == files
+    again = tmp_path / "again"
+    again.mkdir()
+    archive.copy(laid(tmp_path / "source", files), again, "the source")
+    assert contents(again) == files

@@ -33,8 +33,19 @@ def test_an_image_that_is_not_there(tmp_path: Path) -> None:
     assert masks == [("a.jpg", 1, "1 2")]
     assert faults == [
         f"line 2: expected an image in {tmp_path}/raw/train_images, found no c.jpg",
-        f"line 3: expected an image in {tmp_path}/raw/train_images, found no A.jpg",
+        f"line 3: expected an image in {tmp_path}/raw/train_images, found no A.jpg but a.jpg",
     ]
+
+
+def test_a_name_in_another_unicode_form(tmp_path: Path) -> None:
+    """A name that looks the same (é as one character or as two) is told as what it is."""
+    table = tmp_path / "train.csv"
+    table.write_text("ImageId,ClassId,EncodedPixels\nr\u00e9.jpg,1,1 2\n", encoding="utf-8")
+    faults = checks.Faults()
+    assert list(checks.masks(table, {"re\u0301.jpg"}, 2, 2, 3, faults)) == []
+    assert faults.shown[0].endswith(
+        r"looks the same in another Unicode form (NFC, NFD): 're\u0301.jpg' for 'r\xe9.jpg'"
+    )
 
 
 def test_invalid_run_lengths(tmp_path: Path) -> None:

@@ -112,9 +112,16 @@ def test_cut_off_png(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"<html>Sign in</html>", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"<html>Sign in</html>", encoded(".bmp", HALVES)])
 def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
-    """An empty file, text and a page in the place of a download are refused with their size."""
+    """An empty file, text, a page in the place of a download and other formats are refused with their size."""
+    told = message(written(tmp_path, "a.jpg", content))
+    assert told == f"expected a JPEG or a PNG, found {len(content)} bytes that begin as neither"
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xd9", b"\xff\xd8" + bytes(20) + b"\xff\xd9"])
+def test_a_beginning_and_no_more(tmp_path: Path, content: bytes) -> None:
+    """What begins as an image and holds none is refused."""
     told = message(written(tmp_path, "a.jpg", content))
     assert told == f"expected an image, found {len(content)} bytes that cannot be decoded"
 
@@ -132,6 +139,87 @@ def test_wrong_size(tmp_path: Path, size: tuple[int, int]) -> None:
     told = message(written(tmp_path, "a.jpg", encoded(".jpg", HALVES)), *size)
     expected = f"{size[0]}×{size[1]} pixels (competition.image_height, image_width)"
     assert told == f"expected {expected}, found 16×32"
+
+
+def test_size_from_the_header(tmp_path: Path) -> None:
+    """Height comes first, also behind a preview of another size; what is no image, or is not there, has none."""
+    preview, whole = encoded(".jpg", HALVES), encoded(".jpg", np.zeros((24, 40), np.uint8))
+    whole = whole[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + whole[2:]
+    assert images.size(written(tmp_path, "a.jpg", whole)) == (24, 40)
+    assert images.size(written(tmp_path, "a.png", encoded(".png", np.zeros((3, 5), np.uint8)))) == (3, 5)
+    assert images.size(written(tmp_path, "b.png", b"no image")) is None
+    assert images.size(tmp_path / "none.png") is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_picture_of_absurd_size_is_not_decoded(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000×10,000 pixels, of which the header alone tells, are refused without a byte of theirs."""
+    content = bytearray(encoded(suffix, HALVES))
+    place = content.index(b"\xff\xc0") + 5 if suffix == ".jpg" else 20
+    step = 2 if suffix == ".jpg" else -4  # height and width; a PNG has the width first
+    length = abs(step)
+    for start in (place, place + step):
+        content[start : start + length] = (10_000).to_bytes(length, "big")
+    monkeypatch.setattr(images.cv2, "imdecode", None)
+    told = message(written(tmp_path, f"a{suffix}", bytes(content)))
+    assert told == "expected 16×32 pixels (competition.image_height, image_width), found 10000×10000"
+
+
+def test_a_file_of_absurd_length_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than any encoding of so many pixels needs, and much beside it, are not read into memory."""
+    monkeypatch.setattr(images, "LARGEST_EXTRAS", 1000)
+    whole = encoded(".jpg", HALVES)
+    told = message(written(tmp_path, "a.jpg", whole.ljust(8 * 16 * 32 + 1001, b"\0")))
+    assert told == "expected an image of at most 5,096 bytes, found 5,097"
+
+
+def photograph() -> bytes:
+    """A JPEG of 256×512 pixels with texture, some 20 kB."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 512), dtype=np.uint8)
+    return encoded(".jpg", cv2.GaussianBlur(noise, (0, 0), 3))
+
+
+def test_a_jpeg_with_a_hole(tmp_path: Path) -> None:
+    """A sector of zeros, as a failed disk leaves, which OpenCV decodes with a warning at most."""
+    whole = photograph()
+    half = len(whole) // 2
+    assert images.read(written(tmp_path, "a.jpg", whole), 256, 512).shape == (256, 512)
+    told = message(written(tmp_path, "a.jpg", whole[:half] + bytes(512) + whole[half + 512 :]), 256, 512)
+    assert told == f"expected a whole JPEG, found one that is damaged inside: a run of zeros at {half:,}"
+
+
+def test_a_jpeg_with_foreign_bytes_inside(tmp_path: Path) -> None:
+    """A sector of something else holds a marker that no encoder writes into pixels."""
+    whole, foreign = photograph(), np.random.default_rng(1).bytes(4096)
+    half = len(whole) // 2
+    told = message(written(tmp_path, "a.jpg", whole[:half] + foreign + whole[half + 4096 :]), 256, 512)
+    assert told.startswith("expected a whole JPEG, found one that is damaged inside: bytes ff")
+
+
+@pytest.mark.parametrize("level", [0, 128])
+def test_even_pictures_with_fitted_codes_are_not_holes(tmp_path: Path, level: int) -> None:
+    """A black picture whose encoder has fitted its codes may consist of zeros: that is no damage."""
+    even = cv2.imencode(".jpg", np.full((1024, 1024), level, np.uint8), [cv2.IMWRITE_JPEG_OPTIMIZE, 1])[1].tobytes()
+    assert bytes(512) in even
+    assert (images.read(written(tmp_path, "a.jpg", even), 1024, 1024) == level).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+        (cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+        (cv2.IMWRITE_JPEG_RST_INTERVAL, 1),
+        (cv2.IMWRITE_JPEG_QUALITY, 100),
+        (cv2.IMWRITE_JPEG_QUALITY, 1),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kind_of_whole_jpeg_is_read(tmp_path: Path, options: tuple[int, int], channels: int) -> None:
+    """Progressive ones, fitted codes, restart markers, best and worst quality: none is taken for damaged."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 512, channels), dtype=np.uint8)
+    content = cv2.imencode(".jpg", noise, options)[1].tobytes()
+    assert images.read(written(tmp_path, "a.jpg", content), 256, 512).shape == (256, 512)
 
 
 def test_listing(tmp_path: Path) -> None:

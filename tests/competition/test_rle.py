@@ -108,8 +108,10 @@ def test_wrong_texts(text: str, message: str) -> None:
 
 def test_a_number_beyond_64_bits_is_refused() -> None:
     """A number too large for an integer of 64 bits does not wrap around into a valid one."""
-    with pytest.raises(rle.RunLengthError, match="expected every start in 1 … 6"):
+    with pytest.raises(rle.RunLengthError, match=r"expected every start in 1 … 6 .*found 18446744073709551617"):
         rle.runs(f"{2**64 + 1} 1", 2, 3)
+    with pytest.raises(rle.RunLengthError, match=r"expected every length in 1 … 6 .*found 9{40}$"):
+        rle.runs(f"1 1 3 {'9' * 5000}", 2, 3)
 
 
 @settings(max_examples=200, deadline=None)
@@ -134,6 +136,52 @@ def test_any_text_is_a_mask_or_an_error_of_its_own(text: str) -> None:
     except rle.RunLengthError:
         return
     assert mask.sum() == sum(int(number) for number in text.split()[1::2])
+
+
+def ascending(steps: list[int]) -> str:
+    """Runs that follow one another, of these gaps and lengths: most are valid."""
+    text, place = [], 0
+    for gap, length in zip(steps[::2], steps[1::2], strict=False):
+        text += [place + gap, length]
+        place += gap + length - 1
+    return " ".join(map(str, text))
+
+
+def slowly(text: str, height: int, width: int) -> list[list[int]] | None:
+    """The mask of a run-length text, pixel by pixel as the competition's page says it; None where that says nothing."""
+    words = text.split(" ")
+    numbers = [int(word) for word in words if word] if all(set(word) <= set("0123456789") for word in words) else [0]
+    mask = [[0] * width for _ in range(height)]
+    next_free = 1
+    if len(numbers) % 2:
+        return None
+    for start, length in zip(numbers[::2], numbers[1::2], strict=True):
+        if start < next_free or length < 1 or start - 1 + length > height * width:
+            return None
+        for number in range(start, start + length):
+            mask[(number - 1) % height][(number - 1) // height] = 1
+        next_free = start + length
+    return mask
+
+
+NUMBERS = st.integers(0, 14).map(str) | st.sampled_from(
+    ["-1", "007", str(2**63), str(2**64 + 1), "nan", "1.0", "", "+1"]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(NUMBERS, max_size=8).map(" ".join) | st.lists(st.integers(1, 4), max_size=6).map(ascending))
+def test_decoding_and_refusing_as_pixel_by_pixel(text: str) -> None:
+    """What a slow second implementation draws is drawn, and written shortly; what it refuses is told."""
+    expected = slowly(text, 3, 4)
+    if expected is None:
+        with pytest.raises(rle.RunLengthError, match=r"expected .*, found "):
+            rle.decode(text, 3, 4)
+    else:
+        mask = rle.decode(text, 3, 4)
+        assert mask.tolist() == np.array(expected, bool).tolist()
+        assert rle.decode(rle.encode(mask), 3, 4).tolist() == mask.tolist()
+        assert len(rle.encode(mask).split()) <= len(text.split())
 
 
 def test_all_real_masks(shared_data: Path) -> None:

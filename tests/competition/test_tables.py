@@ -1,13 +1,20 @@
 """The CSV files of both generations: rows, and every fault with its file and line."""
 
 import itertools
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from stages import outputs
 from stages.command import UserError
 from stages.competition import tables
 from stages.competition.tables import Row
+
+SIGNS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="/")
+NAMES = st.text(SIGNS, min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 
 WRONG_ROWS = [
     ("a.jpg,1", "expected 3 fields, found 2"),
@@ -15,6 +22,12 @@ WRONG_ROWS = [
     (",1,1 2", "expected an image's file name, found ''"),
     ("images/a.jpg,1,1 2", "expected an image's file name, found 'images/a.jpg'"),
     ("../a.jpg,1,1 2", "expected an image's file name, found '../a.jpg'"),
+    ("..,1,1 2", "expected an image's file name, found '..'"),
+    ("a\x1b[2J.jpg,1,1 2", "expected an image's file name, found 'a\\x1b[2J.jpg'"),
+    ('"a\nb.jpg",1,1 2', "expected an image's file name, found 'a\\nb.jpg'"),
+    (f"{'/' * 999},1,1 2", f"expected an image's file name, found '{'/' * 200}…'"),
+    ('"a.jpg"x,1,1 2', "expected CSV, found: ',' expected after '\"'"),
+    ('"a.jpg,1,1 2', "expected CSV, found: unexpected end of data"),
     ("a.jpg,3,1 2", "expected a class in 1 … 2, found '3' (competition.classes in params.yaml names 2)"),
     ("a.jpg,0,1 2", "expected a class in 1 … 2, found '0' (competition.classes in params.yaml names 2)"),
     ("a.jpg,,1 2", "expected a class in 1 … 2, found '' (competition.classes in params.yaml names 2)"),
@@ -153,6 +166,70 @@ def test_a_field_longer_than_pythons_limit(tmp_path: Path) -> None:
     path = written(tmp_path, f"ImageId,ClassId,EncodedPixels\na.jpg,1,{runs}\n")
     assert len(runs) > 131_072
     assert next(tables.read(path, 1)).runs == runs
+
+
+def test_a_quote_that_is_never_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of a long table is no field: the message names the line on which it would begin."""
+    monkeypatch.setattr(tables, "LONGEST_FIELD", 1000)
+    path = written(tmp_path, 'ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\n"b.jpg,1,1 2\n' + "c.jpg,1,1 2\n" * 1000)
+    with pytest.raises(UserError, match=r"line 3: expected CSV, found: field larger than field limit \(1000\)"):
+        list(tables.read(path, 1))
+
+
+def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that goes on and on ends in a message, whatever stands in it, and so does a header."""
+    monkeypatch.setattr(tables, "LONGEST_FIELD", 1000)
+    monkeypatch.setattr(tables, "_LONGEST_LINE", 4000)
+    for content in ("1" * 10_000, "1," * 10_000, "a.jpg,1," + "1 2 " * 1000, '"' * 9_999):
+        path = written(tmp_path, "ImageId,ClassId,EncodedPixels\n" + content)
+        with pytest.raises(UserError, match="line 2: expected "):
+            list(tables.read(path, 1))
+    with pytest.raises(UserError, match="line 1: expected the columns"):
+        tables.header(written(tmp_path, "ImageId," * 100_000))
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.jpg", "Röhre.jpg", "re\u0301.jpg", "钢板_1.JPG", "می\u200cخواهم.jpg", "a,b.jpg", "-rf"]
+)
+def test_names_in_any_script(tmp_path: Path, name: str) -> None:
+    """Names are read letter by letter as they are, not composed otherwise."""
+    path = written(tmp_path, f'ImageId,ClassId,EncodedPixels\n"{name}",1,1 2\n')
+    assert next(tables.read(path, 1)).image == name
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(NAMES, st.integers(1, 9), st.sampled_from(["", "1 2", "3 1 5 2"])), max_size=5),
+    st.sampled_from([tables.PAIRS, *itertools.permutations(tables.MASKS)]),
+)
+def test_what_is_written_is_read(rows: list[tuple[str, int, str]], columns: tuple[str, ...]) -> None:
+    """Any names, in either form, come back with their classes and runs, row by row."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "train.csv"
+        cells = [
+            {"ImageId": name, "ClassId": k, "EncodedPixels": runs, "ImageId_ClassId": f"{name}_{k}"}
+            for name, k, runs in rows
+        ]
+        outputs.write_table(path, columns, ([row[column] for column in columns] for row in cells))
+        assert [(row.image, row.class_id, row.runs) for row in tables.read(path, 9)] == rows
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([b"", b"ImageId,ClassId,EncodedPixels\n", b"ImageId_ClassId,EncodedPixels\n"]),
+    st.binary(max_size=60) | st.text(alphabet='a.,"_01 \n\r\0/é', max_size=60).map(str.encode),
+)
+def test_garbage_is_told(header: bytes, garbage: bytes) -> None:
+    """Whatever stands in a table, it is read or told by a `UserError` of one line that names the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), header + garbage)
+        told = None
+        try:
+            rows = list(tables.read(path, 2))
+        except UserError as error:
+            rows, told = [], str(error)
+        assert all(row.class_id in (1, 2) and tables.is_file_name(row.image) for row in rows)
+        assert told is None or (told.startswith(f"{path}, line ") and len(told.splitlines()) == 1)
 
 
 def test_rows_are_streamed(tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ unexport PYTHONPATH
 
 # The two losses that `make compare` compares.
 LOSSES ?= cce cce_dice
+# The rows or groups of rows that `make bench` measures; empty: all but `memory`.
+ROWS ?=
 # The data that `make ledger` takes its steps on; empty: as ledger.yaml has it.
 SOURCE ?=
 
-.PHONY: all setup repro compare ledger test lint format prove update clean help
+.PHONY: all setup repro compare ledger test lint format prove bench update clean help
 
 all: repro
 	@python -m stages.summary
@@ -69,6 +71,10 @@ format: setup
 	ruff check --fix
 	ruff format
 
+# Beside other libraries and bare loops, on an idle machine; ROWS="memory masks" measures some. Writes metrics/benchmarks.json.
+bench: setup
+	@python -m tests.benchmarks $(if $(ROWS),--only $(ROWS))
+
 # Newest versions that pyproject.toml allows; the tests are the judge.
 update: setup
 	$(LOCK) --upgrade -o requirements.txt
@@ -88,5 +94,6 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff mend what it can"
 	@echo "make prove    the tests that take minutes"
+	@echo "make bench    speed beside other libraries and bare loops; ROWS=memory: how memory grows with the data"
 	@echo "make update   newest versions that pyproject.toml allows, then the tests"
 	@echo "make clean    remove .venv and what the stages made in data/; DVC's cache stays"

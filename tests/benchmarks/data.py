@@ -1,0 +1,75 @@
+"""Preprocessing, and batches for training, both held against bare decoding on all cores."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+
+from stages import paths, preprocess
+from stages.competition.prepared import Prepared
+from tests.benchmarks import samples
+from tests.benchmarks.rows import Pair, Place, Row
+from tests.benchmarks.timing import alternate
+
+
+def images_of(place: Place) -> int:
+    """How many images are preprocessed."""
+    return 24 if place.quick else 1000
+
+
+def decode(files: list[str], flags: int = cv2.IMREAD_COLOR) -> None:
+    """Read images on all cores, and nothing else."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(lambda file: cv2.imread(file, flags) is None, files, chunksize=8):
+            pass
+
+
+def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
+    """The stage's function, without the start of its process."""
+
+    def measure(place: Place) -> Iterator[Pair]:
+        folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})
+        with samples.inside(folder):
+            files = [str(file) for file in sorted(paths.TRAIN_IMAGES.iterdir())]
+            works = preprocess.preprocess, lambda: decode(files, flags)
+            for work in works:  # everything imported, every file in the page cache
+                work()
+            yield from alternate([works] * (1 if place.quick else 7))
+
+    return measure
+
+
+def batched(place: Place) -> Iterator[Pair]:
+    """The crops of an epoch as training loads them, beside as many images decoded."""
+    from stages.network import batches
+
+    folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})
+    with samples.inside(folder) as options:
+        data = prepared()
+        crops = batches.Crops(data, data.training(0), options.train, options.seed)
+        epoch = batches.dataset(crops, 0, 1)
+        files = [str(file) for file in sorted(paths.TRAIN_IMAGES.iterdir())]
+        as_many = (files * (1 + crops.per_epoch // len(files)))[: crops.per_epoch]
+        works = (lambda: sum(1 for _ in epoch), lambda: decode(as_many))
+        for work in works:
+            work()
+        yield from alternate([works] * (1 if place.quick else 7))
+
+
+def prepared() -> Prepared:
+    """The prepared data of the present folder, made if it is not there."""
+    if not Path(paths.PREPARED).is_dir():
+        preprocess.preprocess()
+    return Prepared(paths.PREPARED)
+
+
+ROWS = [
+    Row("data-preprocess", "preprocess 1,000 images (256×1600)", "cv2.imread of them on all cores", 0.7,
+        preprocessed(cv2.IMREAD_COLOR)),
+    Row("data-grey", "preprocess 1,000 images (256×1600)", "cv2.imread of them as grey levels, on all cores", None,
+        preprocessed(cv2.IMREAD_GRAYSCALE)),
+    Row("data-batches", "an epoch of batches: crops of 256×256, augmented, parameters of params.yaml",
+        "cv2.imread of as many images on all cores", 0.7, batched),
+]  # fmt: skip

@@ -1,0 +1,44 @@
+"""All rows, and how they are measured in the process of their group."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import data, masks, memory, start, submission, training
+from tests.benchmarks.rows import Place, Row, SkippedError
+from tests.benchmarks.timing import summary
+
+ROWS: list[Row] = [*masks.ROWS, *start.ROWS, *data.ROWS, *training.ROWS, *submission.ROWS, *memory.ROWS]
+
+Figures = dict[str, Any]
+
+
+def measure(names: list[str], place: Place) -> dict[str, Figures]:
+    """Measure rows one after the other, here in this process."""
+    measured = {}
+    for row in ROWS:
+        if row.name in names:
+            print(f"bench: {row.name}: {row.work}", file=sys.stderr, flush=True)
+            try:
+                measured[row.name] = summary(row, list(row.measure(place))) | {
+                    "quick": place.quick,
+                    "machine": machine(),
+                }
+            except SkippedError as reason:
+                print(f"bench: {row.name}: left out: {reason}", file=sys.stderr, flush=True)
+    return measured
+
+
+def machine() -> dict[str, Any]:
+    """What the figures of a row were measured on."""
+    return {"cores": os.cpu_count(), "processor": processor(), "python": platform.python_version()}
+
+
+def processor() -> str:
+    """Name of the processor, where Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

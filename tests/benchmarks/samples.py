@@ -1,0 +1,68 @@
+"""Data for benchmarks: the built-in sample; images beyond its first 200 are shifted copies, which are made sooner."""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from stages import settings
+from stages.competition import rle, steel
+
+ROOT = Path(__file__).parents[2]
+DRAWN = 200  # further images are these, shifted by another number of pixels each round: no near-duplicates
+
+
+def work_folder(folder: Path, images: int, **parameters: dict[str, Any]) -> Path:
+    """A folder with params.yaml, changed as said, and data/raw with so many training images; made once."""
+    target = folder / f"images_{images}"
+    target.mkdir(parents=True, exist_ok=True)
+    changed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section, values in parameters.items():
+        changed[section] |= values
+    (target / "params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    raw = target / "data/raw"
+    if not (raw / ".whole").exists():
+        raw.mkdir(parents=True, exist_ok=True)
+        steel.generate(raw, min(images, DRAWN), 4, seed=42)
+        _shift(raw, images)
+        (raw / ".whole").touch()
+    return target
+
+
+def _shift(raw: Path, images: int) -> None:
+    """Write the images beyond the drawn ones, and their masks."""
+    names = sorted(path.name for path in (raw / "train_images").iterdir())
+    with (raw / "train.csv").open(encoding="utf-8", newline="") as file:
+        masks = [(row["ImageId"], row["ClassId"], row["EncodedPixels"]) for row in csv.DictReader(file)]
+    further = []
+    for number in range(DRAWN, images):
+        name, columns = names[number % DRAWN], 52 * (number // DRAWN)
+        image = cv2.imread(str(raw / "train_images" / name))
+        new = f"{number:06d}_{name}"
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
+        cv2.imwrite(str(raw / "train_images" / new), np.roll(image, columns, axis=1), quality)
+        for image_name, class_id, runs in masks:
+            if image_name == name:
+                mask = np.roll(rle.decode(runs, steel.HEIGHT, steel.WIDTH), columns, axis=1)
+                further.append((new, class_id, rle.encode(mask)))
+    with (raw / "train.csv").open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(further)
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[settings.Settings]:
+    """Work in a folder, silently; gives its parameters."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            yield settings.load()
+    finally:
+        os.chdir(before)

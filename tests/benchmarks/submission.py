@@ -1,0 +1,52 @@
+"""Images to submission.csv, held against the bare network and against notebooks that go image by image."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+from tests.benchmarks.rows import Pair, Place, Row, SkippedError
+from tests.benchmarks.timing import alternate
+
+HEIGHT, WIDTH = 256, 1600
+
+
+def written(engine: str, other: Callable[[Any], Callable[[], object]]) -> Callable[[Place], Iterator[Pair]]:
+    """Test images from their files to submission.csv, full size, flips off."""
+
+    def measure(place: Place) -> Iterator[Pair]:
+        if not find_spec("tests.benchmarks.inference"):
+            raise SkippedError("tests/benchmarks/inference.py is not there")
+        if engine == "openvino" and not find_spec("openvino"):
+            raise SkippedError("OpenVINO is not installed")
+        from tests.benchmarks import inference
+
+        setup = inference.prepare(place.folder / "inference", 4 if place.quick else 24, HEIGHT, WIDTH)
+        works = partial(setup.pipeline, engine), other(setup)
+        for work in works:  # traced, loaded, compiled
+            work()
+        yield from alternate([works] * (1 if place.quick else 5))
+
+    return measure
+
+
+def bare(engine: str) -> Callable[[Any], Callable[[], object]]:
+    """The network alone on images in memory."""
+    return lambda setup: partial(setup.bare, engine)
+
+
+def image_by_image(setup: Any) -> Callable[[], object]:
+    """TensorFlow's graph called image by image."""
+    return setup.image_by_image
+
+
+ROWS = [
+    row
+    for engine, title in (("tensorflow", "TensorFlow"), ("openvino", "OpenVINO"))
+    for row in (
+        Row(f"submission-{engine}", f"images to submission.csv, full size, flips off, {title}",
+            "the bare network on images in memory", 0.9, written(engine, bare(engine))),
+        Row(f"submission-{engine}-notebook", f"images to submission.csv, full size, flips off, {title}",
+            "TensorFlow's graph called image by image", 1.4, written(engine, image_by_image)),
+    )
+]  # fmt: skip

@@ -1,0 +1,101 @@
+"""The benchmarks run at small sizes and leave a file of the right form. No test asserts a time."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.__main__ import choose, main, table, write
+from tests.benchmarks.measuring import ROWS, measure
+from tests.benchmarks.rows import Place, Row
+from tests.benchmarks.timing import alternate, summary
+
+KEYS = {
+    "work", "beside", "unit", "ours", "other", "pairs", "ratio", "ratio_low", "ratio_high", "to_reach", "at_most",
+    "met", "quick", "machine",
+}  # fmt: skip
+
+
+def row(to_reach: float | None, at_most: bool = False) -> Row:
+    """A row without a measurement."""
+    return Row("some-row", "work", "other", to_reach, lambda place: iter(()), at_most)
+
+
+def test_names_are_unique() -> None:
+    """`--only` and the file go by names, which say their group first."""
+    names = [each.name for each in ROWS]
+    assert len(set(names)) == len(names)
+    assert {each.group for each in ROWS} == {"masks", "start", "data", "training", "submission", "memory"}
+
+
+def test_ratio_is_the_median_of_the_pairs_ratios() -> None:
+    """Ratios 2, 4 and 0.5 have the median 2; the ratio of the sums, 9/8, does not count."""
+    figures = summary(row(2.0), [(1.0, 2.0), (1.0, 4.0), (6.0, 3.0)])
+    assert (figures["ratio"], figures["ratio_low"], figures["ratio_high"]) == (2.0, 0.5, 4.0)
+    assert figures["met"] is True
+    assert summary(row(2.1), [(1.0, 2.0)])["met"] is False
+    assert summary(row(None), [(1.0, 2.0)])["met"] is None
+
+
+def test_a_bound_from_above_is_ours_by_the_others() -> None:
+    """3 beside 2 is 1.5 times as much: at most 1.5 is met, at most 1.4 is not."""
+    assert summary(row(1.5, at_most=True), [(3.0, 2.0)])["met"] is True
+    assert summary(row(1.4, at_most=True), [(3.0, 2.0)])["met"] is False
+
+
+def test_works_alternate() -> None:
+    """Ours, the other's, ours, the other's."""
+    done: list[str] = []
+    pairs = list(alternate([(lambda: done.append("ours"), lambda: done.append("other"))] * 2))
+    assert done == ["ours", "other", "ours", "other"]
+    assert len(pairs) == 2
+
+
+def test_rows_that_were_not_measured_stay(tmp_path: Path) -> None:
+    """A second, partial run replaces its own rows alone."""
+    file = tmp_path / "benchmarks.json"
+    write(file, {"a": {"ratio": 1}, "b": {"ratio": 2}})
+    write(file, {"b": {"ratio": 3}})
+    assert json.loads(file.read_text()) == {"a": {"ratio": 1}, "b": {"ratio": 3}}
+
+
+def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message lists what there is."""
+    with pytest.raises(SystemExit):
+        main(["--only", "maskz"])
+    assert "found maskz" in capsys.readouterr().err
+
+
+def small(names: list[str], folder: Path, data: Path) -> None:
+    """Measure rows at small sizes and look at what they leave."""
+    measured = measure(names, Place(folder, quick=True, data=data))
+    assert list(measured) == names
+    for figures in measured.values():
+        assert set(figures) == KEYS
+        assert figures["quick"]
+        assert 0 < figures["ratio_low"] <= figures["ratio"] <= figures["ratio_high"]
+    assert json.loads(json.dumps(measured, allow_nan=False)) == measured
+    assert table(measured).count("\n") == 1 + len(names)
+
+
+def test_masks_and_data(tmp_path: Path, shared_data: Path) -> None:
+    """The rows without TensorFlow, at small sizes; those of masks also hold both works' results against one another."""
+    small([row.name for row in ROWS if row.group == "masks"] + ["data-preprocess"], tmp_path, shared_data)
+
+
+def test_start(tmp_path: Path) -> None:
+    """One command's start."""
+    small(["start-submit"], tmp_path, tmp_path)
+
+
+@pytest.mark.slow
+def test_batches(tmp_path: Path) -> None:
+    """The row of batches, at a small size."""
+    small(["data-batches"], tmp_path, tmp_path)
+
+
+def test_choice_by_group() -> None:
+    """A group's name means all its rows."""
+    parser = argparse.ArgumentParser()
+    assert {row.group for row in choose(["start", "masks-coco"], parser)} == {"start", "masks"}

@@ -1,6 +1,7 @@
 """How every stage is started: `--help`, one clear line for a user's mistake, no traceback."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -24,11 +25,19 @@ def run(stage: Callable[[], None], module_docstring: str | None) -> None:
 def guard(name: str, work: Callable[[], None]) -> None:
     """Do the work of a command. A `UserError` is printed as one message and ends the process with exit status 1, a
     Ctrl-C with 130.
+
+    So is what the system refuses: no space, no permission, a file that is not there. An `OSError` without a number is
+    none of the system's but of a library, and keeps its traceback as every fault of the program does.
     """
     try:
         work()
     except UserError as error:
         sys.exit(f"{name}: {error}")
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: cannot be read or written: "
+        sys.exit(f"{name}: {where}{os.strerror(error.errno)}")
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -17,7 +17,7 @@ def file(path: Path) -> Iterator[IO[str]]:
     """Open a text file (UTF-8, LF) that replaces `path` when the block ends without an error.
 
     Raises:
-        UserError: the file cannot be written (no space, no permission).
+        UserError: the file cannot be written (no space, no permission), or another, which the block needs, not be read.
     """
     partial = _partial(path)
     try:
@@ -26,7 +26,9 @@ def file(path: Path) -> Iterator[IO[str]]:
             yield stream
         os.replace(partial, path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+        if error.filename and Path(error.filename) not in (partial, path, *path.parents):
+            raise
+        raise UserError(f"{path}: cannot be written ({_reason(error)})") from error
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -37,20 +39,39 @@ def folder(path: Path) -> Iterator[Path]:
     """Give an empty folder that takes the place of `path`, and of all in it, when the block ends without an error.
 
     Raises:
-        UserError: the folder cannot be written (no space, no permission).
+        UserError: the folder cannot be written (no space, no permission), or a file that the block needs not be read.
     """
     partial = _partial(path)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
+        _swap(partial, path)
     except OSError as error:
-        raise UserError(f"{error.filename or path}: cannot be read or written ({error.strerror or error})") from error
+        named = str(error.filename or path).replace(str(partial), str(path))
+        raise UserError(f"{named}: cannot be read or written ({_reason(error)})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put a folder into the place of another, which is moved away first: whole, or, if it cannot be, not at all."""
+    old = path.with_name(f".{path.name}.old.partial")
+    shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
+    if path.is_symlink():
+        raise OSError("it is a symbolic link")
+    if not path.exists():
+        os.replace(new, path)
+        return
+    if not path.is_dir():
+        raise OSError("it is not a folder")
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
@@ -71,6 +92,11 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def _reason(error: OSError) -> str:
+    """In the system's own words: a library's may have several lines."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _partial(path: Path) -> Path:

@@ -6,11 +6,15 @@ where it stopped, and a network that was trained before with the same parameters
 both are in data/state.
 """
 
+import errno
 import hashlib
 import multiprocessing
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,8 @@ PACKAGES = (
     "tensorflow", "tf-keras", "segmentation-models", "image-classifiers", "efficientnet", "keras-applications", "numpy",
     "opencv-python-headless",
 )  # fmt: skip
+# How the system refuses to write a file, whoever asks.
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 # What they say reaches a network through its options.
 LEFT_OUT = {"stages.settings", "stages.paths", "stages.command", "stages.outputs", "stages.train"}
 
@@ -46,7 +52,7 @@ def train() -> None:
     states: list[Path] = []
     metrics: dict[str, Any] = {}
     fitted: dict[int | None, fit.Fitted] = {}
-    with outputs.folder(paths.MODEL) as folder:
+    with outputs.folder(paths.MODEL) as folder, outputs.folder(paths.TRAIN_CURVES) as curves:
         members = []
         joining = [  # before hours of training, since a name may be wrong
             member
@@ -56,14 +62,14 @@ def train() -> None:
         _tell_other_folds(joining, options.train.folds)
         for fold in options.train.folds:
             states.append(_state(options.train, options.seed, data, fold))
-            fitted[fold] = _fit(data, fold, options.train, options.seed, states[-1], folder)
+            fitted[fold] = _fit(data, fold, options.train, options.seed, states[-1], (folder, curves))
             metrics[f"fold_{fold}"] = summary(fitted[fold], data.classes, options.train)
             members.append(_member(f"fold_{fold}", fold, fitted[fold], options.train))
         if options.train.final:
             final = for_every_fold(options.train, list(fitted.values()))
             print(f"train: on every fold for {final.epochs} + {final.full_size_epochs} epochs; unscored", flush=True)
             states.append(_state(final, options.seed, data, None))
-            last = _fit(data, None, final, options.seed, states[-1], folder)
+            last = _fit(data, None, final, options.seed, states[-1], (folder, curves))
             metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
             members.append(_member("final", None, last, final))
         notes.write(folder, notes.Notes(data.summary, [*members, *joining]))
@@ -89,28 +95,54 @@ def for_every_fold(options: settings.Train, fitted: list[fit.Fitted]) -> setting
     return options.model_copy(update={"epochs": best, "warmup_epochs": min(options.warmup_epochs, best / 2)})
 
 
-def _fit(data: Prepared, fold: int | None, options: settings.Train, seed: int, state: Path, folder: Path) -> fit.Fitted:
-    """Train one network, or take it from its state, and export it into `folder`."""
+def _fit(
+    data: Prepared, fold: int | None, options: settings.Train, seed: int, state: Path, targets: tuple[Path, Path]
+) -> fit.Fitted:
+    """Train one network, or take it from its state, and export it; `targets`: folders of the networks and curves."""
     name = "final" if fold is None else f"fold_{fold}"
-    with _curves(paths.TRAIN_CURVES / name) as live:
+    folder, curves = targets
+    with _curves(curves / name) as live, writing(state):
         fitted = fit.fit(data, fold, options, seed, state / name, _logger(live))
     # In a fresh process, where the names that TensorFlow gives to functions do not depend on what was
     # done before, the same weights always make the same bytes.
-    process = multiprocessing.get_context("spawn").Process(
-        target=export, args=(fit.exported(options, data), len(data.classes), fitted.weights, folder / name)
-    )
+    work = partial(export, fit.exported(options, data), len(data.classes), fitted.weights, folder / name)
+    process = multiprocessing.get_context("spawn").Process(target=command.guard, args=("train", work))
     process.start()
     process.join()
+    if process.exitcode == 1:
+        sys.exit(1)  # it has said why
     if process.exitcode:
         raise RuntimeError(f"the export of {name} ended with exit status {process.exitcode}")
     return fitted
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise what TensorFlow and HDF5 say when the system refuses a file as the system's own error.
+
+    Args:
+        path: what the error names, where it does not name a file itself.
+
+    Raises:
+        OSError: with the system's number, such as that of a full disk. Every other error comes out as it is.
+    """
+    from tensorflow.errors import OpError  # after stages.network has set TensorFlow's switches
+
+    try:
+        yield
+    except (OSError, RuntimeError, OpError) as error:
+        number = next((known for known in REFUSALS if os.strerror(known) in str(error)), 0)
+        if not number:
+            raise
+        raise OSError(number, os.strerror(number), getattr(error, "filename", None) or str(path)) from None
 
 
 def export(options: settings.Train, classes: int, weights: Path, folder: Path) -> None:
     """Write the network with these weights as a SavedModel."""
     network = model.build(options, classes)
     network.load_weights(weights)
-    inference.save(network, LOSSES[options.loss].activation, folder)
+    with writing(folder):
+        inference.save(network, LOSSES[options.loss].activation, folder)
 
 
 def summary(fitted: fit.Fitted, classes: list[str], options: settings.Train) -> dict[str, Any]:

@@ -73,7 +73,11 @@ def prepared(tmp_path: Path) -> Prepared:
 @pytest.fixture
 def competition_folder(tmp_path: Path) -> Path:
     """A complete competition in today's layout: images of noise, no near-duplicates, masks as in `RECTANGLES`."""
-    folder = tmp_path / "competition"
+    return draw_competition(tmp_path / "competition")
+
+
+def draw_competition(folder: Path) -> Path:
+    """Draw it into a folder, which is made; the same bytes each time."""
     rng = np.random.default_rng(3)  # a seed by which no two of these small images correlate by chance
     for name in (*RECTANGLES, "test_0.jpg", "test_1.jpg", "test_2.jpg"):
         path = folder / ("train_images" if name in RECTANGLES else "test_images") / name

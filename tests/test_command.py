@@ -75,6 +75,30 @@ def test_a_fault_of_the_program_keeps_its_traceback() -> None:
         command.run(broken, DOCSTRING)
 
 
+@pytest.mark.usefixtures("no_arguments")
+def test_what_the_system_refuses_is_one_line() -> None:
+    """Reading a folder as a file: the file and the system's reason, as the exit message."""
+
+    def reads() -> None:
+        Path("/").read_text()
+
+    reads.__module__ = "stages.reads"
+    with pytest.raises(SystemExit) as left:
+        command.run(reads, DOCSTRING)
+    assert left.value.code == "reads: /: cannot be read or written: Is a directory"
+
+
+@pytest.mark.usefixtures("no_arguments")
+def test_an_error_of_a_library_keeps_its_traceback() -> None:
+    """An OSError without a number, such as Pillow's and requests' own, says nothing about the system."""
+
+    def broken() -> None:
+        raise OSError("cannot identify image file")
+
+    with pytest.raises(OSError, match="cannot identify"):
+        command.run(broken, DOCSTRING)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"), [(["--help"], 0), (["-h"], 0), (["--epochs", "3"], 2), (["params.yaml"], 2)]
 )

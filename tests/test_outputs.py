@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,34 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / "metrics").read_text() == "a file"
+
+
+def test_a_file_that_the_block_needs_is_named_itself(tmp_path: Path) -> None:
+    """What cannot be read while an output is written is not blamed on the output."""
+    with pytest.raises(FileNotFoundError) as told, outputs.file(tmp_path / "a.txt"):
+        (tmp_path / "input.csv").read_text()
+    assert told.value.filename == str(tmp_path / "input.csv")
+    with pytest.raises(UserError, match=r"input\.csv: cannot be read"), outputs.folder(tmp_path / "raw"):
+        (tmp_path / "input.csv").read_text()
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the new folder cannot be moved there, the old one, which was moved away for it, comes back."""
+    path = tmp_path / "raw"
+    path.mkdir()
+    (path / "old.txt").write_text("old")
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if source.name == ".raw.partial":
+            raise OSError(errno.EIO, "Input/output error", str(source))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError, match=r"raw: cannot be read or written \(Input/output error"), outputs.folder(path):
+        pass
+    assert names(tmp_path) == ["raw", "raw/old.txt"]
 
 
 def test_a_link_in_the_place_of_a_folder(tmp_path: Path) -> None:

@@ -1,0 +1,195 @@
+"""Stages that are killed, and that meet a full disk or a read-only folder, while they write.
+
+The stages without TensorFlow, on a tiny competition, each run by `python -m tests.faults`. Every case starts, as in DVC,
+from the stage's inputs with none of its outputs.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from stages import paths
+from stages.competition.prepared import Prepared
+from stages.masks import cache, notes
+from stages.masks.postprocess import Prediction
+from tests.conftest import draw_competition
+from tests.faults import files
+
+ROOT = Path(__file__).parents[1]
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = ["download", "explore", "preprocess", "alarms", "postprocess", "evaluate", "predict", "kernel", "report"]
+MOMENTS = (0.0, 0.3, 0.6, 0.999)  # share of the changes that are done, the last one included
+ROOT_ALONE = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+
+Result = dict[str, Any]
+
+
+def outputs(stage: str) -> list[str]:
+    """Files and folders that a stage writes."""
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in DVC[stage].get(kind, [])]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def run(stage: str, cases: list[tuple[Path, str, float]], *, mounting: bool = False) -> list[Result]:
+    """Run a stage in folders with faults."""
+    command = [*(ROOT_ALONE if mounting else []), sys.executable, "-m", "tests.faults", stage]
+    given = json.dumps([[str(folder), kind, number] for folder, kind, number in cases])
+    result = subprocess.run(command, cwd=ROOT, input=given, text=True, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    return list(json.loads(result.stdout))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny project, all stages run; a made-up network knows half of the truth."""
+    folder = tmp_path_factory.mktemp("finished")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["download"]["source"] = str(draw_competition(tmp_path_factory.mktemp("source") / "competition"))
+    params["competition"] |= {"image_height": 32, "image_width": 64}
+    params["preprocess"]["folds"] = 3
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
+    with contextlib.chdir(folder):
+        for stage in STAGES:
+            if stage == "alarms":
+                invent_networks(folder)
+            getattr(importlib.import_module(f"stages.{stage}"), stage)()
+    return folder
+
+
+def invent_networks(folder: Path) -> None:
+    """What train, infer and infer_test leave."""
+    data = Prepared(folder / paths.PREPARED)
+
+    def known(entries: list[Any]) -> Any:
+        for entry in entries:
+            labels = data.labels[entry.position]
+            pixels = np.stack([np.where(labels == k, 200, 10) for k in (1, 2, 3, 4)], axis=-1).astype(np.uint8)
+            yield entry.image, Prediction(pixels, np.full(4, 255, np.uint8))
+
+    cache.write(folder / paths.VALIDATION_PROBABILITIES, known(data.fold(0)))
+    cache.write(folder / paths.HELD_OUT_PROBABILITIES, known(data.fold(2)))
+    tests = zip(
+        (f"test_{number}.jpg" for number in range(3)), (found for _, found in known(data.fold(0))), strict=False
+    )
+    cache.write(folder / paths.TEST_PROBABILITIES, tests)
+    network = folder / paths.MODEL / "fold_0"
+    network.mkdir(parents=True)
+    (network / "saved_model.pb").write_bytes(bytes(range(256)) * 64)
+    member = notes.Member("fold_0", 0, True, False, (1.0,) * 5, (0.2,) * 5)
+    notes.write(folder / paths.MODEL, notes.Notes(data.summary, [member]))
+    curve = folder / paths.TRAIN_CURVES / "fold_0/plots/metrics/loss.tsv"
+    curve.parent.mkdir(parents=True)
+    curve.write_text("step\tloss\n0\t0.5\n")
+
+
+@pytest.fixture
+def folders(finished: Path, tmp_path: Path) -> Any:
+    """Makes folders for the cases of a stage: the finished project without what that stage writes."""
+
+    def make(stage: str, count: int) -> list[Path]:
+        made = []
+        for number in range(count):
+            folder = tmp_path / f"{stage}_{number}"
+            shutil.copytree(finished, folder)
+            for output in outputs(stage):
+                target = folder / output
+                shutil.rmtree(target) if target.is_dir() else target.unlink()
+            made.append(folder)
+        return made
+
+    return make
+
+
+def check_whole_or_absent(stage: str, found: dict[str, str], expected: dict[str, str], *, swept: bool) -> None:
+    """Of each output all or nothing is there, everything else is as it was; `swept`: no partial file is left."""
+    partial = {name for name in found if any(part.endswith(".partial") for part in Path(name).parts)}
+    assert not (swept and partial)
+    there = {name: digest for name, digest in found.items() if name not in partial}
+    for output in outputs(stage):
+        of_all = {name for name in expected if Path(name).is_relative_to(output)}
+        assert of_all, output
+        assert of_all & set(there) in (set(), of_all), f"{output} is there in part"
+        for name in of_all - set(there):
+            there[name] = expected[name]
+    assert there == expected
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_is_killed_ends_as_an_undisturbed_one(stage: str, finished: Path, folders: Any) -> None:
+    """SIGKILL at four moments of writing: no output is torn, and the same command again ends in the same bytes."""
+    counted, *killed = folders(stage, 1 + len(MOMENTS))
+    cases = [(counted, "count", 0)]
+    for folder, moment in zip(killed, MOMENTS, strict=True):
+        cases += [(folder, "kill", moment), (folder, "none", 0)]
+    undisturbed, *results = run(stage, cases)
+    expected = files(finished)
+    assert undisturbed["files"] == expected
+    for cut, again in zip(results[::2], results[1::2], strict=True):
+        assert cut["status"] == -9
+        check_whole_or_absent(stage, cut["files"], expected, swept=False)
+        assert (again["status"], again["files"]) == (0, expected)
+
+
+def check_refusals(stage: str, results: list[Result], expected: dict[str, str], reason: str) -> None:
+    """Each case failed in one line that names the reason, left no part of an output and no other change."""
+    for result in results:
+        if result["status"] == 0 and result["number"] > 1:  # the fault came after the last file
+            assert result["files"] == expected
+            continue
+        assert result["status"] == 1, result
+        assert result["stderr"].count("\n") == 1, result["stderr"]
+        assert result["stderr"].startswith(f"{stage}: ")
+        assert reason in result["stderr"]
+        assert any(top in result["stderr"] for top in ("data/", "metrics/"))  # which file
+        check_whole_or_absent(stage, result["files"], expected, swept=True)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_full_disk(stage: str, finished: Path, folders: Any) -> None:
+    """No space for a new file at two moments, and files that may not grow: one line that names file and reason."""
+    counted, *others = folders(stage, 5)
+    cases = [(counted, "count", 0), *zip(others[:2], ("full",) * 2, (0.0, 0.4), strict=True)]
+    cases += zip(others[2:], ("limit",) * 2, (0, 200), strict=True)
+    _, *results = run(stage, cases)
+    check_refusals(stage, results[:2], files(finished), "No space left on device")
+    check_refusals(stage, results[2:], files(finished), "File too large")
+
+
+@pytest.fixture(scope="session")
+def mounting(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips where nothing can be mounted."""
+    command = [*ROOT_ALONE, "mount", "-t", "tmpfs", "tmpfs", str(tmp_path_factory.mktemp("mount"))]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        pytest.skip(f"needs unshare, to mount small disks: {error}")
+    if result.returncode:
+        pytest.skip(f"needs the right to mount small disks: {result.stderr.strip()}")
+
+
+@pytest.mark.prove
+@pytest.mark.usefixtures("mounting")
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_small_disk_and_a_read_only_one(stage: str, finished: Path, folders: Any) -> None:
+    """A real file system without space, and read-only folders with the old outputs in them, which stay."""
+    full, nearly_full = folders(stage, 2)
+    readonly = full.with_name("readonly")
+    shutil.copytree(finished, readonly)
+    cases = [(full, "disk", 0), (nearly_full, "disk", 4096), (readonly, "readonly", 0)]
+    results = run(stage, cases, mounting=True)
+    expected = files(finished)
+    check_refusals(stage, results[:1], expected, "No space left on device")
+    check_refusals(stage, results[1:2], expected, "No space left on device")
+    check_refusals(stage, results[2:], expected, "Read-only file system")
+    assert results[2]["files"] == expected

@@ -18,7 +18,7 @@ LARGEST_EXTRAS = 1 << 26  # bytes of a file beside its pixels: previews, colour 
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the JPEG segments that hold the size
-_SCAN = 0xDA
+_SCAN, _TABLES = 0xDA, 0xC4
 # Between a JPEG's scan and its end a byte 0xFF is followed by 0 or by one of these markers; other pairs are damage.
 _STRAY = re.compile(rb"\xff[^\x00\xff\xc4\xd0-\xd7\xd9-\xdd\xe0-\xef\xfe]")
 _SECTOR = bytes(512)  # what a disk that failed leaves
@@ -125,19 +125,20 @@ def _damage(raw: bytes) -> str | None:
 
 
 def _zeros_can_be_even(raw: bytes) -> bool:
-    """Whether zero bits can be even blocks: one of the JPEG's tables of codes begins with "end of block".
+    """Whether zero bits can be even blocks: all tables of codes (but those of the mean) begin with "end of block".
 
-    Tables that an encoder has fitted to a black picture are so; with the usual ones, zeros are noise of the same size
-    in all frequencies.
+    So do those that an encoder has fitted to a black picture; the usual one of brightness does not, and zeros would be
+    noise of one size in all frequencies.
     """
+    firsts = []
     for marker, start in _segments(raw):
-        if marker == 0xC4:
+        if marker == _TABLES:
             place, end = start + 2, start + _number(raw[start : start + 2])
             while place + 17 < end:  # class and number (1 byte), how many codes of each length (16), their symbols
-                if raw[place] >> 4 and raw[place + 17] == 0:
-                    return True
+                if raw[place] >> 4:
+                    firsts.append(raw[place + 17])
                 place += 17 + sum(raw[place + 1 : place + 17])
-    return False
+    return not any(firsts)
 
 
 def _segments(raw: bytes) -> Iterator[tuple[int, int]]:

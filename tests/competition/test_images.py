@@ -1,6 +1,7 @@
 """Photographs: what is read, what is refused, and work on many of them at once."""
 
 import itertools
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.competition import images
 
@@ -173,15 +176,16 @@ def test_a_file_of_absurd_length_is_not_read(tmp_path: Path, monkeypatch: pytest
     assert told == "expected an image of at most 5,096 bytes, found 5,097"
 
 
-def photograph() -> bytes:
+def photograph(channels: int = 1) -> bytes:
     """A JPEG of 256×512 pixels with texture, some 20 kB."""
     noise = np.random.default_rng(0).integers(0, 256, (256, 512), dtype=np.uint8)
-    return encoded(".jpg", cv2.GaussianBlur(noise, (0, 0), 3))
+    return encoded(".jpg", cv2.merge([cv2.GaussianBlur(noise, (0, 0), 3)] * channels))
 
 
-def test_a_jpeg_with_a_hole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_jpeg_with_a_hole(tmp_path: Path, channels: int) -> None:
     """A sector of zeros, as a failed disk leaves, which OpenCV decodes with a warning at most."""
-    whole = photograph()
+    whole = photograph(channels)
     half = len(whole) // 2
     assert images.read(written(tmp_path, "a.jpg", whole), 256, 512).shape == (256, 512)
     told = message(written(tmp_path, "a.jpg", whole[:half] + bytes(512) + whole[half + 512 :]), 256, 512)
@@ -196,10 +200,11 @@ def test_a_jpeg_with_foreign_bytes_inside(tmp_path: Path) -> None:
     assert told.startswith("expected a whole JPEG, found one that is damaged inside: bytes ff")
 
 
+@pytest.mark.parametrize("shape", [(1024, 1024), (1024, 1024, 3)])
 @pytest.mark.parametrize("level", [0, 128])
-def test_even_pictures_with_fitted_codes_are_not_holes(tmp_path: Path, level: int) -> None:
+def test_even_pictures_with_fitted_codes_are_not_holes(tmp_path: Path, level: int, shape: tuple[int, ...]) -> None:
     """A black picture whose encoder has fitted its codes may consist of zeros: that is no damage."""
-    even = cv2.imencode(".jpg", np.full((1024, 1024), level, np.uint8), [cv2.IMWRITE_JPEG_OPTIMIZE, 1])[1].tobytes()
+    even = cv2.imencode(".jpg", np.full(shape, level, np.uint8), [cv2.IMWRITE_JPEG_OPTIMIZE, 1])[1].tobytes()
     assert bytes(512) in even
     assert (images.read(written(tmp_path, "a.jpg", even), 1024, 1024) == level).all()
 
@@ -220,6 +225,29 @@ def test_every_kind_of_whole_jpeg_is_read(tmp_path: Path, options: tuple[int, in
     noise = np.random.default_rng(0).integers(0, 256, (256, 512, channels), dtype=np.uint8)
     content = cv2.imencode(".jpg", noise, options)[1].tobytes()
     assert images.read(written(tmp_path, "a.jpg", content), 256, 512).shape == (256, 512)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([encoded(".jpg", HALVES), encoded(".png", HALVES)]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=3)), max_size=4),
+    st.integers(0, 40),
+)
+def test_altered_files_are_read_or_told(whole: bytes, changes: list[tuple[int, bytes]], lost: int) -> None:
+    """Whatever bytes are altered or lost, an image of the right size comes out or an `ImageError` of one line."""
+    content = bytearray(whole)
+    for place, new in changes:
+        content[place % len(whole) : place % len(whole) + len(new)] = new
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), "a.jpg", bytes(content[: len(content) - lost]))
+        told, image = None, None
+        try:
+            image = images.read(path, 16, 32)
+        except images.ImageError as error:
+            told = str(error)
+        assert (
+            (image is not None and image.shape == (16, 32)) if told is None else told.startswith(f"{path}: expected ")
+        )
 
 
 def test_listing(tmp_path: Path) -> None:

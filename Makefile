@@ -24,7 +24,7 @@ ROWS ?=
 # The data that `make ledger` takes its steps on; empty: as ledger.yaml has it.
 SOURCE ?=
 
-.PHONY: all setup repro compare ledger test lint format prove bench update clean help
+.PHONY: all setup repro compare ledger test lint format prove bench coverage audit update clean help
 
 all: repro
 	@python -m stages.summary
@@ -75,6 +75,17 @@ format: setup
 bench: setup
 	@python -m tests.benchmarks $(if $(ROWS),--only $(ROWS))
 
+# Which lines of stages/ the tests never reach; processes that tests start are counted too.
+coverage: setup
+	pytest -n auto --maxprocesses 4 --dist loadfile -m "not prove" --cov --cov-report=term-missing:skip-covered
+
+# Known vulnerabilities of the pinned packages. --strict: a package that was not looked up is no package without any.
+audit: setup
+	@uv tool run --from "pip-audit>=2.10,<3" pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		-r $(REQUIREMENTS) 2>&1 | tail -n 40 || { echo "make: audit: expected every package of $(REQUIREMENTS) looked up" \
+		"and without a known vulnerability, found otherwise: see above. 'Not found', 'not audited' or a failed" \
+		"connection: pip-audit or PyPI's vulnerability service could not be reached" >&2; exit 1; }
+
 # Newest versions that pyproject.toml allows; the tests are the judge.
 update: setup
 	$(LOCK) --upgrade -o requirements.txt
@@ -95,5 +106,7 @@ help:
 	@echo "make format   let ruff mend what it can"
 	@echo "make prove    the tests that take minutes"
 	@echo "make bench    speed beside other libraries and bare loops; ROWS=memory: how memory grows with the data"
+	@echo "make coverage the tests, and which lines of stages/ they never reach"
+	@echo "make audit    known vulnerabilities of the pinned packages; needs the network"
 	@echo "make update   newest versions that pyproject.toml allows, then the tests"
 	@echo "make clean    remove .venv and what the stages made in data/; DVC's cache stays"

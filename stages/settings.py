@@ -66,6 +66,8 @@ def _encoder_weights(value: Any) -> str | None:
     raise ValueError(f"expected null, imagenet or the path of an .h5 file, found {value!r}")
 
 
+_LONGEST, _MOST_VALUES = 1_000_000, 100_000  # of a YAML file, in characters and values
+
 # Losses with a cross-entropy, which is what label smoothing changes.
 SMOOTHED = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice")
 
@@ -315,6 +317,48 @@ class Settings(Section):
         return self
 
 
+def parsed(path: Path, what: str) -> Any:
+    """Read a YAML file: values alone, since tags that would make Python objects are refused.
+
+    Raises:
+        UserError: it is missing, too long, no YAML, or its aliases (`*name`) make it larger than any file of values is.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST + 1)
+        return parsed_text(text, str(path))
+    except OSError as error:
+        raise UserError(f"{path}: expected {what}, found no readable file ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: expected YAML, found: {error}") from None
+
+
+def parsed_text(text: str, where: str) -> Any:
+    """As `parsed`, of a text that is named in messages."""
+    if len(text) > _LONGEST:
+        raise UserError(f"{where}: expected YAML of at most {_LONGEST:,} characters, found more")
+    try:
+        content = yaml.safe_load(text)
+        values = _values(content, {})
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
+        raise UserError(f"{where}: expected YAML, found: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise UserError(f"{where}: expected YAML, found lists or mappings nested too deep, or in themselves") from None
+    if values > _MOST_VALUES:
+        raise UserError(f"{where}: expected at most {_MOST_VALUES:,} values, found {values:,} by aliases of aliases")
+    return content
+
+
+def _values(content: Any, counted: dict[int, int]) -> int:
+    """How many values there are when aliases are written out; each list and mapping is counted once."""
+    if not isinstance(content, dict | list | set | tuple):
+        return 1
+    if id(content) not in counted:
+        parts = [*content, *content.values()] if isinstance(content, dict) else list(content)
+        counted[id(content)] = sum(_values(part, counted) for part in parts) + 1
+    return counted[id(content)]
+
+
 def load(path: Path = paths.PARAMS) -> Settings:
     """Read and check `params.yaml`.
 
@@ -322,15 +366,7 @@ def load(path: Path = paths.PARAMS) -> Settings:
         UserError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or is
             impossible. Every fault found is listed, each as `params.yaml: section: …`.
     """
-    try:
-        with path.open(encoding="utf-8") as file:
-            content = yaml.safe_load(file)
-    except OSError as error:
-        raise UserError(
-            f"{path}: expected the parameters of the pipeline, found no readable file ({error.strerror})"
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that there is not
-        raise UserError(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from None
+    content = parsed(path, "the parameters of the pipeline")
     try:
         return Settings.model_validate(content)
     except ValidationError as error:

@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "WireServer"
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (named by the base class)
         """Tests read `requests`; nothing is printed."""
 
     def do_POST(self) -> None:

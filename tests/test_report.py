@@ -21,6 +21,8 @@ from stages.masks.postprocess import Prediction
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
+HOSTILE = "5 <img src=x onerror=document.title='owned'>.png"  # the name of an image, as a stranger's archive may have
+
 pytestmark = pytest.mark.slow
 
 
@@ -44,6 +46,8 @@ def page(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "data").mkdir()
     (tmp_path / "prepared").rename(tmp_path / "data/prepared")
+    index = tmp_path / "data/prepared/index.csv"
+    index.write_text(index.read_text().replace("5.png", HOSTILE))
     shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
     monkeypatch.chdir(tmp_path)
     for folder, fold in ((paths.VALIDATION_PROBABILITIES, 0), (paths.HELD_OUT_PROBABILITIES, 2)):
@@ -87,7 +91,7 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
 
 def names(browser: webdriver.Chrome) -> list[str]:
     """File names of the images shown, in their order."""
-    return [title.text.split()[0] for title in browser.find_elements(By.CSS_SELECTOR, ".card h4")]
+    return [title.text.split(" Dice ")[0].strip() for title in browser.find_elements(By.CSS_SELECTOR, ".card h4")]
 
 
 def scale(browser: webdriver.Chrome) -> float:
@@ -112,12 +116,12 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     controls = browser.find_element(By.ID, "controls")
     shown = {control: Select(controls.find_element(By.NAME, control)) for control in ("sort", "class")}
     worst_first = names(browser)
-    assert sorted(worst_first) == ["11.png", "2.png", "5.png", "8.png"]
+    assert sorted(worst_first) == ["11.png", "2.png", HOSTILE, "8.png"]
     assert worst_first[0] == "8.png"  # an invented pixel on a clean image costs all
     shown["sort"].select_by_visible_text("Dice, best first")
     assert names(browser)[-1] == "8.png"
     shown["sort"].select_by_visible_text("name")
-    assert names(browser) == ["11.png", "2.png", "5.png", "8.png"]
+    assert names(browser) == ["11.png", "2.png", HOSTILE, "8.png"]
     shown["class"].select_by_visible_text("dark")
     assert names(browser) == ["2.png"]
     assert browser.find_element(By.ID, "count").text == "1 of 4 images"
@@ -150,7 +154,7 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     card.find_element(By.CSS_SELECTOR, "[data-layer=errors]").send_keys(Keys.ENTER)
     dialog = browser.find_element(By.ID, "zoom")
     wait.until(lambda driven: dialog.is_displayed())
-    assert dialog.text.startswith("5.png")
+    assert dialog.text.startswith(HOSTILE)
     fitted = scale(browser)
     dialog.find_element(By.CSS_SELECTOR, "[data-zoom='2']").click()
     assert scale(browser) == pytest.approx(2 * fitted)
@@ -164,6 +168,8 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     wait.until(lambda driven: not dialog.is_displayed())
 
     told = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert browser.title != "owned"
+    assert browser.find_elements(By.TAG_NAME, "img") == []
     assert [message for message in told if "will-read-frequently" not in message] == []  # this test reads, not the page
 
 

@@ -1,6 +1,8 @@
 """`params.yaml`: the committed one is right, and every mistake in it is told word for word."""
 
+import itertools
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import yaml
 
 from stages import settings
 from stages.command import UserError
+from stages.competition import ledger, variants
 
 COMMITTED = Path(__file__).parents[1] / "params.yaml"
 
@@ -331,6 +334,43 @@ def test_a_date_that_there_is_not(tmp_path: Path) -> None:
     path.write_text("seed: 2020-99-99\n")
     with pytest.raises(UserError, match=r"expected YAML, found: month must be in 1\.\.12"):
         settings.load(path)
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 10)}]\n" for before, after in itertools.pairwise("abcdefghi")
+)
+HOSTILE = {
+    "an object": (
+        "seed: !!python/object/apply:os.system ['touch owned']\n",
+        "could not determine a constructor for the tag",
+    ),
+    "a module": ("seed: !!python/module:antigravity\n", "could not determine a constructor for the tag"),
+    "a name": ("seed: !!python/name:os.system\n", "could not determine a constructor for the tag"),
+    "aliases of aliases": (BOMB, "expected at most 100,000 values, found 1,"),
+    "a list in itself": ("seed: &a [*a]\n", "nested too deep, or in themselves"),
+    "deep lists": ("seed: " + "[" * 100_000, "nested too deep, or in themselves"),
+    "a long file": ("# " + "x" * 1_000_000, "expected YAML of at most 1,000,000 characters, found more"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("kind", ["params.yaml", "ledger.yaml", "HEAD:params.yaml"])
+def test_hostile_yaml(tmp_path: Path, case: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is run, nothing grows, and one line names the file: for all YAML that the project reads itself."""
+    monkeypatch.chdir(tmp_path)
+    text, message = HOSTILE[case]
+    Path(kind).write_text(text)
+    read = {
+        "params.yaml": settings.load,
+        "ledger.yaml": ledger.read,
+        "HEAD:params.yaml": lambda path: variants._mapping(path.read_text(), str(path)),
+    }[kind]
+    with pytest.raises(UserError) as told:
+        read(Path(kind))
+    assert str(told.value).startswith(f"{kind}: expected ")
+    assert message in str(told.value)
+    assert len(str(told.value).splitlines()) == 1
+    assert os.listdir() == [kind]
 
 
 def test_an_unknown_key(load: Load, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def bring_networks(revision: str, folder: Path, name: str, data: dict[str, Any])
     try:
         # Not through the revision's own parameters: only what DVC has stored.
         DVCFileSystem(rev=revision).get(paths.MODEL.as_posix(), str(target), recursive=True)
-    except Exception as error:  # of many kinds: DVC's, Git's, the remote's
+    except Exception as error:  # noqa: BLE001  (of many kinds: DVC's, Git's, the remote's)
         raise UserError(
             f"{where}: expected an experiment or commit with {paths.MODEL} in DVC's cache (dvc exp show lists "
             f"experiments; dvc pull or dvc exp pull fetches), found none: {error}"

@@ -78,12 +78,7 @@ def read(path: Path) -> Plan:
     Raises:
         UserError: it is missing or not YAML, a key is unknown or missing, a value has the wrong type.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: expected the ledger's steps, found no readable file ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from None
+    content = settings.parsed(path, "the ledger's steps")
     try:
         return Plan.model_validate(content)
     except ValidationError as error:

@@ -180,6 +180,14 @@ def _shared_pixels(group: Sequence[tables.Row], height: int, width: int) -> int:
     classes = {row.class_id for row in group}
     if len(classes) < 2:
         return 0
+    if len(classes) == len(group):  # nearly always, and a hundred times faster than drawing them
+        runs = [rle.runs(row.runs, height, width) for row in group]
+        starts = np.concatenate([first for first, _ in runs])
+        ends = starts + np.concatenate([lengths for _, lengths in runs])
+        edges = np.concatenate([starts, ends])
+        order = edges.argsort()
+        depth = np.repeat([1, -1], len(starts))[order].cumsum()  # masks over the pixels from an edge to the next
+        return int(np.diff(edges[order])[depth[:-1] > 1].sum())
     claims = np.zeros((height, width), dtype=np.uint8)
     for class_id in classes:
         claims += label_map((row for row in group if row.class_id == class_id), height, width) > 0

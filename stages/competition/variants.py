@@ -8,9 +8,7 @@ import json
 import subprocess
 from typing import Any
 
-import yaml
-
-from stages import paths
+from stages import paths, settings
 from stages.command import UserError
 
 PREFIX = "compare-"
@@ -76,10 +74,7 @@ def _workspace() -> dict[str, Any]:
 
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{where}: expected YAML, found: {' '.join(str(error).split())}") from None
+    content = settings.parsed_text(text, where)
     if not isinstance(content, dict):
         raise UserError(f"{where}: expected a mapping of keys to values, found {content!r}")
     return content

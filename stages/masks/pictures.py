@@ -119,8 +119,8 @@ def caption(picture: Pixels, text: str, colours: Mapping[str, Colour] | None = N
     words: list[tuple[str, Colour | None]] = [(word, None) for word in text.split()]
     words += list((colours or {}).items())
     placed, x, line = [], unit // 2, 0
-    for word, swatch in words:
-        word = _fitted(word.encode("ascii", "replace").decode(), scale, width - 3 * unit)
+    for name, swatch in words:
+        word = _fitted(name.encode("ascii", "replace").decode(), scale, width - 3 * unit)
         lead = 0 if swatch is None else unit  # room for the square and the gap before it
         advance = lead + _text_width(word, scale) + space
         if x + advance > width - unit // 2 and x > unit // 2:

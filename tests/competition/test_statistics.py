@@ -4,11 +4,15 @@ import gzip
 import shutil
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from stages.command import UserError
-from stages.competition import statistics, tables
+from stages.competition import rle, statistics, tables
 from stages.competition.statistics import Mask
 
 TODAY = """ImageId,ClassId,EncodedPixels
@@ -155,3 +159,13 @@ def test_real_annotations(shared_data, tmp_path):
     assert figures["masks"] == 5159
     assert figures["images_by_number_of_classes"] == {"0": None, "1": 4309, "2": 422, "3": 2, "4": 0}
     assert figures["pixels_claimed_twice"] == 0
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@given(arrays.arrays(np.bool_, st.tuples(st.integers(2, 4), st.integers(1, 5), st.integers(1, 5))))
+def test_pixels_claimed_twice_of_random_masks(masks: np.ndarray) -> None:
+    """Counted from runs, they are those that two or more of the drawn masks cover; also with a class in two rows."""
+    rows = [tables.Row(2, "a.jpg", number + 1, rle.encode(mask)) for number, mask in enumerate(masks)]
+    group = [row for row in rows if row.runs]
+    assert statistics._shared_pixels(group, *masks.shape[1:]) == (masks.sum(axis=0) > 1).sum()
+    assert statistics._shared_pixels(group * 2, *masks.shape[1:]) == (masks.sum(axis=0) > 1).sum()

@@ -94,3 +94,21 @@ def test_encoder_weights_from_a_file(options: settings.Train, tmp_path: Path) ->
         UserError, match=r"expected weights of resnet34 without its top in .*resnet18\.h5, found others"
     ):
         model.build(options.model_copy(update={"encoder_weights": str(file), "backbone": "resnet34"}), 2)
+
+
+def test_weights_bring_no_code_along(options: settings.Train, tmp_path: Path) -> None:
+    """A whole model in an .h5 may carry Python code (a Lambda layer); encoder_weights takes the weights alone."""
+    from stages.network import model
+    from stages.network.library import sm
+
+    owned, file = tmp_path / "owned", tmp_path / "resnet18.h5"
+    encoder = sm.Unet("resnet18", input_shape=(None, None, 3), encoder_weights=None)
+    output = encoder.get_layer("relu1").output
+    code = eval(f"lambda x: (__import__('pathlib').Path({str(owned)!r}).touch(), x)[1]")  # noqa: S307
+    model.keras.Model(encoder.input, model.keras.layers.Lambda(code)(output)).save(file)
+    assert owned.exists()  # it runs when the layer is called
+    owned.unlink()
+    model.build(options.model_copy(update={"encoder_weights": str(file)}), 2)
+    assert not owned.exists()
+    model.keras.models.load_model(file, safe_mode=False)
+    assert owned.exists()  # and would have run there

@@ -1,7 +1,7 @@
 """Stages that are killed, and that meet a full disk or a read-only folder, while they write.
 
-The stages without TensorFlow, on a tiny competition, each run by `python -m tests.faults`. Every case starts, as in DVC,
-from the stage's inputs with none of its outputs.
+The stages without TensorFlow, on a tiny competition, each run by `python -m tests.faults`. Every case starts, as
+in DVC, from the stage's inputs with none of its outputs.
 """
 
 import contextlib

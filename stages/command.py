@@ -1,6 +1,7 @@
 """How every stage is started: `--help`, one clear line for a user's mistake, no traceback."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -29,6 +30,8 @@ def guard(name: str, work: Callable[[], None]) -> None:
     So is what the system refuses: no space, no permission, a file that is not there. An `OSError` without a number is
     none of the system's but of a library, and keeps its traceback as every fault of the program does.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale without × or … is no reason to fail
+        sys.stdout.reconfigure(errors="replace")
     try:
         work()
     except UserError as error:

@@ -76,8 +76,8 @@ def main() -> None:
     stage, counted, results = sys.argv[1], 0, []
     importlib.import_module(f"stages.{stage}")
     os.environ["FAULT_COUNT"] = "count"
-    for place, kind, number in json.load(sys.stdin):
-        number = max(1, math.ceil(number * counted)) if 0 <= number < 1 and kind in ("kill", "full") else int(number)
+    for place, kind, share in json.load(sys.stdin):
+        number = max(1, math.ceil(share * counted)) if 0 <= share < 1 and kind in ("kill", "full") else int(share)
         folder = prepared(Path(place), kind, number)
         reading, writing = os.pipe()
         child = os.fork()

@@ -128,6 +128,14 @@ def test_a_mistake_in_a_process(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_terminal_without_some_characters(tmp_path: Path) -> None:
+    """In a locale that lacks …, a stage that prints it does its work, and ? stands in its place."""
+    (tmp_path / "dots.py").write_text("from stages import command\ncommand.guard('dots', lambda: print('a…b'))\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    result = subprocess.run([sys.executable, "dots.py"], cwd=tmp_path, env=environment, capture_output=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"a?b\n", b"")
+
+
 def test_success_and_help_in_a_process(tmp_path: Path) -> None:
     """With the committed params.yaml: exit status 0 and silence; `--help` tells the command to type."""
     result = called("stages.settings", folder=ROOT)

@@ -23,8 +23,11 @@ LOSSES ?= cce cce_dice
 ROWS ?=
 # The data that `make ledger` takes its steps on; empty: as ledger.yaml has it.
 SOURCE ?=
+# For `make scale`: a folder with room, and seconds that a GPU takes for a training step and for an image.
+FOLDER ?=
+GPU_SECONDS ?=
 
-.PHONY: all setup repro compare ledger test lint format prove bench coverage audit update clean help
+.PHONY: all setup repro compare ledger test lint format prove bench coverage audit scale update clean help
 
 all: repro
 	@python -m stages.summary
@@ -54,6 +57,11 @@ compare: setup
 # One step of ledger.yaml after the other, in data/ledger; what is done is not run again.
 ledger: setup
 	@python -m stages.ledger $(if $(SOURCE),--source "$(SOURCE)")
+
+# Time, memory and disk of every stage at the competition's size.
+scale: setup
+	@if [ ! -d "$(FOLDER)" ]; then echo "make: expected a folder with 25 GB of room: make scale FOLDER=/path" >&2; exit 1; fi
+	@python -m tests.benchmarks.full_scale --folder "$(FOLDER)" $(if $(GPU_SECONDS),--gpu $(GPU_SECONDS))
 
 test: setup
 	pytest -n auto --maxprocesses 4 --dist loadfile -m "not prove"
@@ -101,6 +109,8 @@ help:
 	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
 	@echo "make ledger   what each step of ledger.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
+	@echo "make scale    what each stage needs at the competition's size; FOLDER=PATH says where there is room, and"
+	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes what a GPU of such speed would take"
 	@echo "make test     set up and pass the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff mend what it can"

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import random
-import shutil
-import subprocess
 import sys
 import time
 import zipfile
@@ -15,49 +12,30 @@ import pytest
 import yaml
 
 from stages.competition import submission
+from tests import repository
+from tests.repository import ROOT, SMALL, setting
 
-ROOT = Path(__file__).parents[1]
-SMALL = [
-    "download.sample_train_images=20", "download.sample_test_images=3", "preprocess.folds=3", "train.epochs=1",
-    "train.crops_per_image=1", "train.crop_height=64", "train.crop_width=64", "train.decoder_filters=[16,16,8,8,8]",
-    "train.warmup_epochs=0", "train.loss=cce", "inference.flips=false",
-]  # fmt: skip
 STEEL_900 = ["competition.image_height=200", "competition.image_width=200"]
 
 pytestmark = pytest.mark.slow
 
 
 def call(folder: Path, *command: str, succeeds: bool = True) -> str:
-    """Run a command in a folder; returns all that it printed."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
-    # Notes which parameters each stage reads.
-    environment |= {"PYTHONPATH": str(ROOT / "tests/recording"), "RECORDED": str(folder / ".git/recorded")}
-    result = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert (result.returncode == 0) == succeeds, result.stdout
-    return result.stdout
+    """Run a command in a folder, and note which parameters each stage reads; returns all that it printed."""
+    recording = {"PYTHONPATH": str(ROOT / "tests/recording"), "RECORDED": str(folder / ".git/recorded")}
+    return repository.call(folder, *command, succeeds=succeeds, environment=recording)
 
 
 def experiment(folder: Path, name: str, *parameters: str) -> str:
     """`dvc exp run -n name -S … -S …`."""
-    return call(folder, "dvc", "exp", "run", "-n", name, *(word for value in parameters for word in ("-S", value)))
+    return call(folder, "dvc", "exp", "run", "-n", name, *setting(*parameters))
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with the present state of the project, in which the small sample has been run as `cce`."""
     folder = tmp_path_factory.mktemp("clone")
-    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-    for name in listed:
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    call(folder, "git", "init", "--quiet", "--initial-branch=main")
-    for key, value in (("user.name", "A Tester"), ("user.email", "tester@example.org")):
-        call(folder, "git", "config", key, value)
-    call(folder, "git", "add", "--all")
-    call(folder, "git", "commit", "--quiet", "--message", "start")
+    repository.start(folder)
     experiment(folder, "cce", *SMALL)
     return folder
 

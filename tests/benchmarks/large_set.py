@@ -1,0 +1,145 @@
+"""A set of the competition's size, in minutes: a few hundred strips of the built-in sample, each shown many times.
+
+    python -m tests.benchmarks.large_set FOLDER --images 12568 --test-images 5506
+
+Every image is a strip that was rolled by so many pixels along and across, mirrored, made brighter or darker, and given
+noise of its own, with its masks moved alike. Rolled by more than a few pixels, two images of one strip are no
+near-duplicates. Classes are as frequent as in the competition's training set. What a network learns from it says
+nothing; what the stages need for it, in time, memory and disk, does.
+"""
+
+import argparse
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from stages.competition import images, rle, steel
+
+# Images of the competition's training set by the classes in them; 12,568 and, by class, 897, 247, 5,150 and 801. Pairs
+# that it has once or twice are left out.
+FREQUENCY: dict[tuple[int, ...], int] = {
+    (): 5901,
+    (3,): 4759,
+    (1,): 767,
+    (4,): 517,
+    (2,): 196,
+    (3, 4): 284,
+    (1, 3): 93,
+    (1, 2): 37,
+    (2, 3): 14,
+}
+STRIPS = 300
+_LEAST = 8  # strips of each kind
+_SEED = 1
+
+Grey = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image to write.
+
+    Attributes:
+        name: its file name.
+        strip: number of its strip.
+        number: what its random numbers are drawn from.
+    """
+
+    name: str
+    strip: int
+    number: int
+
+
+def draw(folder: Path, train_images: int, test_images: int, strips: int = STRIPS) -> None:
+    """Write a set in the competition's layout: the same pixels for the same arguments, on one machine.
+
+    Args:
+        folder: does not exist yet.
+        train_images, test_images: how many of each, at least 1.
+        strips: how many different ones to draw; all are held in memory, 0.8 MB each.
+    """
+    folder.mkdir(parents=True)
+    kinds = _kinds(strips)
+    surfaces = list(tqdm(images.in_parallel(_strip, enumerate(kinds)), "strips", strips, disable=None))
+    plan = _plan(kinds, train_images + test_images)
+    with (folder / "train.csv").open("w", newline="") as file:
+        masks = csv.writer(file, lineterminator="\n")
+        masks.writerow(["ImageId", "ClassId", "EncodedPixels"])
+        for shown, runs in _write(folder / "train_images", plan[:train_images], surfaces):
+            masks.writerows([shown.name, class_id, mask] for class_id, mask in runs)
+    with (folder / "sample_submission.csv").open("w", newline="") as file:
+        filler = csv.writer(file, lineterminator="\n")
+        filler.writerow(["ImageId", "EncodedPixels", "ClassId"])
+        for shown, _ in _write(folder / "test_images", plan[train_images:], surfaces):
+            filler.writerow([shown.name, f"1 {steel.HEIGHT * steel.WIDTH}", 0])
+
+
+def vary(grey: Grey, labels: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
+    """Another image of a strip: uint8 (height, width), grey levels and labels, rolled, mirrored, exposed anew."""
+    shift = int(rng.integers(grey.shape[0])), int(rng.integers(grey.shape[1]))
+    mirrored = np.s_[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+    grey, labels = (np.roll(plane[mirrored], shift, (0, 1)) for plane in (grey, labels))
+    noise = rng.standard_normal(grey.shape, dtype=np.float32)
+    exposed = grey * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.uniform(0.5, 2)) * noise
+    return np.clip(np.rint(exposed), 0, 255).astype(np.uint8), labels
+
+
+def _kinds(strips: int) -> list[tuple[int, ...]]:
+    """Which classes each strip shows: of every kind some, the more of the frequent ones."""
+    share = np.array(list(FREQUENCY.values())) / sum(FREQUENCY.values())
+    free = max(0, strips - _LEAST * len(share))
+    counts = np.floor(share * free).astype(int) + min(_LEAST, strips // len(share))
+    counts[0] += strips - counts.sum()
+    return [kind for kind, count in zip(FREQUENCY, counts, strict=True) for _ in range(count)]
+
+
+def _plan(kinds: list[tuple[int, ...]], count: int) -> list[Shown]:
+    """Strips in the order in which images show them, kinds as frequent as `FREQUENCY` says."""
+    rng = np.random.default_rng(_SEED)
+    members = {kind: [number for number, other in enumerate(kinds) if other == kind] for kind in FREQUENCY}
+    dealt = np.repeat(np.arange(len(FREQUENCY)), list(FREQUENCY.values()))
+    order = rng.permutation(np.resize(rng.permutation(dealt), count))
+    names = list(FREQUENCY)
+    strips = [int(rng.choice(members[names[kind]])) for kind in order]
+    return [Shown(_name(number), strip, number) for number, strip in enumerate(strips)]
+
+
+def _name(number: int) -> str:
+    return hashlib.sha256(f"large {number}".encode()).hexdigest()[:9] + ".jpg"
+
+
+def _strip(numbered: tuple[int, tuple[int, ...]]) -> tuple[Grey, Grey]:
+    number, classes = numbered
+    return steel.draw(steel.Shot("", 0, number, number, classes), _SEED)
+
+
+def _write(
+    folder: Path, plan: list[Shown], surfaces: list[tuple[Grey, Grey]]
+) -> Iterator[tuple[Shown, list[tuple[int, str]]]]:
+    """Write images; yields each with its masks, ClassId and run lengths."""
+    folder.mkdir()
+
+    def write(shown: Shown) -> tuple[Shown, list[tuple[int, str]]]:
+        grey, labels = vary(*surfaces[shown.strip], np.random.default_rng((_SEED, shown.number)))
+        _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
+        (folder / shown.name).write_bytes(jpeg.tobytes())
+        there = [class_id for class_id in steel.CLASSES if (labels == class_id).any()]
+        return shown, [(class_id, rle.encode(labels == class_id)) for class_id in there]
+
+    yield from tqdm(images.in_parallel(write, plan), folder.name, len(plan), unit=" images", disable=None)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=int, default=12_568)
+    parser.add_argument("--test-images", type=int, default=5_506)
+    options = parser.parse_args()
+    draw(options.folder, options.images, options.test_images)

@@ -1,0 +1,94 @@
+"""Run one stage on the whole set, and of the work that grows with the images only a part; note how long that took.
+
+    python -m tests.benchmarks.part_of_stage train --steps 10 --images 60 --notes notes.json
+
+Everything that a stage holds in memory is of the whole set. Left out are steps of an epoch, images of a fold that is
+validated or scored, and test images.
+"""
+
+import argparse
+import importlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from stages import command
+from stages.competition import submission
+from stages.competition.prepared import Entry, Prepared
+
+
+def shorten_folds(images: int) -> None:
+    """Let every fold end after so many images; what networks are trained on stays whole."""
+    whole = Prepared.fold
+
+    def fold(self: Prepared, fold: int) -> list[Entry]:
+        return whole(self, fold)[:images]
+
+    Prepared.fold = fold  # type: ignore[method-assign]
+
+
+def shorten_test(images: int) -> None:
+    """Let the sample submission, and with it the test set, end after so many images."""
+    whole = submission.template
+
+    def template(path: Path, classes: int) -> submission.Template:
+        sample = whole(path, classes)
+        return submission.Template(sample.header, sample.images[:images], sample.rows[:images])
+
+    submission.template = template
+
+
+def shorten_epochs(steps: int) -> dict[str, Any]:
+    """Let every epoch end after so many steps; returns notes on the last one, filled in while training goes on.
+
+    seconds_a_step: the first step left out, which reads ahead. seconds_an_image: of validation.
+    """
+    from stages.network import batches, fit
+
+    notes: dict[str, Any] = {}
+    whole = batches.Crops.__init__
+
+    def crops(self: batches.Crops, *arguments: Any) -> None:
+        whole(self, *arguments)
+        self.steps = min(steps, self.steps)
+
+    class Bar(fit.Bar):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            super().on_train_batch_end(batch, logs)
+            if batch == 0:
+                self.started = time.perf_counter()
+            else:
+                notes["seconds_a_step"] = (time.perf_counter() - self.started) / batch
+
+    class Validate(fit.Validate):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            started = time.perf_counter()
+            super().on_epoch_end(epoch, logs)
+            notes["seconds_an_image"] = (time.perf_counter() - started) / max(1, len(self.entries))
+
+    batches.Crops.__init__ = crops
+    fit.Bar, fit.Validate = Bar, Validate
+    return notes
+
+
+def main() -> None:
+    """Run the stage that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage")
+    parser.add_argument("--steps", type=int, required=True, help="of an epoch")
+    parser.add_argument("--images", type=int, required=True, help="of a fold, or of the test set")
+    parser.add_argument("--notes", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args()
+    shorten_folds(options.images)
+    shorten_test(options.images)
+    notes = shorten_epochs(options.steps) if options.stage == "train" else {}
+    stage = getattr(importlib.import_module(f"stages.{options.stage}"), options.stage)
+    started = time.perf_counter()
+    command.guard(options.stage, stage)
+    notes["seconds_of_work"] = time.perf_counter() - started
+    options.notes.write_text(json.dumps(notes), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

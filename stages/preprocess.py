@@ -45,8 +45,10 @@ def preprocess() -> None:
         size = (len(names), options.competition.image_height, options.competition.image_width)
         photographs, labels = Stack.create(folder / IMAGES, *size), Stack.create(folder / LABELS, *size)
         faults, of_masks = checks.Faults(), checks.Faults()
-        conflicts = _store_labels(names, labels, options, of_masks)
-        pixels, signatures, digest = _store_images(names, photographs, labels, len(options.competition.classes), faults)
+        conflicts, drawn = _store_labels(names, labels, options, of_masks)
+        pixels, signatures, digest = _store_images(
+            names, (photographs, labels), drawn, len(options.competition.classes), faults
+        )
         faults.extend(of_masks)
         faults.raise_if_any()
         groups = duplicates.groups(signatures, options.preprocess.duplicate_correlation)
@@ -98,24 +100,38 @@ def _check_sample(options: settings.Settings) -> None:
         )
 
 
-def _store_labels(names: list[str], stack: Stack, options: settings.Settings, faults: checks.Faults) -> int:
-    """Draw every mask into the stack; returns how many pixels two classes claim (the higher ClassId gets them)."""
+def _store_labels(
+    names: list[str], stack: Stack, options: settings.Settings, faults: checks.Faults
+) -> tuple[int, set[int]]:
+    """Draw every mask into the stack.
+
+    Returns:
+        How many pixels two classes claim (the higher ClassId gets them), and the positions that have a mask.
+    """
     positions = {name: position for position, name in enumerate(names)}
     classes = len(options.competition.classes)
-    conflicts = 0
+    conflicts, drawn = 0, set[int]()
     rows = checks.masks(paths.TRAIN_TABLE, set(positions), classes, stack.height, stack.width, faults)
     for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
         columns = rle.decode(row.runs, stack.height, stack.width).T.view(np.uint8)
         mask = np.asarray(cv2.transpose(columns), np.uint8)  # row by row, as labels are
-        labels = stack[positions[row.image]]
-        conflicts += int(np.count_nonzero((labels > 0) & (mask > 0)))
-        stack[positions[row.image]] = np.maximum(labels, mask * np.uint8(row.class_id))
-    return conflicts
+        labels, position = mask * np.uint8(row.class_id), positions[row.image]
+        if position in drawn:
+            before = stack[position]
+            conflicts += int(np.count_nonzero((before > 0) & (mask > 0)))
+            labels = np.maximum(before, labels)
+        stack[position] = labels
+        drawn.add(position)
+    return conflicts, drawn
 
 
-def _store_images(names: list[str], photographs: Stack, labels: Stack, classes: int, faults: checks.Faults) -> Measured:
-    """Decode every image into its stack, and measure both stacks as they fill."""
+def _store_images(
+    names: list[str], stacks: tuple[Stack, Stack], drawn: set[int], classes: int, faults: checks.Faults
+) -> Measured:
+    """Decode every image into the first stack, and measure both, of which the second is whole, as they fill."""
+    photographs, labels = stacks
     digest = hashlib.blake2b(digest_size=16)
+    buffer, empty = np.zeros((2, photographs.height, photographs.width), np.uint8)
     pixels = np.zeros((len(names), classes), np.int64)
     signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
 
@@ -128,8 +144,8 @@ def _store_images(names: list[str], photographs: Stack, labels: Stack, classes: 
                 told.append(str(error))
                 continue
             photographs[position] = image
-            label_map = labels[position]
-            if label_map.any():
+            if position in drawn:
+                label_map = labels[position]
                 pixels[position] = [np.count_nonzero(label_map == class_id) for class_id in range(1, classes + 1)]
             textures.append(duplicates.texture(image))
             positions.append(position)
@@ -147,8 +163,11 @@ def _store_images(names: list[str], photographs: Stack, labels: Stack, classes: 
             for fault in told:
                 faults.add(fault)
             for position in block:
-                digest.update(photographs[position].data)
-                digest.update(labels[position].data)
+                photographs.read_into(position, buffer)
+                digest.update(buffer.data)
+                if position in drawn:
+                    labels.read_into(position, buffer)
+                digest.update(buffer.data if position in drawn else empty.data)
             bar.update(len(block))
     return Measured(pixels, signatures, digest)
 

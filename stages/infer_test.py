@@ -9,29 +9,41 @@ from tqdm import tqdm
 from stages import command, outputs, paths, settings
 from stages.command import UserError
 from stages.competition import images, submission
+from stages.engines import choice
+from stages.engines.networks import Network, predictions
 from stages.masks import cache, notes
-from stages.network import inference
 
 
 def infer_test() -> None:
     """Run the stage."""
     options = settings.load()
-    competition = options.competition
-    sample = submission.template(paths.SAMPLE_SUBMISSION, len(competition.classes))
-    networks = [inference.load(paths.MODEL / member.folder) for member in notes.read(paths.MODEL).members]
-    files = [paths.TEST_IMAGES / name for name in sample.images]
-    progress = tqdm(files, "infer_test", unit=" images", disable=None)
-    size = (competition.image_height, competition.image_width)
-    photographs = images.in_parallel(lambda file: images.read(file, *size), progress)
-    found = inference.predictions(networks, photographs, options.inference.batch_size, options.inference.flips)
+    sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+    members = notes.read(paths.MODEL).members
+    networks = [choice.load(options.inference.engine, paths.MODEL / member.folder) for member in members]
+    stored = store(options, sample.images, networks)
+    count = len(sample.images)
+    outputs.write_metrics(
+        paths.INFER_TEST_METRICS,
+        {"engine": options.inference.engine, "images": count, "megabytes_per_image": stored / count / 1e6},
+    )
+    print(f"infer_test: {count} images, {stored / count / 1e6:.3f} MB an image: {paths.TEST_PROBABILITIES}")
+
+
+def store(options: settings.Settings, names: list[str], networks: list[Network]) -> int:
+    """Average the networks over the test images of these names, and store what they say; returns the bytes of it.
+
+    Raises:
+        UserError: a file is no photograph of the competition's size.
+    """
+    size = (options.competition.image_height, options.competition.image_width)
+    progress = tqdm(names, "infer_test", unit=" images", disable=None)
+    photographs = images.in_parallel(lambda name: images.read(paths.TEST_IMAGES / name, *size), progress)
+    found = predictions(networks, photographs, options.inference.batch_size, options.inference.flips)
     try:
         with outputs.folder(paths.TEST_PROBABILITIES.parent) as folder:
-            stored = cache.write(folder / paths.TEST_PROBABILITIES.name, zip(sample.images, found, strict=True))
+            return cache.write(folder / paths.TEST_PROBABILITIES.name, zip(names, found, strict=True))
     except images.ImageError as error:
         raise UserError(str(error)) from None
-    count = len(files)
-    outputs.write_metrics(paths.INFER_TEST_METRICS, {"images": count, "megabytes_per_image": stored / count / 1e6})
-    print(f"infer_test: {count} images, {stored / count / 1e6:.3f} MB an image: {paths.TEST_PROBABILITIES}")
 
 
 if __name__ == "__main__":

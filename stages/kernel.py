@@ -2,7 +2,8 @@
 
 Reads data/model and data/postprocess.json; writes the script with its metadata, and in data/kernel/dataset the private
 data set that it reads: the networks and the parameters. The script is made of the modules that infer_test and predict
-run, so the notebook submits what predict would.
+run, so the notebook submits what predict would. It runs TensorFlow, whatever `inference.engine` says: Kaggle's
+machines have no OpenVINO.
 """
 
 import json
@@ -24,6 +25,8 @@ MODULES = (
     "stages.competition.images",
     "stages.competition.submission",
     "stages.masks.postprocess",
+    "stages.engines.processor",
+    "stages.engines.networks",
     "stages.network.inference",
     "stages.network.segmentation",
     "stages.network.notebook",
@@ -45,6 +48,8 @@ def kernel() -> None:
         networks = [member.folder for member in notes.read(paths.MODEL).members]
         rules = fitted.read(paths.RULES).rules
         _write(dataset / "parameters.json", parameters(options, networks, rules))
+    if options.inference.engine != "tensorflow":
+        print("kernel: the notebook runs TensorFlow, whatever inference.engine says: Kaggle has no OpenVINO")
     size = sum(file.stat().st_size for file in paths.KERNEL.rglob("*") if file.is_file())
     print(f"kernel: {paths.KERNEL}: a script, and a data set of {size / 1e6:.0f} MB; of {owner}")
 
@@ -66,7 +71,6 @@ import types
 from pathlib import Path
 
 os.environ["TF_USE_LEGACY_KERAS"] = "0"  # the networks are TensorFlow's own, without Keras
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as where they were trained
 
 SOURCES = {json.dumps(sources, indent=4, ensure_ascii=False)}
 

@@ -22,7 +22,7 @@ def predict() -> None:
     rules = fitted.read(paths.RULES).rules
     cached = Cache(paths.TEST_PROBABILITIES)
     progress = tqdm(sample.images, "predict", unit=" images", disable=None)
-    label_maps = (postprocess.label_map(cached[image], rules) for image in progress)
+    label_maps = images.in_parallel(lambda image: postprocess.label_map(cached[image], rules), progress)
     submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
     counts = submission.check(paths.SUBMISSION, sample, options.predict.form, classes, height, width)
     masks = {name: counts[f"class_{number}"] for number, name in enumerate(competition.classes, start=1)}

@@ -7,6 +7,7 @@ There are no defaults here: every value stands in params.yaml, with its explanat
     0.001
 """
 
+import importlib.util
 import math
 from contextlib import suppress
 from pathlib import Path
@@ -209,7 +210,17 @@ class Inference(Section):
 
     batch_size: PositiveInt
     flips: Flag
-    engine: Literal["tensorflow"]
+    engine: Literal["tensorflow", "openvino"]
+
+    @field_validator("engine")
+    @classmethod
+    def _installed(cls, engine: str) -> str:
+        if engine == "openvino" and importlib.util.find_spec("openvino") is None:
+            raise ValueError(
+                "expected tensorflow, or openvino with its package, which is not installed (uv pip install openvino, "
+                'or the extra "openvino" of pyproject.toml); found openvino'
+            )
+        return engine
 
 
 Levels = Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1)] | None

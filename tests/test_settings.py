@@ -78,6 +78,19 @@ def test_every_value_is_explained() -> None:
             assert explained or line.endswith(":"), line
 
 
+def test_an_engine_that_is_not_installed_is_told(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OpenVINO is an optional package: asking for it without it ends before any work, with what to install."""
+    assert load({"inference.engine": "openvino"}).inference.engine == "openvino"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert load({"inference.engine": "tensorflow"}).inference.engine == "tensorflow"
+    with pytest.raises(UserError) as error:
+        load({"inference.engine": "openvino"})
+    assert lines(error, tmp_path / "params.yaml") == [
+        "inference: engine: expected tensorflow, or openvino with its package, which is not installed (uv pip install "
+        'openvino, or the extra "openvino" of pyproject.toml); found openvino'
+    ]
+
+
 def test_settings_are_frozen() -> None:
     """Nothing changes a parameter on its way."""
     loaded = settings.load(COMMITTED)
@@ -165,6 +178,11 @@ MISTAKES = [
     ("postprocess.gates", [0, 0, 0, -1], "postprocess: gates: 3: input should be greater than or equal to 0; found -1"),
     ("train.blend", ["a", "a"], "train: blend: expected each experiment once, found ['a', 'a']"),
     ("train.mixup", -1, "train: mixup: input should be greater than or equal to 0; found -1"),
+    (
+        "inference.engine",
+        "torch",
+        "inference: engine: input should be 'tensorflow' or 'openvino'; found 'torch'",
+    ),
     ("predict.form", "rows", "predict: form: input should be 'sample' or 'pairs'; found 'rows'"),
     ("preprocess.folds", 2, "preprocess: folds: input should be greater than or equal to 3; found 2"),
     (

@@ -10,12 +10,15 @@ PNG is lossless, and any viewer shows it.
 import csv
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from stages import outputs
 from stages.command import UserError
+from stages.competition import images
 from stages.masks.postprocess import Prediction
 
 PRESENCE = "presence.csv"
@@ -23,16 +26,19 @@ _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 2]
 
 
 def write(folder: Path, predictions: Iterable[tuple[str, Prediction]]) -> int:
-    """Store predictions by the name of their image, one at a time; returns the bytes of the images."""
+    """Store predictions by the name of their image, in other threads; returns the bytes of the images."""
     folder.mkdir(parents=True)
-    rows, size = [], 0
-    for image, prediction in predictions:
-        height, width, classes = prediction.pixels.shape
-        stacked = np.ascontiguousarray(prediction.pixels.transpose(2, 0, 1)).reshape(classes * height, width)
-        _, encoded = cv2.imencode(".png", stacked, _FAST)
+
+    def store(one: tuple[str, Prediction]) -> tuple[int, list[Any]]:
+        image, prediction = one
+        encoded = cv2.imencode(".png", _stacked(prediction), _FAST)[1]
         _file(folder, image).write_bytes(encoded.tobytes())
-        size += len(encoded)
-        rows.append([image, *prediction.presence.tolist()])
+        return len(encoded), [image, *prediction.presence.tolist()]
+
+    rows, size = [], 0
+    for written, row in images.in_parallel(store, predictions):
+        size += written
+        rows.append(row)
     classes = len(rows[0]) - 1 if rows else 0
     outputs.write_table(folder / PRESENCE, ["image", *(f"class_{k}" for k in range(1, classes + 1))], rows)
     return size
@@ -68,8 +74,15 @@ class Cache:
         stacked = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_GRAYSCALE) if file.is_file() else None
         if presence is None or stacked is None:
             raise UserError(f"{file}: expected the probabilities of {image}, found none: run dvc repro")
-        planes = stacked.reshape(len(presence), -1, stacked.shape[1])
-        return Prediction(np.ascontiguousarray(planes.transpose(1, 2, 0)), presence)
+        planes = np.asarray(stacked, np.uint8).reshape(len(presence), -1, stacked.shape[1])
+        # A view: post-processing goes through whole planes, and would have to turn a copy back.
+        return Prediction(planes.transpose(1, 2, 0), presence)
+
+
+def _stacked(prediction: Prediction) -> npt.NDArray[np.uint8]:
+    """The planes of the classes one below the other, (classes · height, width)."""
+    height, width, classes = prediction.pixels.shape
+    return np.ascontiguousarray(prediction.pixels.transpose(2, 0, 1)).reshape(classes * height, width)
 
 
 def _file(folder: Path, image: str) -> Path:

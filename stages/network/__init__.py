@@ -1,18 +1,19 @@
 """All that imports TensorFlow: model, losses, batches, fitting, inference.
 
-TensorFlow is imported here, once, after the switches that it reads at its import are set; a value that the user has
-set is left alone. Importing this folder takes seconds: stages that need no network do not.
+TensorFlow is imported here, once, after the switches that it reads at its import are set (those of the processor in
+`stages.engines.processor`); a value that the user has set is left alone. Importing this folder takes seconds: stages
+that need no network do not.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stages.engines import processor  # noqa: F401, sets switches
+
 os.environ.setdefault("SM_FRAMEWORK", "tf.keras")
 # segmentation_models and MultiWorkerMirroredStrategy need Keras 2 (the package tf-keras).
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-# Off by default on processors without AVX-512; there too, training is about twice as fast with it.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @contextmanager

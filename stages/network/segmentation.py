@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.competition import images
+from stages.engines.networks import Network, predictions
 from stages.masks import postprocess
-from stages.network import inference
 
 
 def label_maps(
-    networks: list[inference.Network],
+    networks: list[Network],
     files: Iterable[Path],
     size: tuple[int, int],
     batch_size: int,
@@ -25,7 +25,7 @@ def label_maps(
         networks: one or more, whose probabilities are averaged.
         files: the photographs.
         size: their height and width in pixels.
-        batch_size, flips: as in `inference.predictions`.
+        batch_size, flips: as in `predictions`.
         rules: from probabilities to masks.
 
     Yields:
@@ -35,5 +35,5 @@ def label_maps(
         ImageError: a file is no photograph of that size.
     """
     photographs = images.in_parallel(lambda file: images.read(file, *size), files)
-    for prediction in inference.predictions(networks, photographs, batch_size, flips):
+    for prediction in predictions(networks, photographs, batch_size, flips):
         yield postprocess.label_map(prediction, rules)

@@ -1,0 +1,197 @@
+"""Three ways from the test images to answers, to be timed against one another.
+
+    setup = prepare(Path("somewhere"), images=12)
+    setup.bare("tensorflow")         # the network alone, on a tensor in memory
+    setup.image_by_image()           # TensorFlow, one image a call, as notebooks do: in a process of its own
+    setup.pipeline("openvino")       # infer_test and predict: from image files to submission.csv
+
+Each returns how many images it has seen. Networks are loaded, and have seen a batch, before the first call returns, so
+call each once before timing it: starting a process and loading a network are no part of any of the three.
+"""
+
+import contextlib
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).parents[2]
+# Added to the background's logit, so that a network of random weights answers about as one that has learned:
+# most pixels of an image in no class, and probabilities that take some hundredths of a megabyte an image.
+BACKGROUND = 4.0
+# Runs alone, without this project, in a process where TensorFlow has its own defaults (no oneDNN without AVX-512).
+NOTEBOOK = """
+import sys, cv2, tensorflow as tf
+network, files = tf.saved_model.load(sys.argv[1]), sys.argv[2:]
+for line in sys.stdin:
+    for file in files:
+        pixels, presence = network(tf.constant(cv2.imread(file, cv2.IMREAD_GRAYSCALE)[None]))
+        masks = pixels.numpy()[0] >= 0.5
+    print(len(files), flush=True)
+"""
+
+
+class Setup:
+    """A folder as stages see it: params.yaml, test images, one network, rules of post-processing. Made by `prepare`."""
+
+    def __init__(self, folder: Path) -> None:
+        from stages import settings
+
+        self.folder = folder
+        self.options = settings.load(folder / "params.yaml")
+        self._networks: dict[str, Any] = {}
+        self._notebook: subprocess.Popen[str] | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The test images, in the order of their names."""
+        return sorted((self.folder / "data/raw/test_images").iterdir())
+
+    def bare(self, engine: str) -> int:
+        """The network alone, on a batch in memory, as often as the pipeline calls it."""
+        return bare_network(self.network(engine), self.batch(engine), len(self.files))
+
+    def image_by_image(self) -> int:
+        """TensorFlow's graph, called with one image after the other, each read before, and each turned into masks."""
+        if self._notebook is None:
+            self._notebook = _start_notebook(self.folder / "data/model/fold_0", self.files)
+            self.image_by_image()
+        return image_by_image(self._notebook)
+
+    def pipeline(self, engine: str) -> int:
+        """What infer_test and predict do, from image files to a submission.csv that was read back."""
+        return pipeline(self.folder, self.options, self.network(engine))
+
+    def network(self, engine: str) -> Any:
+        """The network, loaded once for each engine, after it has seen a batch."""
+        from stages.engines import choice
+
+        if engine not in self._networks:
+            self._networks[engine] = choice.load(engine, self.folder / "data/model/fold_0")
+            self._networks[engine](self.batch(engine))
+        return self._networks[engine]
+
+    def batch(self, engine: str) -> Any:
+        """The first images, as often as fills a batch, uint8 (batch, height, width), as the engine takes it."""
+        grey = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in self.files[: self.options.inference.batch_size]]
+        filled = np.stack((grey * self.options.inference.batch_size)[: self.options.inference.batch_size])
+        if engine == "openvino":
+            return filled
+        import tensorflow as tf
+
+        return tf.constant(filled)
+
+    def close(self) -> None:
+        """End the notebook's process."""
+        if self._notebook is not None:
+            self._notebook.communicate()
+            self._notebook = None
+
+    def __enter__(self) -> "Setup":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def prepare(folder: Path, images: int, height: int = 256, width: int = 1600, **changes: dict[str, Any]) -> Setup:
+    """Make a network of random weights, with the committed parameters, and test images of the built-in sample.
+
+    Args:
+        folder: where; made if it is not there.
+        images: how many test images.
+        height, width: their size in pixels.
+        changes: sections of params.yaml and what to change there, such as `train={"downscale": 1}`. Mirror images are
+            off unless changed.
+    """
+    from stages.competition import steel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["competition"] |= {"image_height": height, "image_width": width}
+    content["inference"] |= {"flips": False}
+    for section, values in changes.items():
+        content[section] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    raw = folder / "data/raw"
+    raw.mkdir(parents=True)
+    steel.generate(raw, 0, images, 1)
+    for file in (raw / "test_images").iterdir():
+        cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), (width, height)), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    with (raw / "sample_submission.csv").open(encoding="utf-8", newline="") as lines:
+        assert len(list(csv.reader(lines))) == images + 1
+    setup = Setup(folder)
+    _save_network(setup)
+    return setup
+
+
+def bare_network(network: Any, batch: Any, images: int) -> int:
+    """Call a network with the same batch until it has seen so many images; returns how many it has seen."""
+    calls = -(-images // len(batch))
+    for _ in range(calls):
+        network(batch)
+    return calls * len(batch)
+
+
+def image_by_image(notebook: subprocess.Popen[str]) -> int:
+    """Let the notebook's process go through its images once; returns how many there are."""
+    assert notebook.stdin
+    assert notebook.stdout
+    print(file=notebook.stdin, flush=True)
+    answer = notebook.stdout.readline()
+    if not answer:
+        raise RuntimeError("the notebook's process has ended")
+    return int(answer)
+
+
+def pipeline(folder: Path, options: Any, network: Any) -> int:
+    """Run infer_test and predict in a folder, with a network that is loaded; returns the number of images."""
+    from stages import infer_test, paths, predict
+    from stages.competition import submission
+
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+        infer_test.store(options, sample.images, [network])
+        predict.predict()
+    return len(sample.images)
+
+
+def _save_network(setup: Setup) -> None:
+    from stages.masks import fitted, notes, postprocess
+    from stages.network import inference, model
+    from stages.network.losses import LOSSES
+
+    options, classes = setup.options.train, len(setup.options.competition.classes)
+    network = model.build(options, classes)
+    softmax = LOSSES[options.loss].activation == "softmax"
+    for inner in network.layers:
+        if hasattr(inner, "layers"):
+            kernel, bias = inner.get_layer("final_conv").get_weights()
+            bias += [BACKGROUND] + [0.0] * classes if softmax else [-BACKGROUND] * classes
+            inner.get_layer("final_conv").set_weights([kernel, bias])
+    folder = setup.folder / "data/model"
+    inference.save(network, LOSSES[options.loss].activation, folder / "fold_0")
+    equal = (1.0,) * (1 + classes)
+    member = notes.Member("fold_0", 0, softmax, options.presence_weight > 0, equal, equal)
+    notes.write(folder, notes.Notes({}, [member]))
+    rules = postprocess.Rules("area", (postprocess.Rule(128, 100, 200, 50),) * classes, exclusive=softmax)
+    fitted.write(setup.folder / "data/postprocess.json", rules, [])
+
+
+def _start_notebook(network: Path, files: list[Path]) -> "subprocess.Popen[str]":
+    own = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    return subprocess.Popen(
+        [sys.executable, "-c", NOTEBOOK, str(network), *map(str, files)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=own,
+    )

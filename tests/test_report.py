@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +92,7 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
 
 def names(browser: webdriver.Chrome) -> list[str]:
     """File names of the images shown, in their order."""
-    return [title.text.split(" Dice ")[0].strip() for title in browser.find_elements(By.CSS_SELECTOR, ".card h4")]
+    return [re.split(r"\s+Dice ", title.text)[0] for title in browser.find_elements(By.CSS_SELECTOR, ".card h4")]
 
 
 def scale(browser: webdriver.Chrome) -> float:
@@ -171,6 +172,18 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     assert browser.title != "owned"
     assert browser.find_elements(By.TAG_NAME, "img") == []
     assert [message for message in told if "will-read-frequently" not in message] == []  # this test reads, not the page
+
+
+def test_names_from_outside_are_text(page: Path) -> None:
+    """Neither an image's name nor a source becomes HTML, and the page's script makes none of any text."""
+    text = page.read_text(encoding="utf-8")
+    assert HOSTILE.replace("<", "\\u003c") in text
+    assert HOSTILE not in text
+    assert "&lt;/script&gt;&lt;b&gt;drawn" in text
+    assert "</script><b>drawn" not in text
+    script = (ROOT / "stages/pages/report.js").read_text(encoding="utf-8")
+    for writer in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"):
+        assert writer not in script
 
 
 def test_the_same_inputs_give_the_same_bytes(page: Path) -> None:

@@ -159,7 +159,7 @@ def measure(
 
 def _grey(image: Path, expected: tuple[int, int]) -> LabelMap:
     _refuse_size(image, size(image), expected, "as the first image")
-    return images.read(image, *expected)
+    return images.read(image, *expected, others=True)
 
 
 def _areas(pair: Pair, expected: tuple[int, int], classes: int | None) -> npt.NDArray[np.int64]:

@@ -38,8 +38,13 @@ def listing(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES)
 
 
-def read(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+def read(path: Path, height: int, width: int, *, others: bool = False) -> npt.NDArray[np.uint8]:
     """Read one photograph as grey levels.
+
+    Args:
+        path: a JPEG or a PNG.
+        height, width: its size in pixels.
+        others: whether to read other formats too (BMP, TIFF): they are decoded before their size is known here.
 
     Returns:
         uint8 of shape (height, width), 0 black … 255 white. An EXIF rotation is ignored: masks are drawn on
@@ -53,9 +58,13 @@ def read(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
     # OpenCV fills the missing part of a cut-off JPEG with grey and says so only on stderr.
     if raw.startswith(b"\xff\xd8") and b"\xff\xd9" not in raw[-1024:]:
         raise ImageError(f"{path}: expected a whole JPEG, found {len(raw)} bytes without its end: it was cut off")
-    if not raw.startswith((b"\xff\xd8", _PNG)):
+    known = raw.startswith((b"\xff\xd8", _PNG))
+    if not known and not others:
         raise ImageError(f"{path}: expected a JPEG or a PNG, found {len(raw)} bytes that begin as neither")
     found = _size(raw)
+    image = None if known else _decoded(raw)
+    if image is not None:
+        found = image.shape[0], image.shape[1]
     if found is not None and found != (height, width):
         raise ImageError(
             f"{path}: expected {height}×{width} pixels (competition.image_height, image_width), "
@@ -63,7 +72,8 @@ def read(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
         )
     if damage := _damage(raw):
         raise ImageError(f"{path}: expected a whole JPEG, found one that is damaged inside: {damage}")
-    image = _decoded(raw) if found else None
+    if known and found:
+        image = _decoded(raw)
     if image is None or image.shape != found:
         raise ImageError(f"{path}: expected an image, found {len(raw)} bytes that cannot be decoded")
     return image

@@ -122,6 +122,16 @@ def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
     assert told == f"expected a JPEG or a PNG, found {len(content)} bytes that begin as neither"
 
 
+def test_other_formats_where_asked_for(tmp_path: Path) -> None:
+    """A BMP is read, and told when it has another size or is none at all."""
+    path = written(tmp_path, "a.bmp", encoded(".bmp", HALVES))
+    np.testing.assert_array_equal(images.read(path, 16, 32, others=True), HALVES)
+    with pytest.raises(images.ImageError, match=r"expected 16×33 pixels .*found 16×32"):
+        images.read(path, 16, 33, others=True)
+    with pytest.raises(images.ImageError, match="expected an image, found 5 bytes that cannot be decoded"):
+        images.read(written(tmp_path, "b.bmp", b"hello"), 16, 32, others=True)
+
+
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xd9", b"\xff\xd8" + bytes(20) + b"\xff\xd9"])
 def test_a_beginning_and_no_more(tmp_path: Path, content: bytes) -> None:
     """What begins as an image and holds none is refused."""

@@ -105,10 +105,10 @@ def test_weights_bring_no_code_along(options: settings.Train, tmp_path: Path) ->
     encoder = sm.Unet("resnet18", input_shape=(None, None, 3), encoder_weights=None)
     output = encoder.get_layer("relu1").output
     code = eval(f"lambda x: (__import__('pathlib').Path({str(owned)!r}).touch(), x)[1]")  # noqa: S307
-    model.keras.Model(encoder.input, model.keras.layers.Lambda(code)(output)).save(file)
+    model.keras.Model(encoder.input, model.keras.layers.Lambda(code)(output)).save(str(file))
     assert owned.exists()  # it runs when the layer is called
     owned.unlink()
     model.build(options.model_copy(update={"encoder_weights": str(file)}), 2)
     assert not owned.exists()
-    model.keras.models.load_model(file, safe_mode=False)
+    model.keras.models.load_model(str(file), safe_mode=False)
     assert owned.exists()  # and would have run there

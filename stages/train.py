@@ -31,7 +31,7 @@ from stages.network import GPUS, fit, inference, model
 from stages.network.callbacks import Curve, Logs, best_epochs
 from stages.network.losses import LOSSES
 
-KEPT = 30  # finished networks in data/state: the most recently used; of a ResNet18 U-Net 150 MB each
+KEPT = 30  # finished networks in data/state: the most recently used; of a ResNet18 U-Net 50 MB each
 # What makes crops and networks.
 PACKAGES = (
     "tensorflow", "tf-keras", "segmentation-models", "image-classifiers", "efficientnet", "keras-applications", "numpy",
@@ -140,7 +140,7 @@ def writing(path: Path) -> Iterator[None]:
 def export(options: settings.Train, classes: int, weights: Path, folder: Path) -> None:
     """Write the network with these weights as a SavedModel."""
     network = model.build(options, classes)
-    network.load_weights(weights)
+    model.bare(network).load_weights(weights)
     with writing(folder):
         inference.save(network, LOSSES[options.loss].activation, folder)
 

@@ -16,7 +16,7 @@ from stages.command import UserError
 from stages.competition import score
 from stages.competition.prepared import Entry, Prepared
 from stages.masks import confusion, postprocess
-from stages.network import inference
+from stages.network import inference, model
 from stages.network.losses import LOSSES
 from stages.settings import Train
 
@@ -146,7 +146,7 @@ class Best(keras.callbacks.Callback):  # type: ignore[misc]
         state = self.progress.state
         kept = {self.file(state, best) for best in best_epochs([*self.progress.history, logs or {}], self.options)}
         if self.file(state, epoch) in kept:
-            self.model.save_weights(self.file(state, epoch))
+            model.bare(self.model).save_weights(self.file(state, epoch))
         for file in state.glob("best_*.weights.h5"):
             if file not in kept:
                 file.unlink()
@@ -189,7 +189,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         if not math.isfinite(figures["loss"]):
             raise UserError(
                 f"epoch {epoch + 1}: expected a finite loss, found {figures['loss']}: "
-                "lower train.learning_rate in params.yaml"
+                "lower train.learning_rate in params.yaml, or set train.precision to float32 if it is not"
             )
         self.history.append(figures)
         self.curve(epoch, figures)

@@ -143,8 +143,8 @@ def full_size(options: Train, data: Prepared) -> list[Train]:
 
 
 def exported(options: Train, data: Prepared) -> Train:
-    """The options of the network that a training leaves, which are those of its last phase."""
-    return [options, *full_size(options, data)][-1]
+    """The options of the network that a training leaves: those of its last phase, in float32 whatever it trained in."""
+    return [options, *full_size(options, data)][-1].model_copy(update={"precision": "float32"})
 
 
 def _phase(
@@ -166,7 +166,7 @@ def _phase(
     weights = losses.class_weights(options.class_weights, pixels)
     network = model.build(options, len(data.classes))
     if start is not None:
-        network.load_weights(start)
+        model.bare(network).load_weights(start)
     _compile(network, options, weights, crops.steps)
     progress = Progress(network, state, _callbacks(options, bool(validation)), curve)
     first = progress.restore()
@@ -199,13 +199,17 @@ def _compile(network: Any, options: Train, weights: losses.Weights, steps: int) 
     if options.presence_weight:
         loss = {"logits": loss, "presence": keras.losses.BinaryCrossentropy(from_logits=True)}
         share = {"logits": 1.0, "presence": options.presence_weight}
-    network.compile(keras.optimizers.Adam(_learning_rate(options, steps)), loss, loss_weights=share)
+    optimizer = keras.optimizers.Adam(_learning_rate(options, steps))
+    if options.precision == "mixed_float16":  # small gradients vanish in float16 otherwise
+        optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+    network.compile(optimizer, loss, loss_weights=share)
 
 
 def _average(network: Any, files: list[Path], target: Path) -> Path:
     """Write the mean of several files of weights, as a whole; what batch normalisation has averaged is averaged too."""
     if not target.exists():
         total: list[npt.NDArray[np.float64]] = []
+        network = model.bare(network)
         for file in files:
             network.load_weights(file)
             found = [np.asarray(weight, np.float64) for weight in network.get_weights()]

@@ -1,5 +1,7 @@
 """The network: from grey levels to logits, for images of any size."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -44,6 +46,25 @@ class CropLike(keras.layers.Layer):  # type: ignore[misc]
         return padded[:, : shape[1], : shape[2]]
 
 
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Let layers that are made in the block compute in `precision`, and no others.
+
+    segmentation_models makes its layers itself, so the policy has to be the process's for as long as that takes.
+    """
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(precision)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def bare(network: Any) -> Any:
+    """The same layers and weights without optimizer and metrics: what a file of weights should hold."""
+    return keras.Model(network.inputs, network.outputs)
+
+
 def build(options: Train, classes: int) -> Any:
     """Build the network, with weights as `options.encoder_weights` says.
 
@@ -57,7 +78,8 @@ def build(options: Train, classes: int) -> Any:
         A Keras model from grey levels, float32 (batch, height, width, 1) in 0 … 255, to logits, float32
         (batch, height, width, 1 + classes), the background first; without the background's channel for a loss of
         sigmoids. Any height and width. With `options.presence_weight` it gives two outputs by name: these "logits", and
-        "presence", logits of each class being in the image, float32 (batch, classes).
+        "presence", logits of each class being in the image, float32 (batch, classes). Between the two it computes in
+        `options.precision`; its weights are float32.
 
     Raises:
         UserError: the encoder's weights could not be fetched or read.
@@ -75,9 +97,10 @@ def build(options: Train, classes: int) -> Any:
         colour = keras.layers.Concatenate(name="grey_as_colour")([padded] * channels)
         scaled = _preprocessing(options.backbone)(colour)
     softmax = LOSSES[options.loss].activation == "softmax"
-    network = _segmentation_network(options, channels, classes + softmax)
-    if options.presence_weight:
-        network = _with_presence(network, classes)
+    with _policy(options.precision):  # what is before and behind the network, made outside, stays float32
+        network = _segmentation_network(options, channels, classes + softmax)
+        if options.presence_weight:
+            network = _with_presence(network, classes)
     answer = network(scaled)
     pixels, presence = answer if options.presence_weight else (answer, None)
     logits = keras.layers.Activation("linear", dtype="float32", name="full_precision")(pixels)

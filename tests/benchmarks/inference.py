@@ -171,11 +171,11 @@ def _save_network(setup: Setup) -> None:
     options, classes = setup.options.train, len(setup.options.competition.classes)
     network = model.build(options, classes)
     softmax = LOSSES[options.loss].activation == "softmax"
-    for inner in network.layers:
-        if hasattr(inner, "layers"):
-            kernel, bias = inner.get_layer("final_conv").get_weights()
-            bias += [BACKGROUND] + [0.0] * classes if softmax else [-BACKGROUND] * classes
-            inner.get_layer("final_conv").set_weights([kernel, bias])
+    (inner,) = (layer for layer in network.layers if hasattr(layer, "layers"))
+    last = [layer for layer in inner.layers if layer.get_weights() and not layer.name.startswith("presence")][-1]
+    kernel, bias = last.get_weights()
+    bias += [BACKGROUND] + [0.0] * classes if softmax else [-BACKGROUND] * classes
+    last.set_weights([kernel, bias])
     folder = setup.folder / "data/model"
     inference.save(network, LOSSES[options.loss].activation, folder / "fold_0")
     equal = (1.0,) * (1 + classes)

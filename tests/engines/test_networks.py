@@ -19,7 +19,7 @@ def brightness(grey: networks.Grey) -> tuple[networks.Floats, networks.Floats]:
 def test_networks_and_views_are_averaged_in_order() -> None:
     """Two networks, mirror images, a last batch that is not full: each image comes back once, in its place."""
     random = np.random.default_rng(0)
-    photographs = [random.integers(0, 256, (5, 7)).astype(np.uint8) for _ in range(23)]
+    photographs = [random.integers(0, 256, (37, 7)).astype(np.uint8) for _ in range(23)]
 
     def half(grey: networks.Grey) -> tuple[networks.Floats, networks.Floats]:
         pixels, presence = brightness(grey)

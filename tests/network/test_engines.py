@@ -41,7 +41,7 @@ def save(options: settings.Train, folder: Path) -> None:
 
     network = model.build(options, 2)
     (inner,) = (layer for layer in network.layers if hasattr(layer, "layers"))
-    last = inner.get_layer("final_conv")
+    last = [layer for layer in inner.layers if layer.get_weights() and not layer.name.startswith("presence")][-1]
     last.set_weights([8 * last.get_weights()[0], last.get_weights()[1]])
     inference.save(network, losses.LOSSES[options.loss].activation, folder)
 

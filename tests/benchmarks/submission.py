@@ -30,12 +30,12 @@ def written(engine: str, other: Callable[[Any], Callable[[], object]]) -> Callab
             raise SkippedError("tests/benchmarks/inference.py is not there")
         if engine == "openvino" and not find_spec("openvino"):
             raise SkippedError("OpenVINO is not installed")
-        setup = prepared(place.folder, 4 if place.quick else 24)
+        setup = prepared(place.folder, 4 if place.quick else 16)
         works = partial(setup.pipeline, engine), other(setup)
         try:
             for work in works:  # traced, loaded, compiled
                 work()
-            yield from alternate([works] * (1 if place.quick else 5))
+            yield from alternate([works] * (1 if place.quick else 4))
         finally:
             setup.close()
 

@@ -17,7 +17,7 @@ CROP = {"crop_height": 128, "crop_width": 256, "batch_size": 8, "validation_batc
 
 def options_of(place: Place, options: Train, downscale: int) -> Train:
     """Parameters of params.yaml, with the crops, the batch and the resolution that the row names."""
-    epochs, visits = (2, 1) if place.quick else (6, 6)
+    epochs, visits = (2, 3) if place.quick else (6, 6)
     changed = {"epochs": epochs, "crops_per_image": visits, "downscale": downscale, "early_stopping_patience": epochs}
     return options.model_copy(update=CROP | changed)
 

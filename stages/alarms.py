@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages import command, outputs, paths, settings
@@ -82,8 +83,9 @@ def _training_images(data: Prepared) -> Measured:
     def measure(position: int) -> Measured:
         return _measure(data.images[position])
 
-    work = images.in_parallel(measure, range(len(data.images)))
-    return _stack(list(tqdm(work, "alarms: training images", len(data.images), unit=" images", disable=None)))
+    with threadpool_limits(1, "blas"):  # else NumPy's own threads wait for one another, in every worker
+        work = images.in_parallel(measure, range(len(data.images)))
+        return _stack(list(tqdm(work, "alarms: training images", len(data.images), unit=" images", disable=None)))
 
 
 def _test_images(expected: Size) -> tuple[Measured, list[Size]]:
@@ -99,8 +101,9 @@ def _test_images(expected: Size) -> tuple[Measured, list[Size]]:
             return Size(*found)
 
     files = [paths.TEST_IMAGES / name for name in images.listing(paths.TEST_IMAGES)]
-    work = images.in_parallel(measure, files)
-    found = list(tqdm(work, "alarms: test images", len(files), unit=" images", disable=None))
+    with threadpool_limits(1, "blas"):
+        work = images.in_parallel(measure, files)
+        found = list(tqdm(work, "alarms: test images", len(files), unit=" images", disable=None))
     fitting = [each for each in found if isinstance(each, Measured)]
     return _stack(fitting), [each for each in found if isinstance(each, Size)]
 

@@ -80,6 +80,15 @@ def test_stages_without_a_network_start_without_tensorflow(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.parametrize("module", ["download", "explore", "preprocess", "submit"])
+def test_commands_start_without_what_they_may_not_need(module: str) -> None:
+    """Each of these packages takes as long to import as all else that the command's start needs."""
+    code = f"import sys, stages.{module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    slow = {"tensorflow", "sklearn", "scipy", "matplotlib", "pandas", "kaggle", "dvc", "dvclive"}
+    assert not slow & set(result.stdout.split())
+
+
 def test_committed_lock_is_current() -> None:
     """A clone of the committed state has nothing to run: dvc.lock and metrics belong to this code and params.yaml."""
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]

@@ -1,7 +1,7 @@
 """Measure the pipeline beside what it is held against; no test asserts a time.
 
-    python -m tests.benchmarks                          # all but the group `memory`, about 8 minutes on 2 cores
-    python -m tests.benchmarks --only memory            # another 8 minutes
+    python -m tests.benchmarks                          # all but the group `memory`
+    python -m tests.benchmarks --only memory            # how memory grows with the data
     python -m tests.benchmarks --only masks data-batches --quick
 
 Both works of a row run in turns, ours, the other's, ours, …, and the median of the pairs' ratios counts. Prints a table

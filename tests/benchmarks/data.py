@@ -36,7 +36,7 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
             works = preprocess.preprocess, lambda: decode(files, flags)
             for work in works:  # everything imported, every file in the page cache
                 work()
-            yield from alternate([works] * (1 if place.quick else 7))
+            yield from alternate([works] * (1 if place.quick else 5))
 
     return measure
 
@@ -55,7 +55,7 @@ def batched(place: Place) -> Iterator[Pair]:
         works = (lambda: sum(1 for _ in epoch), lambda: decode(as_many))
         for work in works:
             work()
-        yield from alternate([works] * (1 if place.quick else 7))
+        yield from alternate([works] * (1 if place.quick else 5))
 
 
 def prepared() -> Prepared:

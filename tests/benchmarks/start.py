@@ -22,7 +22,7 @@ def started(command: str) -> Callable[[Place], Iterator[Pair]]:
         ]
         for work in works:  # compiled, and in the page cache
             work()
-        return alternate([(works[0], works[1])] * (1 if place.quick else 9))
+        return alternate([(works[0], works[1])] * (1 if place.quick else 7))
 
     return measure
 

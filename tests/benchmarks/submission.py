@@ -1,14 +1,25 @@
 """Images to submission.csv, held against the bare network and against notebooks that go image by image."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from tests.benchmarks.rows import Pair, Place, Row, SkippedError
 from tests.benchmarks.timing import alternate
 
 HEIGHT, WIDTH = 256, 1600
+
+
+@cache
+def prepared(folder: Path, images: int) -> Any:
+    """Test images and a network, made once for all rows."""
+    from tests.benchmarks import inference
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return inference.prepare(Path(mkdtemp(prefix="submission.", dir=folder)), images, HEIGHT, WIDTH)
 
 
 def written(engine: str, other: Callable[[Any], Callable[[], object]]) -> Callable[[Place], Iterator[Pair]]:
@@ -19,13 +30,14 @@ def written(engine: str, other: Callable[[Any], Callable[[], object]]) -> Callab
             raise SkippedError("tests/benchmarks/inference.py is not there")
         if engine == "openvino" and not find_spec("openvino"):
             raise SkippedError("OpenVINO is not installed")
-        from tests.benchmarks import inference
-
-        setup = inference.prepare(place.folder / "inference", 4 if place.quick else 24, HEIGHT, WIDTH)
+        setup = prepared(place.folder, 4 if place.quick else 16)
         works = partial(setup.pipeline, engine), other(setup)
-        for work in works:  # traced, loaded, compiled
-            work()
-        yield from alternate([works] * (1 if place.quick else 5))
+        try:
+            for work in works:  # traced, loaded, compiled
+                work()
+            yield from alternate([works] * (1 if place.quick else 4))
+        finally:
+            setup.close()
 
     return measure
 

@@ -107,6 +107,26 @@ def test_a_gpu_changes_what_runs_a_network() -> None:
     assert found == pytest.approx({"train": 8 + 2 * (100 * 0.05 + 10 * 0.01), "infer": 3 + 600 * 0.04})
 
 
+def test_what_is_computed_stands_in_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage run whole, one run in part, and both with a GPU."""
+    stages = {
+        "preprocess": Stage(start=0, work=40, done=1, images=1, peak=90_000_000, disk=8_000_000),
+        "infer": Stage(start=3, work=30, done=60, images=600, peak=10**9, disk=7_000_000, grows=True),
+        "train": Stage(start=8, work=30, done=10, images=10, peak=10**9, disk=60_000_000),
+    }
+    training = Training(start=8, step=0.5, image=0.2, steps=100, validation=10, epochs=2)
+    metrics = full_scale._metrics(stages, training)
+    full_scale._tell(metrics)
+    full_scale._tell(metrics | {"gpu": {"seconds_a_step": 0.1, "seconds_an_image": 0.5, "stages": {"infer": 303}}})
+    plain, gpu = (text.splitlines() for text in capsys.readouterr().out.split("\n\n"))
+    assert plain[2].split() == ["preprocess", "40", "90", "8"]
+    assert plain[3].split() == ["infer", "(303)", "1,000", "(70)"]
+    assert plain[4].split() == ["train", "(112)", "1,000", "60"]
+    assert "2 epochs of 100 steps (0.500 s each) and 10 images of validation (0.200 s each)" in plain[5]
+    assert gpu[1].split() == ["preprocess", "40", "40", "90", "8"]
+    assert gpu[2].split() == ["infer", "(303)", "(303)", "1,000", "(70)"]
+
+
 @pytest.mark.prove
 @pytest.mark.slow
 def test_a_small_set_goes_through_all_stages(
@@ -129,7 +149,7 @@ def test_a_small_set_goes_through_all_stages(
     assert (stages["infer_test"]["images_run"], stages["infer_test"]["images"]) == (4, 10)
     assert (stages["evaluate"]["images_run"], stages["evaluate"]["images"]) == (10, 24)
     assert stages["train"]["peak_megabytes"] > stages["download"]["peak_megabytes"]
-    assert stages["preprocess"]["disk_megabytes"] > 60 * 2 * 256 * 1600 / 1e6
+    assert stages["preprocess"]["disk_megabytes"] > 60 * 256 * 1600 / 1e6  # and labels, where there are any
     assert found["training"]["steps_an_epoch"] == 36 * 2 // 4
     assert "computed from 0.05 s a step and 0.04 s an image" in told
     assert not list((tmp_path / "room").iterdir())

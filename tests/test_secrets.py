@@ -28,7 +28,6 @@ SLUG = "severstal-steel-defect-detection"
 OTHERS = {
     "AWS_ACCESS_KEY_ID": "AKIAMADEUPMADEUP0001", "AWS_SECRET_ACCESS_KEY": "made/up+secret/access/key0000000000001",
     "AWS_SESSION_TOKEN": "made-up-session-token-0001", "GITHUB_TOKEN": "ghp_madeup0001",
-    "DVC_STUDIO_TOKEN": "isat_madeup0001",
 }  # fmt: skip
 SECRETS = (KEY, TOKEN, *OTHERS.values())
 

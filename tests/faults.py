@@ -75,6 +75,7 @@ def main() -> None:
     """Run all cases, one after the other."""
     stage, counted, results = sys.argv[1], 0, []
     importlib.import_module(f"stages.{stage}")
+    importlib.import_module("sklearn.model_selection")  # joblib warns when it is imported where no file may grow
     os.environ["FAULT_COUNT"] = "count"
     for place, kind, share in json.load(sys.stdin):
         number = max(1, math.ceil(share * counted)) if 0 <= share < 1 and kind in ("kill", "full") else int(share)

@@ -96,6 +96,7 @@ def test_encoder_weights_from_a_file(options: settings.Train, tmp_path: Path) ->
         model.build(options.model_copy(update={"encoder_weights": str(file), "backbone": "resnet34"}), 2)
 
 
+@pytest.mark.prove
 def test_weights_bring_no_code_along(options: settings.Train, tmp_path: Path) -> None:
     """A whole model in an .h5 may carry Python code (a Lambda layer); encoder_weights takes the weights alone."""
     from stages.network import model

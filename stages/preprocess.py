@@ -29,12 +29,12 @@ class Measured(NamedTuple):
     Attributes:
         pixels: pixels of each class, int64 (images, classes).
         signatures: float32 (images, duplicates.SIZE).
-        digest: of everything stored, image and label map in turns.
+        digest: SHA-256 of the SHA-256 of each image, which is that of its pixels and, with a mask, of its label map.
     """
 
     pixels: PixelCounts
     signatures: npt.NDArray[np.float32]
-    digest: "hashlib.blake2b"
+    digest: "hashlib._Hash"
 
 
 def preprocess() -> None:
@@ -130,8 +130,7 @@ def _store_images(
 ) -> Measured:
     """Decode every image into the first stack, and measure both, of which the second is whole, as they fill."""
     photographs, labels = stacks
-    digest = hashlib.blake2b(digest_size=16)
-    buffer, empty = np.zeros((2, photographs.height, photographs.width), np.uint8)
+    digests = [b""] * len(names)
     pixels = np.zeros((len(names), classes), np.int64)
     signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
 
@@ -144,9 +143,12 @@ def _store_images(
                 told.append(str(error))
                 continue
             photographs[position] = image
+            digest = hashlib.sha256(np.ascontiguousarray(image))
             if position in drawn:
                 label_map = labels[position]
                 pixels[position] = [np.count_nonzero(label_map == class_id) for class_id in range(1, classes + 1)]
+                digest.update(label_map if pixels[position].any() else b"")
+            digests[position] = digest.digest()
             textures.append(duplicates.texture(image))
             positions.append(position)
         if textures:
@@ -162,14 +164,8 @@ def _store_images(
         for block, told in zip(blocks, images.in_parallel(store, blocks), strict=True):
             for fault in told:
                 faults.add(fault)
-            for position in block:
-                photographs.read_into(position, buffer)
-                digest.update(buffer.data)
-                if position in drawn:
-                    labels.read_into(position, buffer)
-                digest.update(buffer.data if position in drawn else empty.data)
             bar.update(len(block))
-    return Measured(pixels, signatures, digest)
+    return Measured(pixels, signatures, hashlib.sha256(b"".join(digests)))
 
 
 def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings.Settings) -> npt.NDArray[np.int64]:

@@ -58,12 +58,6 @@ class Stack:
         raw = os.pread(self._file, size, self._offset + self._check(position) * size)
         return np.frombuffer(raw, np.uint8).reshape(self.height, self.width)
 
-    def read_into(self, position: int, image: npt.NDArray[np.uint8]) -> None:
-        """Read one image into an array that is there, of shape (height, width), contiguous."""
-        if image.shape != (self.height, self.width):
-            raise ValueError(f"expected {self.height}×{self.width} pixels, found {image.shape}")
-        os.preadv(self._file, [image.data], self._offset + self._check(position) * image.size)
-
     def __setitem__(self, position: int, image: npt.NDArray[np.uint8]) -> None:
         if image.shape != (self.height, self.width):
             raise ValueError(f"expected {self.height}×{self.width} pixels, found {image.shape}")

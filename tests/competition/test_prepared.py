@@ -77,18 +77,6 @@ def test_a_position_outside(stack: Stack, position: int) -> None:
         stack[position] = numbered(0)
 
 
-def test_an_image_read_into_an_array(stack: Stack) -> None:
-    """The array takes the image of that place; one of another shape, or a place outside, is refused."""
-    array = np.zeros((2, 3), np.uint8)
-    for position in (2, 0):
-        stack.read_into(position, array)
-        np.testing.assert_array_equal(array, stack[position])
-    with pytest.raises(ValueError, match="expected 2×3 pixels"):
-        stack.read_into(0, np.zeros((3, 2), np.uint8))
-    with pytest.raises(IndexError):
-        stack.read_into(3, array)
-
-
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (2, 3, 1), (2, 2)])
 def test_an_image_of_another_shape(stack: Stack, shape: tuple[int, ...]) -> None:
     """Another shape is refused, even a transposed one with as many pixels, and nothing is written."""

@@ -143,11 +143,12 @@ def _store_images(
                 told.append(str(error))
                 continue
             photographs[position] = image
-            digest = hashlib.sha256(np.ascontiguousarray(image))
+            digest = hashlib.sha256(np.ascontiguousarray(image).data)
             if position in drawn:
                 label_map = labels[position]
                 pixels[position] = [np.count_nonzero(label_map == class_id) for class_id in range(1, classes + 1)]
-                digest.update(label_map if pixels[position].any() else b"")
+                if pixels[position].any():
+                    digest.update(label_map.data)
             digests[position] = digest.digest()
             textures.append(duplicates.texture(image))
             positions.append(position)

@@ -76,3 +76,22 @@ def test_what_is_told_of_a_network(options: settings.Train) -> None:
     told = summary(fitted([0.9, 0.1, 0.3, 0.2], 1, 3), ["pit", "line"], options)
     assert (told["epochs"], told["best_epoch"], told["val_mean_f1"]) == (4, 3, 0.3)
     assert told["pixel_share"] == {"background": 0.6, "pit": 0.3, "line": 0.1}
+
+
+def test_what_the_system_refuses_is_told_as_such(tmp_path: Path) -> None:
+    """TensorFlow's and HDF5's words for a full disk become the system's; a full graphics card stays what it is."""
+    import tensorflow as tf
+
+    from stages.train import writing
+
+    full = tf.errors.ResourceExhaustedError(None, None, "{{function_node x}} a_temp/part-0; No space left on device")
+    long = OSError(27, "Can't synchronously write data (time = today\n, errno = 27, error message = 'File too large')")
+    for error, number in ((full, 28), (long, 27)):
+        with pytest.raises(OSError, match=str(tmp_path)) as told, writing(tmp_path):
+            raise error
+        assert (told.value.errno, "\n" in str(told.value)) == (number, False)
+    oom = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape [4, 256]")
+    for fault in (oom, RuntimeError("a bug")):
+        with pytest.raises(type(fault)) as left, writing(tmp_path):
+            raise fault
+        assert left.value is fault

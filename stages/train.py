@@ -11,6 +11,7 @@ import hashlib
 import multiprocessing
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -236,6 +237,11 @@ def _curves(folder: Path) -> Live:
         raise command.UserError(
             f"DVCLive, which writes the curves, needs a git repository with at least one commit ({error}): "
             "git add --all && git commit -m start"
+        ) from None
+    except sqlite3.OperationalError as error:
+        raise command.UserError(
+            f"DVCLive, which writes the curves, cannot open DVC's own tables in /var/tmp/dvc or .dvc/tmp ({error}): is "
+            "that disk full, or not yours to write to?"
         ) from None
 
 

@@ -1,0 +1,93 @@
+"""The whole pipeline through DVC, killed in every stage, and the stages with a network without space."""
+
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import tiny
+from tests.tiny import call
+
+ROOT = Path(__file__).parents[1]
+STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+FAULTING = str(ROOT / "tests/faulting")
+KILLED = -9
+
+pytestmark = pytest.mark.prove
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny project, run once in one piece."""
+    return tiny.finished(tmp_path_factory.mktemp("promises"))
+
+
+@pytest.fixture
+def project(once: Path) -> Iterator[Path]:
+    """The same, brought back to what is committed where a test has left something else."""
+    before = tiny.results(once)
+    yield once
+    if tiny.results(once) != before:
+        call(once, "git", "checkout", "--force", "--quiet", ".")
+        call(once, "dvc", "checkout", "--force", "--quiet")
+
+
+def moments(stage: str) -> list[int]:
+    """At which of its writes a stage is killed: the first, and of a training one in the midst of its epoch's end."""
+    return [1, 16] if stage == "train" else [1]
+
+
+@pytest.mark.parametrize(("stage", "moment"), [(stage, moment) for stage in STAGES for moment in moments(stage)])
+def test_a_pipeline_that_is_killed_ends_as_an_undisturbed_one(project: Path, stage: str, moment: int) -> None:
+    """SIGKILL for dvc and the stage at once; the stage again, and nothing differs from what is committed."""
+    before = tiny.results(project)
+    shutil.rmtree(project / "data/state", ignore_errors=True)
+    again = ("dvc", "repro", "--force", "--single-item", stage)  # a plain repro would take it from the run cache
+    call(project, *again, status=KILLED, PYTHONPATH=FAULTING, FAULT=f"{stage}:killall:{moment}")
+    assert tiny.results(project) != before
+    call(project, *again)
+    assert tiny.results(project) == before
+    assert call(project, "git", "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("stage", ["train", "infer", "infer_test"])
+@pytest.mark.parametrize("fault", ["no new files", "no large files", "no tables"])
+def test_a_full_disk_under_a_network(project: Path, stage: str, fault: str) -> None:
+    """One line with file and reason, no output in part; what is committed comes back."""
+    if fault == "no tables" and stage != "train":
+        pytest.skip("train alone has DVC's tables opened, by DVCLive")
+    before = tiny.results(project)
+    shutil.rmtree(project / "data/state", ignore_errors=True)
+    command = ["dvc", "repro", "--force", "--single-item", stage]
+    if fault == "no new files":
+        told = call(project, *command, status=None, PYTHONPATH=FAULTING, FAULT=f"{stage}:full:1")
+        reason = "No space left on device"
+    else:
+        sizes = {"infer": 100, "infer_test": 100, "train": 2_000 if fault == "no tables" else 1_000_000}
+        told = limited(project, sys.executable, "-m", f"stages.{stage}", size=sizes[stage])
+        reason = "disk I/O error" if fault == "no tables" else "File too large"
+    assert "Traceback" not in told
+    lines = [line for line in told.splitlines() if reason in line]
+    assert len(lines) == 1, told
+    assert lines[0].startswith(f"{stage}: ")
+    assert not list(project.glob("*/.*.partial"))
+    after = tiny.results(project)
+    assert after.items() <= before.items()
+    call(project, "git", "checkout", ".")
+    call(project, "dvc", "checkout")
+    assert tiny.results(project) == before
+
+
+def limited(folder: Path, *command: str, size: int) -> str:
+    """Run a command whose files may not grow beyond `size` bytes, and which must fail; all that it printed."""
+    result = subprocess.run(
+        command, cwd=folder, env=tiny.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    )  # fmt: skip
+    assert result.returncode == 1, result.stdout
+    return result.stdout

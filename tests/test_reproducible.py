@@ -1,0 +1,62 @@
+"""The whole pipeline again, here, elsewhere and on one core: which bytes are the same."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import tiny
+from tests.tiny import call
+
+ROOT = Path(__file__).parents[1]
+STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+
+pytestmark = pytest.mark.prove
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny project, run once."""
+    return tiny.finished(tmp_path_factory.mktemp("reproducible"))
+
+
+def test_the_same_again(once: Path) -> None:
+    """Everything run again, without the networks that are done: dvc.lock, metrics and data are the same bytes."""
+    before = tiny.results(once)
+    shutil.rmtree(once / "data/state")
+    told = call(once, "dvc", "repro", "--force")
+    assert told.count("Running stage") == len(STAGES)
+    assert "train: epoch 1" in told
+    assert tiny.results(once) == before
+
+
+def test_the_same_elsewhere(once: Path, tmp_path: Path) -> None:
+    """In another folder, with other temporary files, language, time zone, hash seed and umask: the same bytes."""
+    other, scratch = tmp_path / "an other place, ö", tmp_path / "scratch"
+    scratch.mkdir()
+    call(tmp_path, "git", "clone", "--quiet", str(once), str(other))
+    command = ["sh", "-c", 'umask 077; exec dvc repro --force "$@"', "sh"]
+    told = call(
+        other, *command, TMPDIR=str(scratch), LC_ALL="C", LANG="C", TZ="Pacific/Kiritimati", PYTHONHASHSEED="123",
+        COLUMNS="40",
+    )  # fmt: skip
+    assert told.count("Running stage") == len(STAGES)
+    assert tiny.results(other) == tiny.results(once)
+
+
+def test_the_number_of_threads(once: Path, tmp_path: Path) -> None:
+    """On one core, data, folds and alarms are the same bytes; a network may differ, since sums are added otherwise."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        pytest.skip("needs two cores to compare with one")
+    other = tmp_path / "project"
+    call(tmp_path, "git", "clone", "--quiet", str(once), str(other))
+    call(other, "taskset", "--cpu-list", str(cores[0]), "dvc", "repro", "--force")
+    here, there = tiny.results(once), tiny.results(other)
+    assert set(here) == set(there)
+    differing = sorted(name for name in here if here[name] != there[name])
+    print(f"on one core {len(differing)} of {len(here)} files differ: {', '.join(differing)}")
+    early = ("data/raw/", "data/prepared/", "metrics/explore", "metrics/preprocess", "metrics/alarms")
+    assert not [name for name in differing if name.startswith(early)]

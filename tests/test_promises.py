@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import tiny
+from tests import tiny_project
 from tests.tiny import call
 
 ROOT = Path(__file__).parents[1]
@@ -24,15 +24,15 @@ pytestmark = pytest.mark.prove
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny project, run once in one piece."""
-    return tiny.finished(tmp_path_factory.mktemp("promises"))
+    return tiny_project.finished(tmp_path_factory.mktemp("promises"))
 
 
 @pytest.fixture
 def project(once: Path) -> Iterator[Path]:
     """The same, brought back to what is committed where a test has left something else."""
-    before = tiny.results(once)
+    before = tiny_project.results(once)
     yield once
-    if tiny.results(once) != before:
+    if tiny_project.results(once) != before:
         call(once, "git", "checkout", "--force", "--quiet", ".")
         call(once, "dvc", "checkout", "--force", "--quiet")
 
@@ -45,13 +45,13 @@ def moments(stage: str) -> list[int]:
 @pytest.mark.parametrize(("stage", "moment"), [(stage, moment) for stage in STAGES for moment in moments(stage)])
 def test_a_pipeline_that_is_killed_ends_as_an_undisturbed_one(project: Path, stage: str, moment: int) -> None:
     """SIGKILL for dvc and the stage at once; the stage again, and nothing differs from what is committed."""
-    before = tiny.results(project)
+    before = tiny_project.results(project)
     shutil.rmtree(project / "data/state", ignore_errors=True)
     again = ("dvc", "repro", "--force", "--single-item", stage)  # a plain repro would take it from the run cache
     call(project, *again, status=KILLED, PYTHONPATH=FAULTING, FAULT=f"{stage}:killall:{moment}")
-    assert tiny.results(project) != before
+    assert tiny_project.results(project) != before
     call(project, *again)
-    assert tiny.results(project) == before
+    assert tiny_project.results(project) == before
     assert call(project, "git", "status", "--porcelain") == ""
 
 
@@ -61,7 +61,7 @@ def test_a_full_disk_under_a_network(project: Path, stage: str, fault: str) -> N
     """One line with file and reason, no output in part; what is committed comes back."""
     if fault == "no tables" and stage != "train":
         pytest.skip("train alone has DVC's tables opened, by DVCLive")
-    before = tiny.results(project)
+    before = tiny_project.results(project)
     shutil.rmtree(project / "data/state", ignore_errors=True)
     command = ["dvc", "repro", "--force", "--single-item", stage]
     if fault == "no new files":
@@ -76,17 +76,17 @@ def test_a_full_disk_under_a_network(project: Path, stage: str, fault: str) -> N
     assert len(lines) == 1, told
     assert lines[0].startswith(f"{stage}: ")
     assert not list(project.glob("*/.*.partial"))
-    after = tiny.results(project)
+    after = tiny_project.results(project)
     assert after.items() <= before.items()
     call(project, "git", "checkout", ".")
     call(project, "dvc", "checkout")
-    assert tiny.results(project) == before
+    assert tiny_project.results(project) == before
 
 
 def limited(folder: Path, *command: str, size: int) -> str:
     """Run a command whose files may not grow beyond `size` bytes, and which must fail; all that it printed."""
     result = subprocess.run(
-        command, cwd=folder, env=tiny.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, cwd=folder, env=tiny_project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )  # fmt: skip
     assert result.returncode == 1, result.stdout

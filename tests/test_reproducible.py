@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import tiny
+from tests import tiny_project
 from tests.tiny import call
 
 ROOT = Path(__file__).parents[1]
@@ -19,17 +19,17 @@ pytestmark = pytest.mark.prove
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny project, run once."""
-    return tiny.finished(tmp_path_factory.mktemp("reproducible"))
+    return tiny_project.finished(tmp_path_factory.mktemp("reproducible"))
 
 
 def test_the_same_again(once: Path) -> None:
     """Everything run again, without the networks that are done: dvc.lock, metrics and data are the same bytes."""
-    before = tiny.results(once)
+    before = tiny_project.results(once)
     shutil.rmtree(once / "data/state")
     told = call(once, "dvc", "repro", "--force")
     assert told.count("Running stage") == len(STAGES)
     assert "train: epoch 1" in told
-    assert tiny.results(once) == before
+    assert tiny_project.results(once) == before
 
 
 def test_the_same_elsewhere(once: Path, tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_same_elsewhere(once: Path, tmp_path: Path) -> None:
         COLUMNS="40",
     )  # fmt: skip
     assert told.count("Running stage") == len(STAGES)
-    assert tiny.results(other) == tiny.results(once)
+    assert tiny_project.results(other) == tiny_project.results(once)
 
 
 def test_the_number_of_threads(once: Path, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_the_number_of_threads(once: Path, tmp_path: Path) -> None:
     other = tmp_path / "project"
     call(tmp_path, "git", "clone", "--quiet", str(once), str(other))
     call(other, "taskset", "--cpu-list", str(cores[0]), "dvc", "repro", "--force")
-    here, there = tiny.results(once), tiny.results(other)
+    here, there = tiny_project.results(once), tiny_project.results(other)
     assert set(here) == set(there)
     differing = sorted(name for name in here if here[name] != there[name])
     print(f"on one core {len(differing)} of {len(here)} files differ: {', '.join(differing)}")

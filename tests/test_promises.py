@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests import tiny_project
-from tests.tiny import call
+from tests.tiny_project import call
 
 ROOT = Path(__file__).parents[1]
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
@@ -86,7 +86,8 @@ def test_a_full_disk_under_a_network(project: Path, stage: str, fault: str) -> N
 def limited(folder: Path, *command: str, size: int) -> str:
     """Run a command whose files may not grow beyond `size` bytes, and which must fail; all that it printed."""
     result = subprocess.run(
-        command, cwd=folder, env=tiny_project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, cwd=folder, env=tiny_project.environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )  # fmt: skip
     assert result.returncode == 1, result.stdout

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests import tiny_project
-from tests.tiny import call
+from tests.tiny_project import call
 
 ROOT = Path(__file__).parents[1]
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])

@@ -4,6 +4,9 @@ Reads data/prepared; writes data/model, metrics/train.json and the curves in met
 trained on every fold; with train.blend the networks of other experiments join. A killed run is taken up at the epoch
 where it stopped, and a network that was trained before with the same parameters, data and code is not trained again:
 both are in data/state.
+
+On several machines, each with its own `TF_CONFIG`, this command runs on all of them. Worker 0 writes what it would
+alone; the others read data/prepared, take part and write nothing.
 """
 
 import errno
@@ -13,6 +16,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,8 +32,9 @@ from stages import command, outputs, paths, settings
 from stages.competition import experiments
 from stages.competition.prepared import Prepared
 from stages.masks import notes
-from stages.network import GPUS, fit, inference, model
+from stages.network import GPUS, distribution, fit, inference, model
 from stages.network.callbacks import Curve, Logs, best_epochs
+from stages.network.distribution import Team
 from stages.network.losses import LOSSES
 
 KEPT = 30  # finished networks in data/state: the most recently used; of a ResNet18 U-Net 50 MB each
@@ -45,11 +50,40 @@ LEFT_OUT = {"stages.settings", "stages.paths", "stages.command", "stages.outputs
 
 
 def train() -> None:
-    """Run the stage."""
+    """Run the stage, or one worker's part in it."""
     options = settings.load()
     data = Prepared(paths.PREPARED)
     _tell_crop(options.train, data)
     print(f"train: on {GPUS} GPU(s)" if GPUS else "train: on the CPU; TensorFlow finds no GPU", flush=True)
+    team = distribution.team(GPUS)
+    team.check(options.train)
+    with distribution.losses_are_told(team):
+        if team.workers > 1:
+            team.agree(facts(options.train, options.seed, data) | {"params.yaml: train": repr(options.train)})
+        if team.chief:
+            _train(options, data, team)
+        else:
+            _take_part(options, data, team)
+        team.leave()
+
+
+def _take_part(options: settings.Settings, data: Prepared, team: Team) -> None:
+    """Train what the chief trains, and write nothing."""
+    seed, fitted = options.seed, []
+    with tempfile.TemporaryDirectory() as scratch:
+        for fold in options.train.folds:
+            fitted.append(fit.fit(data, fold, options.train, seed, Path(scratch, str(fold)), _no_curve, team))
+        if options.train.final:
+            final = for_every_fold(options.train, fitted)
+            fit.fit(data, None, final, seed, Path(scratch, "final"), _no_curve, team)
+
+
+def _no_curve(epoch: int, logs: Logs) -> None:
+    pass
+
+
+def _train(options: settings.Settings, data: Prepared, team: Team) -> None:
+    """Train all networks and write what the stage leaves."""
     states: list[Path] = []
     metrics: dict[str, Any] = {}
     fitted: dict[int | None, fit.Fitted] = {}
@@ -63,14 +97,14 @@ def train() -> None:
         _tell_other_folds(joining, options.train.folds)
         for fold in options.train.folds:
             states.append(_state(options.train, options.seed, data, fold))
-            fitted[fold] = _fit(data, fold, options.train, options.seed, states[-1], (folder, curves))
+            fitted[fold] = _fit(data, fold, options.train, options.seed, states[-1], (folder, curves), team)
             metrics[f"fold_{fold}"] = summary(fitted[fold], data.classes, options.train)
             members.append(_member(f"fold_{fold}", fold, fitted[fold], options.train))
         if options.train.final:
             final = for_every_fold(options.train, list(fitted.values()))
             print(f"train: on every fold for {final.epochs} + {final.full_size_epochs} epochs; unscored", flush=True)
             states.append(_state(final, options.seed, data, None))
-            last = _fit(data, None, final, options.seed, states[-1], (folder, curves))
+            last = _fit(data, None, final, options.seed, states[-1], (folder, curves), team)
             metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
             members.append(_member("final", None, last, final))
         notes.write(folder, notes.Notes(data.summary, [*members, *joining]))
@@ -97,13 +131,19 @@ def for_every_fold(options: settings.Train, fitted: list[fit.Fitted]) -> setting
 
 
 def _fit(
-    data: Prepared, fold: int | None, options: settings.Train, seed: int, state: Path, targets: tuple[Path, Path]
+    data: Prepared,
+    fold: int | None,
+    options: settings.Train,
+    seed: int,
+    state: Path,
+    targets: tuple[Path, Path],
+    team: Team,
 ) -> fit.Fitted:
     """Train one network, or take it from its state, and export it; `targets`: folders of the networks and curves."""
     name = "final" if fold is None else f"fold_{fold}"
     folder, curves = targets
     with _curves(curves / name) as live, writing(state):
-        fitted = fit.fit(data, fold, options, seed, state / name, _logger(live))
+        fitted = fit.fit(data, fold, options, seed, state / name, _logger(live), team)
     # In a fresh process, where the names that TensorFlow gives to functions do not depend on what was
     # done before, the same weights always make the same bytes.
     work = partial(export, fit.exported(options, data), len(data.classes), fitted.weights, folder / name)
@@ -174,14 +214,32 @@ def _member(folder: str, fold: int | None, fitted: fit.Fitted, options: settings
 
 
 def fingerprint(options: settings.Train, seed: int, data: Prepared, fold: int | None) -> str:
-    """What one network depends on: parameters, data, fold, code, packages, and the kind of machine."""
-    digest = hashlib.sha256()
-    versions = [version(name) for name in PACKAGES]
-    machine = (GPUS > 0, os.environ["TF_ENABLE_ONEDNN_OPTS"])
+    """What one network depends on: parameters, data, fold, code, packages, and the kind of machine.
+
+    Not on how many devices share the work: a training may go on with more or fewer of them.
+    """
+    return hashlib.sha256(repr((facts(options, seed, data), fold)).encode()).hexdigest()
+
+
+def facts(options: settings.Train, seed: int, data: Prepared) -> dict[str, str]:
+    """What every network of a run depends on, by name."""
     alone = options.model_copy(update={"folds": (), "final": None, "blend": ()})
-    digest.update(repr((alone, seed, fold, data.summary, versions, machine)).encode())
-    if options.encoder_weights and Path(options.encoder_weights).is_file():
-        digest.update(Path(options.encoder_weights).read_bytes())
+    weights = Path(options.encoder_weights or "")
+    own = weights.is_file()
+    return {
+        "data/prepared": repr(data.summary),
+        "params.yaml: seed": str(seed),
+        "params.yaml: train": repr(alone),
+        "train.encoder_weights": hashlib.sha256(weights.read_bytes()).hexdigest() if own else "",
+        "installed packages": repr([version(name) for name in PACKAGES]),
+        "kind of machine (GPU or not, oneDNN)": repr((GPUS > 0, os.environ["TF_ENABLE_ONEDNN_OPTS"])),
+        "code in stages/": _code(),
+    }
+
+
+def _code() -> str:
+    """A digest of all modules that are loaded and decide something."""
+    digest = hashlib.sha256()
     sources = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
     for name, source in sorted(sources.items()):
         if name.startswith("stages.") and name not in LEFT_OUT and source:

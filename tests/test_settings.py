@@ -132,6 +132,11 @@ MISTAKES = [
         "train: loss: input should be 'cce', 'cce_dice', 'cce_jaccard', 'dice', 'focal', 'lovasz', 'bce' or "
         "'bce_dice'; found 'mse'",
     ),
+    (
+        "train.precision",
+        "float16",
+        "train: precision: input should be 'float32', 'mixed_float16' or 'mixed_bfloat16'; found 'float16'",
+    ),
     ("train.flips", "yes", "train: flips: input should be a valid boolean; found 'yes'"),
     ("inference.flips", 1, "inference: flips: input should be a valid boolean; found 1"),
     ("train.downscale", True, "train: downscale: expected a whole number, found True"),

@@ -42,4 +42,5 @@ with _quiet():
     import tensorflow as tf
 
     GPUS = len(tf.config.list_physical_devices("GPU"))
-    tf.zeros(1)  # starts the devices
+    if not os.environ.get("TF_CONFIG"):  # several workers must meet before
+        tf.zeros(1)  # starts the devices

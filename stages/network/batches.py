@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from stages.command import UserError
 from stages.competition.prepared import Entry, Prepared
+from stages.network.distribution import ALONE, Team
 from stages.settings import Train
 
 Crop = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
@@ -113,8 +114,8 @@ class Crops:
         return np.concatenate([generator.permutation(len(self.entries)) for _ in range(self.visits)])
 
 
-def dataset(crops: Crops, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
-    """Batches of the epochs first_epoch … last_epoch - 1, one after the other.
+def dataset(crops: Crops, first_epoch: int, last_epoch: int, team: Team = ALONE) -> Any:
+    """Batches of the epochs first_epoch … last_epoch - 1, one after the other; each device's part of them.
 
     Returns:
         Batches of grey levels, float32 (batch, height, width, 1) in 0 … 255, and label maps, uint8
@@ -137,8 +138,13 @@ def dataset(crops: Crops, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
         return image, {"logits": labels, "presence": tf.cast(present, tf.float32)}
 
     numbers = tf.data.Dataset.range(first_epoch * crops.per_epoch, last_epoch * crops.per_epoch)
+    if team.workers > 1:  # of every batch the numbers that are this worker's
+        part = options.batch_size // team.workers
+        mine = slice(team.worker * part, (team.worker + 1) * part)
+        numbers = numbers.batch(options.batch_size).map(lambda batch: batch[mine]).unbatch()
     crop = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return crop.batch(options.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    batches = crop.batch(options.batch_size // team.devices, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return team.strategy.distribute_datasets_from_function(lambda _: batches) if team.strategy else batches
 
 
 def _augmented(

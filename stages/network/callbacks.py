@@ -17,6 +17,7 @@ from stages.competition import score
 from stages.competition.prepared import Entry, Prepared
 from stages.masks import confusion, postprocess
 from stages.network import inference, model
+from stages.network.distribution import ALONE, Team
 from stages.network.losses import LOSSES
 from stages.settings import Train
 
@@ -26,26 +27,32 @@ Logs = dict[str, float]
 Curve = Callable[[int, Logs], None]
 
 
-def validate(network: inference.Network, data: Prepared, entries: list[Entry], batch_size: int) -> Logs:
+def validate(
+    network: inference.Network, data: Prepared, entries: list[Entry], batch_size: int, team: Team = ALONE
+) -> Logs:
     """Score a network on whole images, through the inference of all other stages, every pixel from probability 1/2.
+
+    Workers of a team take turns with the images, and each gets the figures of all.
 
     Returns:
         mean_dice (the competition's score), positive_mean_dice, and mean_f1: the mean over classes of F1 over all
         pixels of these images at once, a class that is neither there nor predicted left out; 0 where undefined.
     """
     classes = len(data.classes)
-    images = (data.images[entry.position] for entry in entries)
+    mine = entries[team.worker :: team.workers]
+    images = (data.images[entry.position] for entry in mine)
     plain = postprocess.plain(classes)
-    matrices = np.stack(
-        [
-            confusion.matrix(data.labels[entry.position], postprocess.label_map(prediction, plain), classes)
-            for entry, prediction in zip(
-                tqdm(entries, "train: validation", unit=" images", leave=False, disable=None),
-                inference.predictions([network], images, batch_size),
-                strict=True,
-            )
-        ]
+    matrices = np.zeros((len(entries), 1 + classes, 1 + classes), np.int64)
+    found = zip(
+        tqdm(mine, "train: validation", unit=" images", leave=False, disable=None),
+        inference.predictions([network], images, batch_size),
+        strict=True,
     )
+    for number, (entry, prediction) in enumerate(found):
+        matrices[team.worker + number * team.workers] = confusion.matrix(
+            data.labels[entry.position], postprocess.label_map(prediction, plain), classes
+        )
+    matrices = team.total(matrices)
     overlaps = confusion.overlaps(matrices)
     f1 = [figures["f1"] for figures in confusion.figures(matrices.sum(axis=0))[1:]]
     return {
@@ -100,9 +107,9 @@ class Bar(keras.callbacks.Callback):  # type: ignore[misc]
 class Validate(keras.callbacks.Callback):  # type: ignore[misc]
     """Add the validation figures to those that the callbacks behind this one see."""
 
-    def __init__(self, data: Prepared, entries: list[Entry], options: Train) -> None:
+    def __init__(self, data: Prepared, entries: list[Entry], options: Train, team: Team = ALONE) -> None:
         super().__init__()
-        self.data, self.entries, self.options = data, entries, options
+        self.data, self.entries, self.options, self.team = data, entries, options, team
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Make the saved form of the network once: it follows the weights."""
@@ -112,7 +119,8 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]
         """Score the validation fold, if there is one."""
         if logs is not None:
             if self.entries:
-                figures = validate(self.network, self.data, self.entries, self.options.validation_batch_size)
+                batch_size = self.options.validation_batch_size
+                figures = validate(self.network, self.data, self.entries, batch_size, self.team)
                 logs |= {f"val_{name}": value for name, value in figures.items()}
             rate = self.model.optimizer.learning_rate
             logs["learning_rate"] = float(rate.numpy())
@@ -143,10 +151,12 @@ class Best(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write this epoch's weights if it is among the best, and remove what no longer is."""
+        if not self.progress.team.chief:
+            return
         state = self.progress.state
         kept = {self.file(state, best) for best in best_epochs([*self.progress.history, logs or {}], self.options)}
         if self.file(state, epoch) in kept:
-            model.bare(self.model).save_weights(self.file(state, epoch))
+            self.progress.bare.save_weights(self.file(state, epoch))
         for file in state.glob("best_*.weights.h5"):
             if file not in kept:
                 file.unlink()
@@ -157,9 +167,10 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     REMEMBERED = ("best", "wait", "stopped_epoch", "cooldown_counter")
 
-    def __init__(self, network: Any, state: Path, callbacks: list[Any], curve: Curve) -> None:
+    def __init__(self, network: Any, state: Path, callbacks: list[Any], curve: Curve, team: Team = ALONE) -> None:
         super().__init__()
-        self.network, self.state, self.callbacks, self.curve = network, state, callbacks, curve
+        self.network, self.state, self.callbacks, self.curve, self.team = network, state, callbacks, curve, team
+        self.bare = model.bare(network)  # here, since making a model is work that all workers of a team do together
         self.history: list[Logs] = []
         self.stopped = False
 
@@ -194,6 +205,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self.history.append(figures)
         self.curve(epoch, figures)
         print(f"train: epoch {epoch + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()), flush=True)
+        if not self.team.chief:
+            return
         folder = self.state / f"epoch_{epoch}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -215,4 +228,5 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
                 shutil.rmtree(old)
 
     def _checkpoint(self) -> tf.train.Checkpoint:
-        return tf.train.Checkpoint(model=self.network, optimizer=self.network.optimizer)
+        # Not Keras's metrics, whose values lie on several devices: all workers would have to write at once.
+        return tf.train.Checkpoint(model=self.bare, optimizer=self.network.optimizer)

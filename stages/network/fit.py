@@ -21,6 +21,7 @@ import tensorflow as tf
 from stages.competition.prepared import Entry, Prepared
 from stages.network import batches, losses, model
 from stages.network.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
+from stages.network.distribution import ALONE, Team
 from stages.settings import Train
 
 keras: Any = tf.keras
@@ -49,7 +50,9 @@ class Fitted:
     pixels: npt.NDArray[np.int64]
 
 
-def fit(data: Prepared, fold: int | None, options: Train, seed: int, state: Path, curve: Curve) -> Fitted:
+def fit(
+    data: Prepared, fold: int | None, options: Train, seed: int, state: Path, curve: Curve, team: Team = ALONE
+) -> Fitted:
     """Train on all folds but `fold` and the held-out one; the best epochs are those by `options.monitor`.
 
     Args:
@@ -59,9 +62,16 @@ def fit(data: Prepared, fold: int | None, options: Train, seed: int, state: Path
         options: the section `train` of params.yaml.
         seed: decides initial weights and crops.
         state: folder that survives a kill; what it holds must come from a run of the same data, options and code. If
-            that run was finished, its result is given back.
+            that run was finished, its result is given back. Of a team's workers the chief's counts, and the others,
+            whose own is empty at first, are given what they need of it.
         curve: called with epoch (from 0) and figures, for every epoch, those of a resumed run's past included.
+        team: the devices that share the work.
+
+    Returns:
+        The network, of which only the chief has the weights.
     """
+    state.mkdir(parents=True, exist_ok=True)
+    team.share_folder(state)
     if (state / FINISHED).exists() and (state / AVERAGE).exists():
         return _finished(state, curve)
     training = data.index if fold is None else data.training(fold)
@@ -69,6 +79,8 @@ def fit(data: Prepared, fold: int | None, options: Train, seed: int, state: Path
     seed += data.folds if fold is None else fold
     phases: list[Fitted] = []
     for number, phase in enumerate([options, *full_size(options, data)], start=1):
+        if phases:
+            team.share_folder(state)  # the weights to start from
         done = [logs for earlier in phases for logs in earlier.history]
         fitted = _phase(
             data,
@@ -78,11 +90,13 @@ def fit(data: Prepared, fold: int | None, options: Train, seed: int, state: Path
             state / f"phase_{number}",
             partial(_later, curve, len(done)),
             phases[-1].weights if phases else None,
+            team,
         )
         phases.append(fitted)
     history = [logs for fitted in phases for logs in fitted.history]
     lengths = tuple(len(fitted.history) for fitted in phases)
-    return _finish(state, Fitted(phases[-1].weights, history, lengths, phases[-1].class_weights, phases[-1].pixels))
+    fitted = Fitted(phases[-1].weights, history, lengths, phases[-1].class_weights, phases[-1].pixels)
+    return _finish(state, fitted) if team.chief else fitted
 
 
 def _finish(state: Path, fitted: Fitted) -> Fitted:
@@ -155,6 +169,7 @@ def _phase(
     state: Path,
     curve: Curve,
     start: Path | None,
+    team: Team,
 ) -> Fitted:
     """One phase: from random or given weights to the average of its best epochs. `entries`: training and validation."""
     training, validation = entries
@@ -164,21 +179,22 @@ def _phase(
     crops = batches.Crops(data, training, options, seed)
     pixels = crops.pixels(most=COUNTED)
     weights = losses.class_weights(options.class_weights, pixels)
-    network = model.build(options, len(data.classes))
-    if start is not None:
-        model.bare(network).load_weights(start)
-    _compile(network, options, weights, crops.steps)
-    progress = Progress(network, state, _callbacks(options, bool(validation)), curve)
-    first = progress.restore()
+    with team.scope():
+        network = model.build(options, len(data.classes))
+        if start is not None:
+            model.bare(network).load_weights(start)
+        _compile(network, options, weights, crops.steps)
+        progress = Progress(network, state, _callbacks(options, bool(validation)), curve, team)
+        first = progress.restore()
     if first < options.epochs and not progress.stopped:
         network.fit(
-            batches.dataset(crops, first, options.epochs),
+            batches.dataset(crops, first, options.epochs, team),
             initial_epoch=first,
             epochs=options.epochs,
             steps_per_epoch=crops.steps,
             callbacks=[
                 Reseed(seed),
-                Validate(data, validation, options),
+                Validate(data, validation, options, team),
                 Bar(f"train: {state.parent.name}", crops.steps, options),
                 *progress.callbacks,
                 Best(progress, options),
@@ -187,7 +203,10 @@ def _phase(
             verbose=0,
         )
     best = best_epochs(progress.history, options)
-    averaged = _average(network, [Best.file(state, epoch) for epoch in best], state / AVERAGE)
+    averaged = state / AVERAGE
+    if team.chief:
+        with team.scope():
+            _average(progress.bare, [Best.file(state, epoch) for epoch in best], averaged)
     return Fitted(averaged, progress.history, (len(progress.history),), weights, pixels)
 
 
@@ -203,13 +222,13 @@ def _compile(network: Any, options: Train, weights: losses.Weights, steps: int) 
     if options.precision == "mixed_float16":  # small gradients vanish in float16 otherwise
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     network.compile(optimizer, loss, loss_weights=share)
+    network.distribute_reduction_method = "first"  # the mean of all devices; Keras would add up those of the workers
 
 
-def _average(network: Any, files: list[Path], target: Path) -> Path:
+def _average(network: Any, files: list[Path], target: Path) -> None:
     """Write the mean of several files of weights, as a whole; what batch normalisation has averaged is averaged too."""
     if not target.exists():
         total: list[npt.NDArray[np.float64]] = []
-        network = model.bare(network)
         for file in files:
             network.load_weights(file)
             found = [np.asarray(weight, np.float64) for weight in network.get_weights()]
@@ -218,7 +237,6 @@ def _average(network: Any, files: list[Path], target: Path) -> Path:
         unfinished = target.with_name(f"partial.{target.name}")
         network.save_weights(unfinished)
         os.replace(unfinished, target)
-    return target
 
 
 def _learning_rate(options: Train, steps: int) -> Any:

@@ -4,6 +4,9 @@ A loss takes a label map, (batch, height, width), and logits, and gives one numb
 logits are. Of the softmax losses, logits have a channel for the background and one for each class, (batch, height,
 width, 1 + classes); of the sigmoid losses, the `bce` family, only those of the classes, each decided by itself.
 
+Where several devices share a batch, each sees its part: a mean over pixels may be taken of each part, since Keras
+averages them; what is no mean takes its sums over all (`stages.network.whole_batch`).
+
 Adding one: a function below, its name in `LOSSES` at the end and in `stages.settings.Train.loss`, and a test.
 """
 
@@ -15,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from stages.network import whole_batch
 from stages.network.library import sm
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -110,8 +114,8 @@ def lovasz(weights: Weights) -> Loss:
     classes = len(weights)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-        true = tf.transpose(tf.reshape(_one_hot(labels, classes), (-1, classes)))  # (class, pixel)
+        probabilities = _of_all_devices(tf.nn.softmax(tf.cast(logits, tf.float32)))
+        true = tf.transpose(tf.reshape(_of_all_devices(_one_hot(labels, classes)), (-1, classes)))  # (class, pixel)
         errors = tf.abs(true - tf.transpose(tf.reshape(probabilities, (-1, classes))))
         order = tf.argsort(errors, direction="DESCENDING", stable=True)
         errors = tf.gather(errors, order, batch_dims=1)
@@ -150,6 +154,8 @@ def sigmoid_dice(weights: Weights) -> Loss:
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         true, logits = _binary(labels, logits, len(weights))
+        if whole_batch.devices() > 1:
+            return _overlap_of_all_devices(true, tf.nn.sigmoid(logits), jaccard=False)
         return overlap(true, tf.nn.sigmoid(logits))
 
     return loss
@@ -160,9 +166,33 @@ def _overlap(kind: Any, weights: Weights) -> Loss:
     overlap = kind(class_indexes=list(range(1, classes)), per_image=False)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return overlap(_one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32)))
+        true, found = _one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32))
+        if whole_batch.devices() > 1:
+            return _overlap_of_all_devices(true[..., 1:], found[..., 1:], kind is sm.losses.JaccardLoss)
+        return overlap(true, found)
 
     return loss
+
+
+def _overlap_of_all_devices(true: tf.Tensor, found: tf.Tensor, jaccard: bool) -> tf.Tensor:
+    """What `segmentation_models` computes, from sums over the parts that all devices have of a batch.
+
+    Args:
+        true, found: masks and probabilities of this device's part, float32 (batch, height, width, classes).
+        jaccard: intersection over union instead of Dice.
+    """
+    sums = [tf.reduce_sum(values, axis=(0, 1, 2)) for values in (true * found, true + found)]
+    both, sizes = tf.unstack(whole_batch.summed(tf.stack(sums)))
+    smooth = sm.losses.SMOOTH
+    scores = (both + smooth) / (sizes - both + smooth) if jaccard else (2 * both + smooth) / (sizes + smooth)
+    return 1 - tf.reduce_mean(scores)
+
+
+def _of_all_devices(values: tf.Tensor) -> tf.Tensor:
+    """(batch, height, width, channel) of the whole batch."""
+    if whole_batch.devices() == 1:
+        return values
+    return tf.reshape(whole_batch.gathered(values), tf.concat([[-1], tf.shape(values)[1:]], axis=0))
 
 
 def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:

@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from stages.network import whole_batch
+
 keras: Any = tf.keras
 
 
@@ -32,13 +34,13 @@ class Mixing(keras.Model):  # type: ignore[misc]
             return super().train_step(data)  # type: ignore[no-any-return]
         images, true = data
         share = self.share(self.optimizer.iterations)
-        mixed = share * images + (1 - share) * tf.roll(images, 1, axis=0)
-        others = tf.nest.map_structure(lambda of: tf.roll(of, 1, axis=0), true)
+        mixed = share * images + (1 - share) * whole_batch.rolled(images)
+        others = tf.nest.map_structure(whole_batch.rolled, true)
         with tf.GradientTape() as tape:
             found = self(mixed, training=True)
             loss = share * self.compute_loss(mixed, true, found) + (1 - share) * self.compute_loss(mixed, others, found)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        self.mean_loss.update_state(loss)
+        self.mean_loss.update_state(loss * whole_batch.devices())  # Keras has divided it by that
         return {"loss": self.mean_loss.result()}
 
     def share(self, step: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from stages.command import UserError
+from stages.network import whole_batch
 from stages.network.library import sm
 from stages.network.losses import LOSSES
 from stages.network.mixup import Mixing
@@ -97,7 +98,8 @@ def build(options: Train, classes: int) -> Any:
         colour = keras.layers.Concatenate(name="grey_as_colour")([padded] * channels)
         scaled = _preprocessing(options.backbone)(colour)
     softmax = LOSSES[options.loss].activation == "softmax"
-    with _policy(options.precision):  # what is before and behind the network, made outside, stays float32
+    # What is before and behind the network is made outside, and stays float32.
+    with _policy(options.precision), whole_batch.shared_batch_normalization():
         network = _segmentation_network(options, channels, classes + softmax)
         if options.presence_weight:
             network = _with_presence(network, classes)

@@ -31,7 +31,7 @@ def both(name: str, function: Any, *batches: Any) -> None:
         return tuple(np.split(batch, 2)[context.replica_id_in_sync_group] for batch in batches)
 
     one = tf.function(function)(*map(tf.constant, batches))
-    values = STRATEGY.experimental_distribute_values_from_function(lambda context: halves(context))
+    values = STRATEGY.experimental_distribute_values_from_function(halves)
     two = tf.function(lambda *parts: STRATEGY.run(function, parts))(*values)
     joined = [np.concatenate([part.numpy() for part in STRATEGY.experimental_local_results(value)]) for value in two]
     found = [[np.ravel(value).tolist() for value in values] for values in ([value.numpy() for value in one], joined)]

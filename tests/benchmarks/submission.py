@@ -26,8 +26,6 @@ def written(engine: str, other: Callable[[Any], Callable[[], object]]) -> Callab
     """Test images from their files to submission.csv, full size, flips off."""
 
     def measure(place: Place) -> Iterator[Pair]:
-        if not find_spec("tests.benchmarks.inference"):
-            raise SkippedError("tests/benchmarks/inference.py is not there")
         if engine == "openvino" and not find_spec("openvino"):
             raise SkippedError("OpenVINO is not installed")
         setup = prepared(place.folder, 4 if place.quick else 16)

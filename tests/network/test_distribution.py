@@ -25,7 +25,7 @@ SMALL = {
 }  # fmt: skip
 # Without drop-out, which draws other numbers on each device.
 CURVE = {"mixup": 0.3, "presence_weight": 0.1, "learning_rate_schedule": "plateau", "full_size_epochs": 1}
-SECONDS = 300  # until a test counts as hanging
+SECONDS = 900  # until a test counts as hanging
 
 pytestmark = pytest.mark.slow
 

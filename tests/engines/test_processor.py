@@ -40,6 +40,6 @@ def test_what_is_no_number_of_threads_is_told(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "two")
     for engine in ("tensorflow", "openvino"):
         with pytest.raises(
-            UserError, match="environment: TF_NUM_INTRAOP_THREADS: expected a whole number, found 'two'"
+            UserError, match="TF_NUM_INTRAOP_THREADS: expected a whole number, found 'two'"
         ):
             choice.load(engine, tmp_path)

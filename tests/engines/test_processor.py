@@ -39,7 +39,5 @@ def test_what_is_no_number_of_threads_is_told(monkeypatch: pytest.MonkeyPatch, t
     """Before a network is loaded, by whichever engine."""
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "two")
     for engine in ("tensorflow", "openvino"):
-        with pytest.raises(
-            UserError, match="TF_NUM_INTRAOP_THREADS: expected a whole number, found 'two'"
-        ):
+        with pytest.raises(UserError, match="TF_NUM_INTRAOP_THREADS: expected a whole number, found 'two'"):
             choice.load(engine, tmp_path)

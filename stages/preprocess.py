@@ -29,7 +29,7 @@ class Measured(NamedTuple):
     Attributes:
         pixels: pixels of each class, int64 (images, classes).
         signatures: float32 (images, duplicates.SIZE).
-        digest: SHA-256 of the SHA-256 of each image, which is that of its pixels and, with a mask, of its label map.
+        digest: SHA-256 of the SHA-256 of each image, which is that of its file and, with a mask, of its label map.
     """
 
     pixels: PixelCounts
@@ -137,13 +137,14 @@ def _store_images(
     def store(block: range) -> list[str]:
         textures, positions, told = [], [], []
         for position in block:
+            file = paths.TRAIN_IMAGES / names[position]
             try:
-                image = images.read(paths.TRAIN_IMAGES / names[position], photographs.height, photographs.width)
+                image = images.read(file, photographs.height, photographs.width)
             except images.ImageError as error:
                 told.append(str(error))
                 continue
             photographs[position] = image
-            digest = hashlib.sha256(np.ascontiguousarray(image).data)
+            digest = hashlib.sha256(file.read_bytes())  # a fourth of the bytes of its pixels
             if position in drawn:
                 label_map = labels[position]
                 pixels[position] = [np.count_nonzero(label_map == class_id) for class_id in range(1, classes + 1)]

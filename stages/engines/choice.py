@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from stages.engines import processor
 from stages.engines.networks import Network
 
 
@@ -13,8 +14,9 @@ def load(engine: str, folder: Path) -> Network:
         folder: of one SavedModel.
 
     Raises:
-        UserError: there is no SavedModel, or no OpenVINO.
+        UserError: there is no SavedModel, no OpenVINO, or an impossible number of threads in the environment.
     """
+    processor.threads()
     if engine == "openvino":
         from stages.engines import openvino
 

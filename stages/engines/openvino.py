@@ -26,7 +26,7 @@ def load(folder: Path) -> networks.Network:
     """
     networks.check(folder)
     try:
-        import openvino
+        import openvino  # type: ignore[import-untyped]
     except ImportError as error:
         raise UserError(f"params.yaml: inference: engine: openvino cannot be imported: {error}") from None
     core = openvino.Core()

@@ -20,7 +20,7 @@ from stages.command import UserError
 INTRA_OP = "TF_NUM_INTRAOP_THREADS"
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if "OMP_NUM_THREADS" in os.environ:
+if os.environ.get("OMP_NUM_THREADS", "").isdecimal():  # it may be a list, one a level of nesting
     os.environ.setdefault(INTRA_OP, os.environ["OMP_NUM_THREADS"])
 
 
@@ -32,5 +32,5 @@ def threads() -> int:
     """
     said = os.environ.get(INTRA_OP, "0")
     if not said.isdecimal():
-        raise UserError(f"environment: {INTRA_OP} or OMP_NUM_THREADS: expected a whole number, found {said!r}")
+        raise UserError(f"environment: {INTRA_OP}: expected a whole number, found {said!r}")
     return int(said)

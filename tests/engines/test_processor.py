@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.command import UserError
-from stages.engines import processor
+from stages.engines import choice
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
@@ -20,6 +20,7 @@ NAMES = ("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THRE
         ({}, "1", 0),
         ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0", 0),
         ({"OMP_NUM_THREADS": "3"}, "1", 3),
+        ({"OMP_NUM_THREADS": "4,2"}, "1", 0),
         ({"OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "2"}, "1", 2),
     ],
 )
@@ -34,8 +35,9 @@ def test_the_environment_decides(said: dict[str, str], onednn: str, threads: int
     assert found.stdout.split() == [onednn, str(threads), str(threads)]
 
 
-def test_what_is_no_number_of_threads_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OMP_NUM_THREADS may be a list, one a level of nesting, which neither engine takes."""
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "4,2")
-    with pytest.raises(UserError, match="OMP_NUM_THREADS: expected a whole number, found '4,2'"):
-        processor.threads()
+def test_what_is_no_number_of_threads_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before a network is loaded, by whichever engine."""
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "two")
+    for engine in ("tensorflow", "openvino"):
+        with pytest.raises(UserError, match="TF_NUM_INTRAOP_THREADS: expected a whole number, found 'two'"):
+            choice.load(engine, tmp_path)

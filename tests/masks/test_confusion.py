@@ -26,10 +26,12 @@ def test_many_classes_do_not_overflow_a_byte() -> None:
     assert np.argwhere(matrix).tolist() == [[254, 253]]
 
 
+@pytest.mark.parametrize("first", [0, 28])
 @pytest.mark.parametrize("classes", [1, 2, 4, 7, 8, 12])
-def test_matrix_against_a_count_pixel_by_pixel(classes: int) -> None:
-    """Few classes and many, which are counted in two ways, give what a loop over all pixels gives."""
+def test_matrix_against_a_count_pixel_by_pixel(classes: int, first: int) -> None:
+    """Few classes and many, masks everywhere and in the last rows alone, each counted in a way of its own."""
     true, predicted = np.random.default_rng(classes).integers(0, classes + 1, (2, 30, 40)).astype(np.uint8)
+    true[:first] = predicted[:first] = 0
     expected = np.zeros((classes + 1, classes + 1), np.int64)
     for pair in zip(true.ravel(), predicted.ravel(), strict=True):
         expected[pair] += 1

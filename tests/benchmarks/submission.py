@@ -14,21 +14,24 @@ HEIGHT, WIDTH = 256, 1600
 
 
 @cache
-def prepared(folder: Path, images: int) -> Any:
-    """Test images and a network, made once for all rows."""
+def prepared(folder: Path, images: int, downscale: int) -> Any:
+    """Test images and a network that sees them at 1/downscale, made once for all rows."""
     from tests.benchmarks import inference
 
     folder.mkdir(parents=True, exist_ok=True)
-    return inference.prepare(Path(mkdtemp(prefix="submission.", dir=folder)), images, HEIGHT, WIDTH)
+    place = Path(mkdtemp(prefix="submission.", dir=folder))
+    return inference.prepare(place, images, HEIGHT, WIDTH, train={"downscale": downscale})
 
 
-def written(engine: str, other: Callable[[Any], Callable[[], object]]) -> Callable[[Place], Iterator[Pair]]:
+def written(
+    engine: str, downscale: int, other: Callable[[Any], Callable[[], object]]
+) -> Callable[[Place], Iterator[Pair]]:
     """Test images from their files to submission.csv, full size, flips off."""
 
     def measure(place: Place) -> Iterator[Pair]:
         if engine == "openvino" and not find_spec("openvino"):
             raise SkippedError("OpenVINO is not installed")
-        setup = prepared(place.folder, 4 if place.quick else 16)
+        setup = prepared(place.folder, 4 if place.quick else 8 * downscale, downscale)
         works = partial(setup.pipeline, engine), other(setup)
         try:
             for work in works:  # traced, loaded, compiled
@@ -52,11 +55,12 @@ def image_by_image(setup: Any) -> Callable[[], object]:
 
 ROWS = [
     row
+    for downscale, name, resolution in ((1, "", "full resolution"), (2, "half-", "half resolution, as in params.yaml"))
     for engine, title in (("tensorflow", "TensorFlow"), ("openvino", "OpenVINO"))
     for row in (
-        Row(f"submission-{engine}", f"images to submission.csv, full size, flips off, {title}",
-            "the bare network on images in memory", 0.9, written(engine, bare(engine))),
-        Row(f"submission-{engine}-notebook", f"images to submission.csv, full size, flips off, {title}",
-            "TensorFlow's graph called image by image", 1.4, written(engine, image_by_image)),
+        Row(f"submission-{name}{engine}", f"images to submission.csv, {resolution}, flips off, {title}",
+            "the bare network on images in memory", 0.9, written(engine, downscale, bare(engine))),
+        Row(f"submission-{name}{engine}-notebook", f"images to submission.csv, {resolution}, flips off, {title}",
+            "TensorFlow's graph called image by image", 1.4, written(engine, downscale, image_by_image)),
     )
 ]  # fmt: skip

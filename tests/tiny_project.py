@@ -44,9 +44,9 @@ def call(folder: Path, *command: str, status: int | None = 0, **variables: str) 
 
 
 def repository(folder: Path, source: str) -> Path:
-    """A repository with the present state of the project and the tiny parameters, committed; nothing has run."""
+    """A repository with the project, without its tests and results, and the tiny parameters; committed, not run."""
     for name in call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
+        if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock", "tests/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / "params.yaml").write_text(params(source), encoding="utf-8")

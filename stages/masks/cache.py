@@ -22,7 +22,12 @@ from stages.competition import images
 from stages.masks.postprocess import Prediction
 
 PRESENCE = "presence.csv"
-_FAST = [cv2.IMWRITE_PNG_COMPRESSION, 2]
+# A row less the one above it is mostly runs of zeros: half the time of compression level 2 without these, fewer bytes.
+_FAST = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+]
 
 
 def write(folder: Path, predictions: Iterable[tuple[str, Prediction]]) -> int:

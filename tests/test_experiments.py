@@ -111,10 +111,9 @@ def test_an_experiment_is_pushed_and_pulled(author: Path, shared: Storage, tmp_p
     check_nothing_to_do(clone, shared)
 
 
+@pytest.mark.parametrize("shared", ["s3"], indirect=True)  # a folder needs no keys
 def test_keys_are_taken_from_the_environment(author: Path, shared: Storage, tmp_path: Path) -> None:
     """Without them DVC does not get at an S3 remote, and no file of the repository holds them."""
-    if not shared.environment:
-        pytest.skip("a folder needs no keys")
     call(tmp_path, "git", "clone", "--quiet", str(author.parent / "origin.git"), "second")
     told = dvc(tmp_path / "second", shared, "pull", succeeds=False, keys=False)
     assert "credentials" in told.lower()

@@ -5,6 +5,7 @@ Reads data/raw; writes data/prepared and metrics/preprocess.json.
 
 import hashlib
 import json
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
@@ -15,12 +16,12 @@ from tqdm import tqdm
 
 from stages import command, outputs, paths, settings
 from stages.command import UserError
-from stages.competition import checks, duplicates, folds, images, rle, submission
+from stages.competition import checks, duplicates, folds, images, rle, submission, tables
 from stages.competition.prepared import IMAGES, INDEX, LABELS, SUMMARY, Stack
 
 PixelCounts = npt.NDArray[np.int64]
 
-BLOCK = 16  # images that a worker takes at a time
+BLOCK = 64  # textures that become signatures at a time
 
 
 class Measured(NamedTuple):
@@ -28,11 +29,13 @@ class Measured(NamedTuple):
 
     Attributes:
         pixels: pixels of each class, int64 (images, classes).
+        conflicts: pixels that two classes claim.
         signatures: float32 (images, duplicates.SIZE).
-        digest: SHA-256 of the SHA-256 of each image, which is that of its file and, with a mask, of its label map.
+        digest: SHA-256 of the SHA-256 of each image, which is that of its file and of its masks as run lengths.
     """
 
     pixels: PixelCounts
+    conflicts: int
     signatures: npt.NDArray[np.float32]
     digest: "hashlib._Hash"
 
@@ -43,30 +46,25 @@ def preprocess() -> None:
     names = _images(options)
     with outputs.folder(paths.PREPARED) as folder:
         size = (len(names), options.competition.image_height, options.competition.image_width)
-        photographs, labels = Stack.create(folder / IMAGES, *size), Stack.create(folder / LABELS, *size)
-        faults, of_masks = checks.Faults(), checks.Faults()
-        conflicts, drawn = _store_labels(names, labels, options, of_masks)
-        pixels, signatures, digest = _store_images(
-            names, (photographs, labels), drawn, len(options.competition.classes), faults
-        )
-        faults.extend(of_masks)
-        faults.raise_if_any()
-        groups = duplicates.groups(signatures, options.preprocess.duplicate_correlation)
+        stacks = Stack.create(folder / IMAGES, *size), Stack.create(folder / LABELS, *size)
+        measured = _store(names, _masks(names, options), stacks, options)
+        pixels = measured.pixels
+        groups = duplicates.groups(measured.signatures, options.preprocess.duplicate_correlation)
         fold = _folds(pixels, groups, options)
         header = ["image", "fold", "group", *(f"pixels_{name}" for name in options.competition.classes)]
         table = np.column_stack([fold, groups, pixels]).tolist()
         rows = [(name, *numbers) for name, numbers in zip(names, table, strict=True)]
         outputs.write_table(folder / INDEX, header, rows)
-        digest.update(repr(rows).encode())
+        measured.digest.update(repr(rows).encode())
         summary = {
             "classes": options.competition.classes,
             "folds": options.preprocess.folds,
-            "digest": digest.hexdigest(),
+            "digest": measured.digest.hexdigest(),
         }
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        photographs.close()
-        labels.close()
-    _report(fold, groups, pixels, conflicts, options)
+        for stack in stacks:
+            stack.close()
+    _report(fold, groups, measured, options)
 
 
 def _images(options: settings.Settings) -> list[str]:
@@ -100,74 +98,85 @@ def _check_sample(options: settings.Settings) -> None:
         )
 
 
-def _store_labels(
-    names: list[str], stack: Stack, options: settings.Settings, faults: checks.Faults
-) -> tuple[int, set[int]]:
-    """Draw every mask into the stack.
-
-    Returns:
-        How many pixels two classes claim (the higher ClassId gets them), and the positions that have a mask.
-    """
+def _masks(names: list[str], options: settings.Settings) -> tuple[dict[int, list[tables.Row]], checks.Faults]:
+    """Rows of the training table that hold a mask, by the position of their image; and what is wrong with others."""
+    competition, faults = options.competition, checks.Faults()
     positions = {name: position for position, name in enumerate(names)}
-    classes = len(options.competition.classes)
-    conflicts, drawn = 0, set[int]()
-    rows = checks.masks(paths.TRAIN_TABLE, set(positions), classes, stack.height, stack.width, faults)
+    found: dict[int, list[tables.Row]] = {}
+    size = competition.image_height, competition.image_width
+    rows = checks.masks(paths.TRAIN_TABLE, set(positions), len(competition.classes), *size, faults)
     for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
-        columns = rle.decode(row.runs, stack.height, stack.width).T.view(np.uint8)
-        mask = np.asarray(cv2.transpose(columns), np.uint8)  # row by row, as labels are
-        labels, position = mask * np.uint8(row.class_id), positions[row.image]
-        if position in drawn:
-            before = stack[position]
-            conflicts += int(np.count_nonzero((before > 0) & (mask > 0)))
-            labels = np.maximum(before, labels)
-        stack[position] = labels
-        drawn.add(position)
-    return conflicts, drawn
+        found.setdefault(positions[row.image], []).append(row)
+    return found, faults
 
 
-def _store_images(
-    names: list[str], stacks: tuple[Stack, Stack], drawn: set[int], classes: int, faults: checks.Faults
+def _store(
+    names: list[str],
+    masks: tuple[dict[int, list[tables.Row]], checks.Faults],
+    stacks: tuple[Stack, Stack],
+    options: settings.Settings,
 ) -> Measured:
-    """Decode every image into the first stack, and measure both, of which the second is whole, as they fill."""
+    """Decode every image into the first stack, draw its masks into the second, and measure both meanwhile.
+
+    Raises:
+        UserError: images or masks have faults; it names them, those of images first.
+    """
     photographs, labels = stacks
+    rows_of, faults = masks[0], checks.Faults()
     digests = [b""] * len(names)
-    pixels = np.zeros((len(names), classes), np.int64)
+    pixels = np.zeros((len(names), len(options.competition.classes)), np.int64)
+    conflicts = np.zeros(len(names), np.int64)
     signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
 
-    def store(block: range) -> list[str]:
-        textures, positions, told = [], [], []
-        for position in block:
-            file = paths.TRAIN_IMAGES / names[position]
-            try:
-                image = images.read(file, photographs.height, photographs.width)
-            except images.ImageError as error:
-                told.append(str(error))
-                continue
-            photographs[position] = image
-            digest = hashlib.sha256(file.read_bytes())  # a fourth of the bytes of its pixels
-            if position in drawn:
-                label_map = labels[position]
-                pixels[position] = [np.count_nonzero(label_map == class_id) for class_id in range(1, classes + 1)]
-                if pixels[position].any():
-                    digest.update(label_map.data)
-            digests[position] = digest.digest()
-            textures.append(duplicates.texture(image))
-            positions.append(position)
-        if textures:
-            signatures[positions] = duplicates.signatures(textures)
-        return told
+    def store(position: int) -> npt.NDArray[np.float32] | images.ImageError:
+        file = paths.TRAIN_IMAGES / names[position]
+        try:
+            raw = images.contents(file, photographs.height, photographs.width)
+            image = images.decode(raw, file, photographs.height, photographs.width)
+        except images.ImageError as error:
+            return error
+        photographs[position] = image
+        digest = hashlib.sha256(raw)  # a fourth of the bytes of its pixels
+        if rows := sorted(rows_of.get(position, []), key=lambda row: row.class_id):
+            labels[position], areas, conflicts[position] = _label_map(rows, labels.height, labels.width)
+            pixels[position, [row.class_id - 1 for row in rows]] = areas
+            for row in rows:
+                digest.update(f"\n{row.class_id} {row.runs}".encode())
+        digests[position] = digest.digest()
+        return duplicates.texture(image)
 
-    blocks = [range(start, min(start + BLOCK, len(names))) for start in range(0, len(names), BLOCK)]
+    textures: dict[int, npt.NDArray[np.float32]] = {}
     # One thread a worker: NumPy's own threads would wait for one another, and burn ten times the time meanwhile.
-    with (
-        threadpool_limits(1, "blas"),
-        tqdm(None, "preprocess: images", len(names), unit=" images", disable=None) as bar,
-    ):
-        for block, told in zip(blocks, images.in_parallel(store, blocks), strict=True):
-            for fault in told:
-                faults.add(fault)
-            bar.update(len(block))
-    return Measured(pixels, signatures, hashlib.sha256(b"".join(digests)))
+    with threadpool_limits(1, "blas"):
+        progress = tqdm(range(len(names)), "preprocess: images", unit=" images", disable=None)
+        found = images.in_parallel(store, progress)
+        for position, texture in enumerate(found):
+            if isinstance(texture, images.ImageError):
+                faults.add(str(texture))
+            else:
+                textures[position] = texture
+            if textures and (len(textures) == BLOCK or position + 1 == len(names)):
+                signatures[list(textures)] = duplicates.signatures(list(textures.values()))
+                textures.clear()
+    faults.extend(masks[1])
+    faults.raise_if_any()
+    return Measured(pixels, int(conflicts.sum()), signatures, hashlib.sha256(b"".join(digests)))
+
+
+def _label_map(rows: list[tables.Row], height: int, width: int) -> tuple[npt.NDArray[np.uint8], list[int], int]:
+    """Draw the masks of an image.
+
+    Returns:
+        uint8 (height, width): 0 background, else ClassId, of several the highest; the pixels that each row gets there;
+        and how often a pixel is claimed by one more class than the first.
+    """
+    masks = [rle.decode(row.runs, height, width).T.view(np.uint8) for row in rows]  # column by column
+    claims = areas = [int(np.count_nonzero(mask)) for mask in masks]
+    numbered = (np.multiply(mask, np.uint8(row.class_id), out=mask) for mask, row in zip(masks, rows, strict=True))
+    columns = reduce(np.maximum, numbered)
+    if len(rows) > 1:
+        areas = [int(np.count_nonzero(columns == row.class_id)) for row in rows]
+    return np.asarray(cv2.transpose(columns), np.uint8), areas, sum(claims) - sum(areas)
 
 
 def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings.Settings) -> npt.NDArray[np.int64]:
@@ -186,12 +195,9 @@ def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings
 
 
 def _report(
-    fold: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    pixels: PixelCounts,
-    conflicts: int,
-    options: settings.Settings,
+    fold: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], measured: Measured, options: settings.Settings
 ) -> None:
+    pixels, conflicts = measured.pixels, measured.conflicts
     names, held_out = options.competition.classes, options.preprocess.folds - 1
     area = len(fold) * options.competition.image_height * options.competition.image_width
     outputs.write_metrics(

@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from stages import paths
+from stages import paths, yaml_files
 from stages.command import UserError
 
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
@@ -66,8 +65,6 @@ def _encoder_weights(value: Any) -> str | None:
         return value  # type: ignore[no-any-return]
     raise ValueError(f"expected null, imagenet or the path of an .h5 file, found {value!r}")
 
-
-_LONGEST, _MOST_VALUES = 1_000_000, 100_000  # of a YAML file, in characters and values
 
 # Losses with a cross-entropy, which is what label smoothing changes.
 SMOOTHED = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice")
@@ -276,9 +273,8 @@ class Settings(Section):
     kernel: Kernel
 
     @model_validator(mode="after")
-    def _sections_fit(self) -> "Settings":
-        held_out = self.preprocess.folds - 1
-        folds = self.train.folds
+    def _folds_fit(self) -> "Settings":
+        held_out, folds = self.preprocess.folds - 1, self.train.folds
         if len(set(folds)) != len(folds):
             raise ValueError(f"train: folds: expected each fold once, found {list(folds)}")
         for fold in folds:
@@ -289,86 +285,50 @@ class Settings(Section):
                 )
             if fold > held_out:
                 raise ValueError(f"train: folds: there is no fold {fold}; expected some of 0 … {held_out - 1}")
-        weights = self.train.class_weights
+        return self
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> "Settings":
+        classes, weights = self.competition.classes, self.train.class_weights
         if isinstance(weights, tuple):
-            expected = len(self.competition.classes) + 1
+            expected = len(classes) + 1
             if len(weights) != expected or min(weights) < 0 or sum(weights) == 0:
                 raise ValueError(
                     f"train: class_weights: expected {expected} numbers of at least 0, the background first, then "
-                    f"{', '.join(self.competition.classes)}; found {list(weights)}"
+                    f"{', '.join(classes)}; found {list(weights)}"
                 )
         for name in ("thresholds", "gates", "min_areas", "min_components"):
             levels = getattr(self.postprocess, name)
-            if levels is not None and len(levels) != len(self.competition.classes):
+            if levels is not None and len(levels) != len(classes):
                 raise ValueError(
-                    f"postprocess: {name}: expected null or {len(self.competition.classes)} numbers, one for each of "
-                    f"{', '.join(self.competition.classes)}; found {list(levels)}"
+                    f"postprocess: {name}: expected null or {len(classes)} numbers, one for each of "
+                    f"{', '.join(classes)}; found {list(levels)}"
                 )
-        post = self.postprocess
-        if post.gate == "none" and any(post.gates or ()):
-            raise ValueError(
-                f"postprocess: gates: expected null or zeros with gate none, found {list(post.gates or ())}"
-            )
-        if post.gate in ("max", "presence") and any(level > 255 for level in post.gates or ()):
-            raise ValueError(
-                f"postprocess: gates: expected numbers in 0 … 255 with gate {post.gate}, found {list(post.gates or ())}"
-            )
-        height, width = (
-            min(self.train.crop_height, self.competition.image_height),
-            min(self.train.crop_width, self.competition.image_width),
-        )
-        if self.train.quarter_turns and height != width:
-            raise ValueError(
-                f"train: quarter_turns: expected square crops, found {height}×{width} (crop_height, crop_width)"
-            )
-        if self.postprocess.gate == "presence" and not self.train.presence_weight:
+        return self
+
+    @model_validator(mode="after")
+    def _gates_fit(self) -> "Settings":
+        gate, gates = self.postprocess.gate, self.postprocess.gates or ()
+        if gate == "none" and any(gates):
+            raise ValueError(f"postprocess: gates: expected null or zeros with gate none, found {list(gates)}")
+        if gate in ("max", "presence") and any(level > 255 for level in gates):
+            raise ValueError(f"postprocess: gates: expected numbers in 0 … 255 with gate {gate}, found {list(gates)}")
+        if gate == "presence" and not self.train.presence_weight:
             raise ValueError(
                 "postprocess: gate: presence asks for networks that say which classes are present: set "
                 "train.presence_weight above 0 (0.1, say), or choose gate none, max or area"
             )
         return self
 
-
-def parsed(path: Path, what: str) -> Any:
-    """Read a YAML file: values alone, since tags that would make Python objects are refused.
-
-    Raises:
-        UserError: it is missing, too long, no YAML, or its aliases (`*name`) make it larger than any file of values is.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_LONGEST + 1)
-        return parsed_text(text, str(path))
-    except OSError as error:
-        raise UserError(f"{path}: expected {what}, found no readable file ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: expected YAML, found: {error}") from None
-
-
-def parsed_text(text: str, where: str) -> Any:
-    """As `parsed`, of a text that is named in messages."""
-    if len(text) > _LONGEST:
-        raise UserError(f"{where}: expected YAML of at most {_LONGEST:,} characters, found more")
-    try:
-        content = yaml.safe_load(text)
-        values = _values(content, {})
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
-        raise UserError(f"{where}: expected YAML, found: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise UserError(f"{where}: expected YAML, found lists or mappings nested too deep, or in themselves") from None
-    if values > _MOST_VALUES:
-        raise UserError(f"{where}: expected at most {_MOST_VALUES:,} values, found {values:,} by aliases of aliases")
-    return content
-
-
-def _values(content: Any, counted: dict[int, int]) -> int:
-    """How many values there are when aliases are written out; each list and mapping is counted once."""
-    if not isinstance(content, dict | list | set | tuple):
-        return 1
-    if id(content) not in counted:
-        parts = [*content, *content.values()] if isinstance(content, dict) else list(content)
-        counted[id(content)] = sum(_values(part, counted) for part in parts) + 1
-    return counted[id(content)]
+    @model_validator(mode="after")
+    def _crops_fit(self) -> "Settings":
+        height = min(self.train.crop_height, self.competition.image_height)
+        width = min(self.train.crop_width, self.competition.image_width)
+        if self.train.quarter_turns and height != width:
+            raise ValueError(
+                f"train: quarter_turns: expected square crops, found {height}×{width} (crop_height, crop_width)"
+            )
+        return self
 
 
 def load(path: Path = paths.PARAMS) -> Settings:
@@ -378,7 +338,7 @@ def load(path: Path = paths.PARAMS) -> Settings:
         UserError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or is
             impossible. Every fault found is listed, each as `params.yaml: section: …`.
     """
-    content = parsed(path, "the parameters of the pipeline")
+    content = yaml_files.read(path, "the parameters of the pipeline")
     try:
         return Settings.model_validate(content)
     except ValidationError as error:

@@ -10,7 +10,6 @@ alone; the others read data/prepared, take part and write nothing.
 """
 
 import errno
-import hashlib
 import multiprocessing
 import os
 import shutil
@@ -20,7 +19,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +30,13 @@ from stages import command, outputs, paths, settings
 from stages.competition import experiments
 from stages.competition.prepared import Prepared
 from stages.masks import notes
-from stages.network import GPUS, distribution, fit, inference, model
+from stages.network import GPUS, distribution, fit, inference, model, states
 from stages.network.callbacks import Curve, Logs, best_epochs
 from stages.network.distribution import Team
 from stages.network.losses import LOSSES
 
-KEPT = 30  # finished networks in data/state: the most recently used; of a ResNet18 U-Net 50 MB each
-# What makes crops and networks.
-PACKAGES = (
-    "tensorflow", "tf-keras", "segmentation-models", "image-classifiers", "efficientnet", "keras-applications", "numpy",
-    "opencv-python-headless",
-)  # fmt: skip
 # How the system refuses to write a file, whoever asks.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-# What they say reaches a network through its options.
-LEFT_OUT = {"stages.settings", "stages.paths", "stages.command", "stages.outputs", "stages.train"}
 
 
 def train() -> None:
@@ -59,7 +49,7 @@ def train() -> None:
     team.check(options.train)
     with distribution.losses_are_told(team):
         if team.workers > 1:
-            team.agree(facts(options.train, options.seed, data) | {"params.yaml: train": repr(options.train)})
+            team.agree(states.facts(options.train, options.seed, data) | {"params.yaml: train": repr(options.train)})
         if team.chief:
             _train(options, data, team)
         else:
@@ -84,7 +74,7 @@ def _no_curve(epoch: int, logs: Logs) -> None:
 
 def _train(options: settings.Settings, data: Prepared, team: Team) -> None:
     """Train all networks and write what the stage leaves."""
-    states: list[Path] = []
+    used: list[Path] = []
     metrics: dict[str, Any] = {}
     fitted: dict[int | None, fit.Fitted] = {}
     with outputs.folder(paths.MODEL) as folder, outputs.folder(paths.TRAIN_CURVES) as curves:
@@ -96,20 +86,20 @@ def _train(options: settings.Settings, data: Prepared, team: Team) -> None:
         ]
         _tell_other_folds(joining, options.train.folds)
         for fold in options.train.folds:
-            states.append(_state(options.train, options.seed, data, fold))
-            fitted[fold] = _fit(data, fold, options.train, options.seed, states[-1], (folder, curves), team)
+            used.append(states.folder(options.train, options.seed, data, fold))
+            fitted[fold] = _fit(data, fold, options.train, options.seed, used[-1], (folder, curves), team)
             metrics[f"fold_{fold}"] = summary(fitted[fold], data.classes, options.train)
             members.append(_member(f"fold_{fold}", fold, fitted[fold], options.train))
         if options.train.final:
             final = for_every_fold(options.train, list(fitted.values()))
             print(f"train: on every fold for {final.epochs} + {final.full_size_epochs} epochs; unscored", flush=True)
-            states.append(_state(final, options.seed, data, None))
-            last = _fit(data, None, final, options.seed, states[-1], (folder, curves), team)
+            used.append(states.folder(final, options.seed, data, None))
+            last = _fit(data, None, final, options.seed, used[-1], (folder, curves), team)
             metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
             members.append(_member("final", None, last, final))
         notes.write(folder, notes.Notes(data.summary, [*members, *joining]))
     outputs.write_metrics(paths.TRAIN_METRICS, metrics)
-    _tidy(set(states))
+    states.tidy(set(used))
 
 
 def for_every_fold(options: settings.Train, fitted: list[fit.Fitted]) -> settings.Train:
@@ -211,62 +201,6 @@ def _member(folder: str, fold: int | None, fitted: fit.Fitted, options: settings
         class_weights=tuple(weights.astype(float).tolist()),
         crop_share=tuple((fitted.pixels / fitted.pixels.sum()).tolist()),
     )
-
-
-def fingerprint(options: settings.Train, seed: int, data: Prepared, fold: int | None) -> str:
-    """What one network depends on: parameters, data, fold, code, packages, and the kind of machine.
-
-    Not on how many devices share the work: a training may go on with more or fewer of them.
-    """
-    return hashlib.sha256(repr((facts(options, seed, data), fold)).encode()).hexdigest()
-
-
-def facts(options: settings.Train, seed: int, data: Prepared) -> dict[str, str]:
-    """What every network of a run depends on, by name."""
-    alone = options.model_copy(update={"folds": (), "final": None, "blend": ()})
-    weights = Path(options.encoder_weights or "")
-    own = weights.is_file()
-    return {
-        "data/prepared": repr(data.summary),
-        "params.yaml: seed": str(seed),
-        "params.yaml: train": repr(alone),
-        "train.encoder_weights": hashlib.sha256(weights.read_bytes()).hexdigest() if own else "",
-        "installed packages": repr([version(name) for name in PACKAGES]),
-        "kind of machine (GPU or not, oneDNN)": repr((GPUS > 0, os.environ["TF_ENABLE_ONEDNN_OPTS"])),
-        "code in stages/": _code(),
-    }
-
-
-def _code() -> str:
-    """A digest of all modules that are loaded and decide something."""
-    digest = hashlib.sha256()
-    sources = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-    for name, source in sorted(sources.items()):
-        if name.startswith("stages.") and name not in LEFT_OUT and source:
-            digest.update(name.encode() + Path(source).read_bytes())
-    return digest.hexdigest()
-
-
-def _state(options: settings.Train, seed: int, data: Prepared, fold: int | None) -> Path:
-    """The folder for the state of one network, and of no other."""
-    folder = paths.TRAIN_STATE / fingerprint(options, seed, data, fold)[:32]
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _tidy(wanted: set[Path]) -> None:
-    """Remove unfinished trainings of other parameters, data or code, and finished ones that were not used lately."""
-    for left in paths.TRAIN_STATE.glob(".removed.*"):
-        shutil.rmtree(left)
-    finished = {record.parents[1]: record.stat().st_mtime for record in paths.TRAIN_STATE.glob(f"*/*/{fit.FINISHED}")}
-    others = set(paths.TRAIN_STATE.iterdir()) - wanted
-    old = sorted(others & set(finished), key=lambda folder: -finished[folder])[KEPT:]
-    for folder in {*old, *(others - set(finished))}:
-        if folder.is_dir():
-            doomed = folder.with_name(f".removed.{folder.name}")  # half removed it must not be taken for whole
-            shutil.rmtree(doomed, ignore_errors=True)
-            os.replace(folder, doomed)
-            shutil.rmtree(doomed)
 
 
 def _tell_other_folds(joining: list[notes.Member], folds: tuple[int, ...]) -> None:

@@ -48,7 +48,7 @@ def test_of_two_phases_the_second_is_cut(options: settings.Train) -> None:
 
 def test_a_network_is_known_by_all_that_decides_it(prepared: Prepared, options: settings.Train, tmp_path: Path) -> None:
     """Other folds, a last training or a blend do not change a network; its own fold, seed, options and weights do."""
-    from stages.train import fingerprint
+    from stages.network.states import fingerprint
 
     here = fingerprint(options, 1, prepared, 0)
     for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}):

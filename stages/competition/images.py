@@ -19,8 +19,10 @@ LARGEST_EXTRAS = 1 << 26  # bytes of a file beside its pixels: previews, colour 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the JPEG segments that hold the size
 _SCAN, _TABLES = 0xDA, 0xC4
-# Between a JPEG's scan and its end a byte 0xFF is followed by 0 or by one of these markers; other pairs are damage.
-_STRAY = re.compile(rb"\xff[^\x00\xff\xc4\xd0-\xd7\xd9-\xdd\xe0-\xef\xfe]")
+_END = b"\xff\xd9"
+# Between a JPEG's scan and its end a byte 0xFF is followed by 0 or by one of these markers; this finds the end or, if
+# it comes before, another pair, which is damage.
+_END_OR_STRAY = re.compile(rb"\xff[^\x00\xff\xc4\xd0-\xd7\xda-\xdd\xe0-\xef\xfe]")
 _SECTOR = bytes(512)  # what a disk that failed leaves
 
 Item = TypeVar("Item")
@@ -54,9 +56,29 @@ def read(path: Path, height: int, width: int, *, others: bool = False) -> npt.ND
         ImageError: missing, unreadable, cut off, visibly damaged, neither JPEG nor PNG, or of another size. The size is
             read before anything is decoded: a picture of any other size takes no memory.
     """
-    raw = _contents(path, 8 * height * width + LARGEST_EXTRAS)  # eight bytes: four channels of 16 bits
+    return decode(contents(path, height, width), path, height, width, others=others)
+
+
+def contents(path: Path, height: int, width: int) -> bytes:
+    """The bytes of an image file, for `decode`.
+
+    Raises:
+        ImageError: it cannot be read, or holds more bytes than an image of this size can need.
+    """
+    most = 8 * height * width + LARGEST_EXTRAS  # eight bytes: four channels of 16 bits
+    try:
+        length = path.stat().st_size
+        if length > most:
+            raise ImageError(f"{path}: expected an image of at most {most:,} bytes, found {length:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: expected an image, found no readable file ({error.strerror})") from None
+
+
+def decode(raw: bytes, path: Path, height: int, width: int, *, others: bool = False) -> npt.NDArray[np.uint8]:
+    """`read` for a file whose bytes are known; the path is for messages alone."""
     # OpenCV fills the missing part of a cut-off JPEG with grey and says so only on stderr.
-    if raw.startswith(b"\xff\xd8") and b"\xff\xd9" not in raw[-1024:]:
+    if raw.startswith(b"\xff\xd8") and _END not in raw[-1024:]:
         raise ImageError(f"{path}: expected a whole JPEG, found {len(raw)} bytes without its end: it was cut off")
     known = raw.startswith((b"\xff\xd8", _PNG))
     if not known and not others:
@@ -88,16 +110,6 @@ def size(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _contents(path: Path, most: int) -> bytes:
-    try:
-        length = path.stat().st_size
-        if length > most:
-            raise ImageError(f"{path}: expected an image of at most {most:,} bytes, found {length:,}")
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: expected an image, found no readable file ({error.strerror})") from None
-
-
 def _decoded(raw: bytes) -> npt.NDArray[np.uint8] | None:
     try:
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -125,10 +137,10 @@ def _damage(raw: bytes) -> str | None:
     start = next((start for marker, start in _segments(raw) if marker == _SCAN), None)
     if start is None:
         return None
-    end = raw.find(b"\xff\xd9", start)
-    if stray := _STRAY.search(raw, start, end):
-        return f"bytes {stray[0].hex()} at {stray.start():,}, which no encoder writes there"
-    hole = raw.find(_SECTOR, start, end)
+    found = _END_OR_STRAY.search(raw, start)
+    if found and found[0] != _END:
+        return f"bytes {found[0].hex()} at {found.start():,}, which no encoder writes there"
+    hole = raw.find(_SECTOR, start, found.start() if found else None)
     if hole >= 0 and not _zeros_can_be_even(raw):
         return f"a run of zeros at {hole:,}"
     return None

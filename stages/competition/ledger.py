@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
-from stages import settings
+from stages import settings, yaml_files
 from stages.command import UserError
 
 Params = dict[str, Any]
@@ -78,7 +78,7 @@ def read(path: Path) -> Plan:
     Raises:
         UserError: it is missing or not YAML, a key is unknown or missing, a value has the wrong type.
     """
-    content = settings.parsed(path, "the ledger's steps")
+    content = yaml_files.read(path, "the ledger's steps")
     try:
         return Plan.model_validate(content)
     except ValidationError as error:

@@ -8,7 +8,7 @@ import json
 import subprocess
 from typing import Any
 
-from stages import paths, settings
+from stages import paths, yaml_files
 from stages.command import UserError
 
 PREFIX = "compare-"
@@ -74,7 +74,7 @@ def _workspace() -> dict[str, Any]:
 
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
-    content = settings.parsed_text(text, where)
+    content = yaml_files.parsed(text, where)
     if not isinstance(content, dict):
         raise UserError(f"{where}: expected a mapping of keys to values, found {content!r}")
     return content

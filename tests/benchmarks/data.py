@@ -1,6 +1,7 @@
 """Preprocessing, and batches for training, both held against bare decoding on all cores."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,7 +37,9 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
             works = preprocess.preprocess, lambda: decode(files, flags)
             for work in works:  # everything imported, every file in the page cache
                 work()
-            yield from alternate([works] * (1 if place.quick else 5))
+            for _ in range(1 if place.quick else 7):
+                shutil.rmtree(paths.PREPARED)  # as DVC does before it starts a stage
+                yield from alternate([works])
 
     return measure
 

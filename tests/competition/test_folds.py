@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
 from stages.competition import folds
 
@@ -75,6 +76,25 @@ def test_as_many_groups_as_folds(count: int) -> None:
     groups = np.repeat(np.arange(count), 4)
     fold = folds.assign(pixels(*[()] * 4 * count), groups, count, 42)
     assert sorted(fold[::4].tolist()) == list(range(count))
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.parametrize("seed", range(5))
+def test_the_folds_of_scikit_learn(count: int, seed: int) -> None:
+    """Fold by fold what StratifiedGroupKFold gives for the rarest class of each image."""
+    rng = np.random.default_rng([count, seed])
+    images, rarest_first = 150, [3, 0, 1, 2]
+    rarest = rng.choice(5, images, p=[0.04, 0.08, 0.12, 0.26, 0.5])  # the last: clean
+    table = np.zeros((images, 4), np.int64)
+    for image, kind in enumerate(rarest):
+        table[image, rarest_first[kind:]] = 5  # with every class that is more frequent
+    groups = rng.integers(0, 90, images)
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    expected = np.zeros(images, np.int64)
+    for number, (_, members) in enumerate(splitter.split(table, rarest, groups)):
+        expected[members] = number
+    np.testing.assert_array_equal(folds.assign(table, groups, count, seed), expected)
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,8 +5,11 @@ Reads data/raw; writes data/prepared and metrics/preprocess.json.
 
 import hashlib
 import json
+import os
+import tempfile
+from contextlib import closing
 from functools import reduce
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,7 +32,7 @@ class Measured(NamedTuple):
 
     Attributes:
         pixels: pixels of each class, int64 (images, classes).
-        conflicts: pixels that two classes claim.
+        conflicts: how often a pixel is claimed by one more class than the first.
         signatures: float32 (images, duplicates.SIZE).
         digest: SHA-256 of the SHA-256 of each image, which is that of its file and of its masks as run lengths.
     """
@@ -47,7 +50,8 @@ def preprocess() -> None:
     with outputs.folder(paths.PREPARED) as folder:
         size = (len(names), options.competition.image_height, options.competition.image_width)
         stacks = Stack.create(folder / IMAGES, *size), Stack.create(folder / LABELS, *size)
-        measured = _store(names, _masks(names, options), stacks, options)
+        with tempfile.TemporaryFile(dir=folder) as texts:
+            measured = _store(names, _masks(names, texts, options), stacks, options)
         pixels = measured.pixels
         groups = duplicates.groups(measured.signatures, options.preprocess.duplicate_correlation)
         fold = _folds(pixels, groups, options)
@@ -98,32 +102,50 @@ def _check_sample(options: settings.Settings) -> None:
         )
 
 
-def _masks(names: list[str], options: settings.Settings) -> tuple[dict[int, list[tables.Row]], checks.Faults]:
-    """Rows of the training table that hold a mask, by the position of their image; and what is wrong with others."""
-    competition, faults = options.competition, checks.Faults()
+class Masks:
+    """Masks of the training table by the position of their image; their run lengths wait in a file, not in memory."""
+
+    def __init__(self, texts: BinaryIO) -> None:
+        self.faults = checks.Faults()
+        self._texts = texts
+        self._places: dict[int, list[tuple[int, int, int]]] = {}  # ClassId, offset, bytes
+
+    def add(self, position: int, row: tables.Row) -> None:
+        """Keep one; `flush` before the first `of`."""
+        raw = row.runs.encode()
+        self._places.setdefault(position, []).append((row.class_id, self._texts.tell(), len(raw)))
+        self._texts.write(raw)
+
+    def flush(self) -> None:
+        """Hand all of them to the file."""
+        self._texts.flush()
+
+    def of(self, position: int) -> list[tuple[int, str]]:
+        """ClassId and run lengths of each mask of an image, by ClassId. Safe to use from several threads."""
+        places = sorted(self._places.get(position, []))
+        return [(number, os.pread(self._texts.fileno(), size, offset).decode()) for number, offset, size in places]
+
+
+def _masks(names: list[str], texts: BinaryIO, options: settings.Settings) -> Masks:
+    """Read the training table; what is wrong with its rows is noted, and those are left out."""
+    competition, masks = options.competition, Masks(texts)
     positions = {name: position for position, name in enumerate(names)}
-    found: dict[int, list[tables.Row]] = {}
     size = competition.image_height, competition.image_width
-    rows = checks.masks(paths.TRAIN_TABLE, set(positions), len(competition.classes), *size, faults)
+    rows = checks.masks(paths.TRAIN_TABLE, set(positions), len(competition.classes), *size, masks.faults)
     for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
-        found.setdefault(positions[row.image], []).append(row)
-    return found, faults
+        masks.add(positions[row.image], row)
+    masks.flush()
+    return masks
 
 
-def _store(
-    names: list[str],
-    masks: tuple[dict[int, list[tables.Row]], checks.Faults],
-    stacks: tuple[Stack, Stack],
-    options: settings.Settings,
-) -> Measured:
+def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options: settings.Settings) -> Measured:
     """Decode every image into the first stack, draw its masks into the second, and measure both meanwhile.
 
     Raises:
         UserError: images or masks have faults; it names them, those of images first.
     """
     photographs, labels = stacks
-    rows_of, faults = masks[0], checks.Faults()
-    digests = [b""] * len(names)
+    faults, digests = checks.Faults(), [b""] * len(names)
     pixels = np.zeros((len(names), len(options.competition.classes)), np.int64)
     conflicts = np.zeros(len(names), np.int64)
     signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
@@ -137,19 +159,18 @@ def _store(
             return error
         photographs[position] = image
         digest = hashlib.sha256(raw)  # a fourth of the bytes of its pixels
-        if rows := sorted(rows_of.get(position, []), key=lambda row: row.class_id):
-            labels[position], areas, conflicts[position] = _label_map(rows, labels.height, labels.width)
-            pixels[position, [row.class_id - 1 for row in rows]] = areas
-            for row in rows:
-                digest.update(f"\n{row.class_id} {row.runs}".encode())
+        if drawn := masks.of(position):
+            labels[position], areas, conflicts[position] = _label_map(drawn, labels.height, labels.width)
+            for (class_id, runs), area in zip(drawn, areas, strict=True):
+                pixels[position, class_id - 1] = area
+                digest.update(f"\n{class_id} {runs}".encode())
         digests[position] = digest.digest()
         return duplicates.texture(image)
 
     textures: dict[int, npt.NDArray[np.float32]] = {}
-    # One thread a worker: NumPy's own threads would wait for one another, and burn ten times the time meanwhile.
-    with threadpool_limits(1, "blas"):
-        progress = tqdm(range(len(names)), "preprocess: images", unit=" images", disable=None)
-        found = images.in_parallel(store, progress)
+    progress = tqdm(range(len(names)), "preprocess: images", unit=" images", disable=None)
+    # One thread for the products: more would wait for the workers, and burn twice the time meanwhile.
+    with threadpool_limits(1, "blas"), closing(images.in_parallel(store, progress)) as found:
         for position, texture in enumerate(found):
             if isinstance(texture, images.ImageError):
                 faults.add(str(texture))
@@ -158,24 +179,24 @@ def _store(
             if textures and (len(textures) == BLOCK or position + 1 == len(names)):
                 signatures[list(textures)] = duplicates.signatures(list(textures.values()))
                 textures.clear()
-    faults.extend(masks[1])
+    faults.extend(masks.faults)
     faults.raise_if_any()
     return Measured(pixels, int(conflicts.sum()), signatures, hashlib.sha256(b"".join(digests)))
 
 
-def _label_map(rows: list[tables.Row], height: int, width: int) -> tuple[npt.NDArray[np.uint8], list[int], int]:
-    """Draw the masks of an image.
+def _label_map(masks: list[tuple[int, str]], height: int, width: int) -> tuple[npt.NDArray[np.uint8], list[int], int]:
+    """Draw the masks of an image, given as ClassId and run lengths.
 
     Returns:
-        uint8 (height, width): 0 background, else ClassId, of several the highest; the pixels that each row gets there;
+        uint8 (height, width): 0 background, else ClassId, of several the highest; the pixels that each mask gets there;
         and how often a pixel is claimed by one more class than the first.
     """
-    masks = [rle.decode(row.runs, height, width).T.view(np.uint8) for row in rows]  # column by column
-    claims = areas = [int(np.count_nonzero(mask)) for mask in masks]
-    numbered = (np.multiply(mask, np.uint8(row.class_id), out=mask) for mask, row in zip(masks, rows, strict=True))
+    drawn = [rle.decode(runs, height, width).T.view(np.uint8) for _, runs in masks]  # column by column
+    claims = areas = [int(np.count_nonzero(mask)) for mask in drawn]
+    numbered = (np.multiply(mask, np.uint8(number), out=mask) for mask, (number, _) in zip(drawn, masks, strict=True))
     columns = reduce(np.maximum, numbered)
-    if len(rows) > 1:
-        areas = [int(np.count_nonzero(columns == row.class_id)) for row in rows]
+    if len(masks) > 1:
+        areas = [int(np.count_nonzero(columns == number)) for number, _ in masks]
     return np.asarray(cv2.transpose(columns), np.uint8), areas, sum(claims) - sum(areas)
 
 

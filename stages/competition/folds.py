@@ -23,6 +23,9 @@ def assign(
 
     Returns:
         int64 of shape (images,): a fold in 0 … folds-1 for each image.
+
+    Raises:
+        ValueError: fewer groups than folds.
     """
     present = pixels > 0
     rarity = np.argsort(np.argsort(present.sum(axis=0), kind="stable"))  # 0: the rarest class
@@ -31,6 +34,8 @@ def assign(
         stratum[:] = 0
     strata, members = np.unique(stratum, return_inverse=True)
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < folds:
+        raise ValueError(f"expected at least as many groups as folds ({folds}), found {len(sizes)}")
     order = np.arange(len(sizes))
     np.random.RandomState(seed).shuffle(order)  # decides among groups of one kind
     counts = np.zeros((len(sizes), len(strata)))  # images of each stratum in each group

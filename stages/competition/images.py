@@ -1,7 +1,7 @@
 """Photographs: read, checked, and compared with one another."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -181,7 +181,7 @@ def _number(raw: bytes) -> int:
     return int.from_bytes(raw, "big")
 
 
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
     """Apply `work` to every item on all cores, in order, holding only a few results at a time."""
     workers = cpu_count() or 1
     remaining = iter(items)

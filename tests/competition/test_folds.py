@@ -78,6 +78,12 @@ def test_as_many_groups_as_folds(count: int) -> None:
     assert sorted(fold[::4].tolist()) == list(range(count))
 
 
+def test_fewer_groups_than_folds() -> None:
+    """No fold is left empty without a word."""
+    with pytest.raises(ValueError, match=r"as many groups as folds \(3\), found 2"):
+        folds.assign(pixels((1,), (1,), (2,), ()), np.array([0, 0, 1, 1]), 3, 42)
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 @pytest.mark.filterwarnings("ignore:The least populated class")
 @pytest.mark.parametrize("seed", range(5))

@@ -99,6 +99,14 @@ def test_cut_off_jpeg_with_a_preview(tmp_path: Path) -> None:
     assert message(path, 64, 64).endswith("bytes without its end: it was cut off")
 
 
+def test_a_jpeg_whose_only_end_stands_in_a_note(tmp_path: Path) -> None:
+    """Its pixels have none, and foreign bytes at their end are found all the same."""
+    whole = encoded(".jpg", HALVES)
+    without = whole[:2] + b"\xff\xe1\x00\x06hi\xff\xd9" + whole[2:-2]
+    told = message(written(tmp_path, "a.jpg", without + b"\xff\x01"), 16, 32)
+    assert told.startswith("expected a whole JPEG, found one that is damaged inside: bytes ff01")
+
+
 def test_jpeg_with_bytes_after_its_end(tmp_path: Path) -> None:
     """A few bytes after the end, as some cameras leave, harm nothing."""
     np.testing.assert_array_equal(

@@ -36,7 +36,7 @@ def written(
         try:
             for work in works:  # traced, loaded, compiled
                 work()
-            yield from alternate([works] * (1 if place.quick else 4))
+            yield from alternate([works] * (1 if place.quick else 8))
         finally:
             setup.close()
 

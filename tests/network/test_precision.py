@@ -63,12 +63,15 @@ def test_sums_over_more_pixels_than_float16_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mixed", "tolerance"), [("mixed_float16", 0.01), pytest.param("mixed_bfloat16", 0.05, marks=pytest.mark.prove)]
+    ("mixed", "tolerance"), [("mixed_float16", 0.03), pytest.param("mixed_bfloat16", 0.05, marks=pytest.mark.prove)]
 )
 def test_each_precision_trains_to_about_the_same(
     prepared: Prepared, options: settings.Train, tmp_path: Path, mixed: str, tolerance: float
 ) -> None:
-    """The losses of two epochs are close, and the file of weights loads into the float32 network that is exported."""
+    """The losses of two epochs are close, and the file of weights loads into the float32 network that is exported.
+
+    Not closer: float16 skips the first steps, until its scale of the loss has fallen far enough.
+    """
     from stages.network import fit, model
 
     losses = {}

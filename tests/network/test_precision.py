@@ -1,5 +1,6 @@
 """Training in half precision: right losses, float32 weights, and nothing left behind in the process."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +64,25 @@ def test_sums_over_more_pixels_than_float16_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mixed", "tolerance"), [("mixed_float16", 0.03), pytest.param("mixed_bfloat16", 0.05, marks=pytest.mark.prove)]
+    ("mixed", "tolerance"), [("mixed_float16", 0.01), pytest.param("mixed_bfloat16", 0.05, marks=pytest.mark.prove)]
 )
 def test_each_precision_trains_to_about_the_same(
-    prepared: Prepared, options: settings.Train, tmp_path: Path, mixed: str, tolerance: float
+    prepared: Prepared,
+    options: settings.Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mixed: str,
+    tolerance: float,
 ) -> None:
     """The losses of two epochs are close, and the file of weights loads into the float32 network that is exported.
 
-    Not closer: float16 skips the first steps, until its scale of the loss has fallen far enough.
+    The scale of the loss starts where no gradient is too large for float16. From Keras's own 32,768 it has to fall, a
+    step is left out each time, and of the eight steps here too few would remain to compare.
     """
     from stages.network import fit, model
 
+    scaled = partial(fit.keras.mixed_precision.LossScaleOptimizer, initial_scale=128)
+    monkeypatch.setattr(fit.keras.mixed_precision, "LossScaleOptimizer", scaled)
     losses = {}
     for precision in ("float32", mixed):
         changed = options.model_copy(update={"precision": precision, "epochs": 2, "learning_rate": 1e-4})

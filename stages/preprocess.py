@@ -8,10 +8,8 @@ import json
 import os
 import tempfile
 from contextlib import closing
-from functools import reduce
 from typing import BinaryIO, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
@@ -160,10 +158,13 @@ def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options:
         photographs[position] = image
         digest = hashlib.sha256(raw)  # a fourth of the bytes of its pixels
         if drawn := masks.of(position):
-            labels[position], areas, conflicts[position] = _label_map(drawn, labels.height, labels.width)
-            for (class_id, runs), area in zip(drawn, areas, strict=True):
-                pixels[position, class_id - 1] = area
+            label_map = rle.label_map(drawn, labels.height, labels.width)
+            labels[position] = label_map
+            for class_id, runs in drawn:
+                pixels[position, class_id - 1] = np.count_nonzero(label_map == class_id)
+                conflicts[position] += rle.runs(runs, labels.height, labels.width)[1].sum()
                 digest.update(f"\n{class_id} {runs}".encode())
+            conflicts[position] -= pixels[position].sum()
         digests[position] = digest.digest()
         return duplicates.texture(image)
 
@@ -182,22 +183,6 @@ def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options:
     faults.extend(masks.faults)
     faults.raise_if_any()
     return Measured(pixels, int(conflicts.sum()), signatures, hashlib.sha256(b"".join(digests)))
-
-
-def _label_map(masks: list[tuple[int, str]], height: int, width: int) -> tuple[npt.NDArray[np.uint8], list[int], int]:
-    """Draw the masks of an image, given as ClassId and run lengths.
-
-    Returns:
-        uint8 (height, width): 0 background, else ClassId, of several the highest; the pixels that each mask gets there;
-        and how often a pixel is claimed by one more class than the first.
-    """
-    drawn = [rle.decode(runs, height, width).T.view(np.uint8) for _, runs in masks]  # column by column
-    claims = areas = [int(np.count_nonzero(mask)) for mask in drawn]
-    numbered = (np.multiply(mask, np.uint8(number), out=mask) for mask, (number, _) in zip(drawn, masks, strict=True))
-    columns = reduce(np.maximum, numbered)
-    if len(masks) > 1:
-        areas = [int(np.count_nonzero(columns == number)) for number, _ in masks]
-    return np.asarray(cv2.transpose(columns), np.uint8), areas, sum(claims) - sum(areas)
 
 
 def _folds(pixels: PixelCounts, groups: npt.NDArray[np.int64], options: settings.Settings) -> npt.NDArray[np.int64]:

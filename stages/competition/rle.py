@@ -12,6 +12,8 @@ Pixels are numbered from 1, **top to bottom, then left to right** (column by col
 Source: the competition's evaluation page, https://www.kaggle.com/c/severstal-steel-defect-detection/overview/evaluation
 """
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +86,25 @@ def decode(text: str, height: int, width: int) -> npt.NDArray[np.bool_]:
     inside[1::2] = True
     flat = np.repeat(inside, np.diff(edges))  # a fifth of the time of a loop over real masks' hundreds of runs
     return flat.reshape(width, height).T  # (height, width); columns were consecutive
+
+
+def label_map(masks: Iterable[tuple[int, str]], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Draw the masks of one image into one map.
+
+    Args:
+        masks: ClassId, 1 … 255, and run-length text of each; several may have one class.
+        height, width: size of the image in pixels.
+
+    Returns:
+        uint8 of shape (height, width): 0 background, else ClassId, where masks overlap the highest.
+
+    Raises:
+        RunLengthError: as in `runs`.
+    """
+    columns = np.zeros((width, height), np.uint8)
+    for class_id, text in masks:
+        np.maximum(columns, decode(text, height, width).T.view(np.uint8) * np.uint8(class_id), out=columns)
+    return np.asarray(cv2.transpose(columns), np.uint8)  # OpenCV turns it faster than NumPy
 
 
 def encode(mask: npt.ArrayLike) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from stages.command import UserError
@@ -160,14 +159,6 @@ def rows_of(path: Path, classes: int, images: Collection[str]) -> dict[str, list
     return rows
 
 
-def label_map(rows: Iterable[tables.Row], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Draw the rows of one image: uint8 (height, width), 0 the background; where masks overlap, the higher ClassId."""
-    labels = np.zeros((height, width), dtype=np.uint8)
-    for row in rows:
-        np.maximum(labels, rle.decode(row.runs, height, width) * np.uint8(row.class_id), out=labels)
-    return labels
-
-
 def _area(path: Path, row: tables.Row, height: int, width: int) -> int:
     try:
         return int(rle.runs(row.runs, height, width)[1].sum())
@@ -190,7 +181,7 @@ def _shared_pixels(group: Sequence[tables.Row], height: int, width: int) -> int:
         return int(np.diff(edges[order])[depth[:-1] > 1].sum())
     claims = np.zeros((height, width), dtype=np.uint8)
     for class_id in classes:
-        claims += label_map((row for row in group if row.class_id == class_id), height, width) > 0
+        claims += rle.label_map([(1, row.runs) for row in group if row.class_id == class_id], height, width)
     return int((claims > 1).sum())
 
 

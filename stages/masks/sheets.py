@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.command import UserError
-from stages.competition import images, statistics, tables
+from stages.competition import images, rle, statistics, tables
 from stages.competition.statistics import LARGE, Found, Mask
 from stages.masks import pictures
 
@@ -68,7 +68,8 @@ def draw(
     Raises:
         UserError: an image cannot be read or has another size.
     """
-    drawn = [_captioned(folder / image, statistics.label_map(rows[image], *size), names) for image in sheet.images]
+    masks = {image: [(row.class_id, row.runs) for row in rows[image]] for image in sheet.images}
+    drawn = [_captioned(folder / image, rle.label_map(masks[image], *size), names) for image in sheet.images]
     body = pictures.stack(drawn, columns=max(1, WIDTH // drawn[0].shape[1]))
     title = pictures.caption(body[:0], sheet.title)  # the bar alone, so that a gap sets it off from the first image's
     return pictures.stack([title, body])

@@ -134,12 +134,6 @@ def test_largest_takes_an_image_once():
     assert statistics.largest(masks, 2) == [Mask(9, "a.jpg"), Mask(7, "c.jpg")]
 
 
-def test_label_map_is_drawn_column_by_column():
-    """Pixels 2 to 4 of a 2×3 image run down the columns; where masks overlap, the higher ClassId shows."""
-    rows = [tables.Row(2, "a.jpg", 2, "4 1"), tables.Row(3, "a.jpg", 1, "2 3"), tables.Row(4, "a.jpg", 1, "")]
-    np.testing.assert_array_equal(statistics.label_map(rows, 2, 3), [[0, 1, 0], [1, 2, 0]])
-
-
 def test_rows_of_reads_only_the_images_asked_for(tmp_path):
     """The second pass returns the rows of the images named and of no other."""
     collected(tmp_path, TODAY)

@@ -42,7 +42,9 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 		f"make: expected Python 3.11 to 3.13, found {v[0]}.{v[1]} ($(PYTHON))")'
 	@echo "make: installing $(REQUIREMENTS) into .venv: about 1 GB to download, some minutes"
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
+# --no-deps: the lock is whole (see update). pip before 23.3 would look up extras, as in coverage[toml], a second time,
+# and stop at a release newer than the lock's.
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(REQUIREMENTS)
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@cp $(REQUIREMENTS) $@
 
@@ -100,6 +102,8 @@ audit: setup
 update: setup
 	$(LOCK) --upgrade -o requirements.txt
 	$(LOCK) --extra gpu --constraint requirements.txt -o requirements-gpu.txt
+	$(MAKE) setup
+	$(BIN)/python -m pip check
 	$(MAKE) test
 
 clean:

@@ -22,7 +22,7 @@ from stages.competition.prepared import IMAGES, INDEX, LABELS, SUMMARY, Stack
 
 PixelCounts = npt.NDArray[np.int64]
 
-BLOCK = 64  # textures that become signatures at a time
+BLOCK = 32  # images that a worker takes at a time: their signatures are one product
 
 
 class Measured(NamedTuple):
@@ -148,13 +148,11 @@ def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options:
     conflicts = np.zeros(len(names), np.int64)
     signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
 
-    def store(position: int) -> npt.NDArray[np.float32] | images.ImageError:
+    def store(position: int) -> npt.NDArray[np.float32]:
+        """Store an image and its masks; gives its texture."""
         file = paths.TRAIN_IMAGES / names[position]
-        try:
-            raw = images.contents(file, photographs.height, photographs.width)
-            image = images.decode(raw, file, photographs.height, photographs.width)
-        except images.ImageError as error:
-            return error
+        raw = images.contents(file, photographs.height, photographs.width)
+        image = images.decode(raw, file, photographs.height, photographs.width)
         photographs[position] = image
         digest = hashlib.sha256(raw)  # a fourth of the bytes of its pixels
         if drawn := masks.of(position):
@@ -168,18 +166,29 @@ def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options:
         digests[position] = digest.digest()
         return duplicates.texture(image)
 
-    textures: dict[int, npt.NDArray[np.float32]] = {}
-    progress = tqdm(range(len(names)), "preprocess: images", unit=" images", disable=None)
-    # One thread for the products: more would wait for the workers, and burn twice the time meanwhile.
-    with threadpool_limits(1, "blas"), closing(images.in_parallel(store, progress)) as found:
-        for position, texture in enumerate(found):
-            if isinstance(texture, images.ImageError):
-                faults.add(str(texture))
-            else:
-                textures[position] = texture
-            if textures and (len(textures) == BLOCK or position + 1 == len(names)):
-                signatures[list(textures)] = duplicates.signatures(list(textures.values()))
-                textures.clear()
+    def store_block(block: range) -> checks.Faults:
+        """Store some images and their signatures; gives what is wrong with them."""
+        textures: dict[int, npt.NDArray[np.float32]] = {}
+        found = checks.Faults()
+        for position in block:
+            try:
+                textures[position] = store(position)
+            except images.ImageError as error:
+                found.add(str(error))
+        if textures:
+            signatures[list(textures)] = duplicates.signatures(list(textures.values()))
+        return found
+
+    blocks = [range(len(names))[start : start + BLOCK] for start in range(0, len(names), BLOCK)]
+    # One thread a product: more would wait for the other workers, and burn twice the time meanwhile.
+    with (
+        threadpool_limits(1, "blas"),
+        closing(images.in_parallel(store_block, blocks)) as results,
+        tqdm(total=len(names), desc="preprocess: images", unit=" images", disable=None) as progress,
+    ):
+        for block, found in zip(blocks, results, strict=True):
+            faults.extend(found)
+            progress.update(len(block))
     faults.extend(masks.faults)
     faults.raise_if_any()
     return Measured(pixels, int(conflicts.sum()), signatures, hashlib.sha256(b"".join(digests)))

@@ -37,8 +37,9 @@ def machine() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Name of the processor, where Linux tells it."""
+    """Name of the processor where Linux tells it, and whether it has AVX-512: TensorFlow's defaults depend on that."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    wide = ", AVX-512" if "avx512f" in known.get("flags", "").split() else ""
+    return known.get("model name", platform.processor() or platform.machine()) + wide

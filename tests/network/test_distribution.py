@@ -23,8 +23,12 @@ SMALL = {
     "decoder_filters": [16, 16, 8, 8, 8], "epochs": 2, "batch_size": 4, "crops_per_image": 2, "crop_height": 32,
     "crop_width": 32, "validation_batch_size": 2, "early_stopping_patience": 3,
 }  # fmt: skip
-# Without drop-out, which draws other numbers on each device.
-CURVE = {"mixup": 0.3, "presence_weight": 0.1, "learning_rate_schedule": "plateau", "full_size_epochs": 1}
+# Without drop-out, which draws other numbers on each device. In small steps: Adam makes as much of a gradient that is
+# nothing but rounding as of any other, and with the rates of params.yaml the curves part by a thousandth in an epoch.
+CURVE = {
+    "mixup": 0.3, "presence_weight": 0.1, "learning_rate_schedule": "plateau", "full_size_epochs": 1,
+    "learning_rate": 0.0002, "full_size_learning_rate": 0.0001,
+}  # fmt: skip
 SECONDS = 900  # until a test counts as hanging
 
 pytestmark = pytest.mark.slow
@@ -152,10 +156,11 @@ def history(process: subprocess.Popen[str]) -> list[dict[str, float]]:
 
 
 def same_curve(found: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
-    """The same figures, but for rounding."""
+    """The same figures, but for rounding, of a curve that falls by far more than that."""
+    assert expected[1]["loss"] < 0.95 * expected[0]["loss"]
     assert [set(logs) for logs in found] == [set(logs) for logs in expected]
     for logs, wanted in zip(found, expected, strict=True):
-        assert logs["loss"] == pytest.approx(wanted["loss"], rel=1e-3)
+        assert logs["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
         assert logs["learning_rate"] == wanted["learning_rate"]
 
 

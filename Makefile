@@ -21,16 +21,16 @@ unexport PYTHONPATH
 LOSSES ?= cce cce_dice
 # The rows or groups of rows that `make bench` measures; empty: all but `memory`.
 ROWS ?=
-# The data that `make ledger` takes its steps on; empty: as ledger.yaml has it.
+# The data that `make ablation` takes its steps on; empty: as ablation.yaml has it.
 SOURCE ?=
 # For `make scale`: a folder with room, and seconds that a GPU takes for a training step and for an image.
 FOLDER ?=
 GPU_SECONDS ?=
 
-.PHONY: all setup repro compare ledger test lint format prove bench coverage audit scale update clean help
+.PHONY: all setup repro compare ablation test lint format prove bench coverage audit scale update clean help
 
 all: repro
-	@python -m stages.summary
+	@python -m stages summary
 
 setup: $(BIN)/$(REQUIREMENTS)
 
@@ -49,16 +49,16 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 	@cp $(REQUIREMENTS) $@
 
 repro: setup
-	@python -m stages.settings
+	@python -m stages check
 	@dvc repro
 
 # Starts from the committed params.yaml and changes nothing here: the experiments compare-… run in copies.
 compare: setup
-	@python -m stages.compare --losses $(LOSSES)
+	@python -m stages compare --losses $(LOSSES)
 
-# One step of ledger.yaml after the other, in data/ledger; what is done is not run again.
-ledger: setup
-	@python -m stages.ledger $(if $(SOURCE),--source "$(SOURCE)")
+# One step of ablation.yaml after the other, in data/ablation; what is done is not run again.
+ablation: setup
+	@python -m stages ablate $(if $(DATA),--data "$(DATA)")
 
 # Time, memory and disk of every stage at the competition's size.
 scale: setup
@@ -114,7 +114,7 @@ clean:
 help:
 	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
-	@echo "make ledger   what each step of ledger.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
+	@echo "make ablation   what each step of ablation.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
 	@echo "make scale    what each stage needs at the competition's size; FOLDER=PATH says where there is room, and"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes what a GPU of such speed would take"
 	@echo "make test     set up and pass the tests"

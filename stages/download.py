@@ -8,8 +8,10 @@ or killed, goes on where it stopped: it is in data/kaggle until the stage has su
 import shutil
 from pathlib import Path
 
-from stages import command, outputs, paths, settings
-from stages.competition import archive, client, steel
+from stages.dataset import archive
+from stages.kaggle import client
+from stages.pipeline import cli, outputs, paths, settings
+from stages.synthetic import generate
 
 
 def download() -> None:
@@ -30,7 +32,7 @@ def _bring(options: settings.Settings, folder: Path) -> Path:
     source = options.download.source
     if source == "sample":
         counts = options.download.sample_train_images, options.download.sample_test_images
-        steel.generate(folder, *counts, options.seed)
+        generate.generate(folder, *counts, options.seed)
         return folder
     if source == "kaggle":
         staging = paths.DOWNLOAD_STATE / options.competition.slug
@@ -44,4 +46,4 @@ def _bring(options: settings.Settings, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    command.run(download, __doc__)
+    cli.run(download, __doc__)

@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.competition import rle, score
-from stages.competition.prepared import Entry, Prepared
-from stages.masks import confusion, evaluation, fitted, matrix_chart, pictures, postprocess, thresholds
-from stages.masks.cache import Cache
-from stages.masks.evaluation import Scored
-from stages.masks.postprocess import Rules
+from stages.dataset import rle
+from stages.dataset.prepared import Dataset, Sample
+from stages.figures import confusion_chart, overlays
+from stages.inference.probabilities import Cache
+from stages.pipeline import cli, outputs, paths, settings
+from stages.postprocessing import rules as postprocess
+from stages.postprocessing import rules_file
+from stages.postprocessing.prediction import FULL, HALF
+from stages.postprocessing.rules import Rules
+from stages.scoring import confusion, evaluation, precision_recall
+from stages.scoring import dice as score
+from stages.scoring.evaluation import Scored
 
 SHOWN = 3  # best, median and worst images of the overlay pictures
 
@@ -26,9 +31,9 @@ SHOWN = 3  # best, median and worst images of the overlay pictures
 def evaluate() -> None:
     """Run the stage."""
     options = settings.load()
-    data = Prepared(paths.PREPARED)
-    chosen = fitted.read(paths.RULES)
-    histogram = np.zeros((len(data.classes), 2, thresholds.LEVELS), np.int64)
+    data = Dataset(paths.PREPARED)
+    chosen = rules_file.read(paths.RULES)
+    histogram = np.zeros((len(data.classes), 2, precision_recall.LEVELS), np.int64)
     held_out = list(
         scored(
             Cache(paths.HELD_OUT_PROBABILITIES),
@@ -50,42 +55,42 @@ def evaluate() -> None:
     _write_tables(held_out, validation, data.classes, metrics)
     _write_curves(histogram, data.classes)
     with outputs.folder(paths.EVALUATION_PICTURES) as folder:
-        matrix_chart.draw(evaluation.total(held_out), ["background", *data.classes], folder / "confusion.png")
+        confusion_chart.draw(evaluation.total(held_out), ["background", *data.classes], folder / "confusion.png")
         for title, images in evaluation.ranked(held_out, SHOWN).items():
-            pictures.save(pictures.stack([overlay(data, image) for image in images]), folder / f"{title}.jpg")
+            overlays.save(overlays.stack([overlay(data, image) for image in images]), folder / f"{title}.jpg")
     outputs.write_metrics(paths.EVALUATION_METRICS, metrics)
     _tell(metrics, data.classes)
 
 
 def scored(
     cached: Cache,
-    data: Prepared,
-    entries: list[Entry],
+    data: Dataset,
+    samples: list[Sample],
     rules_of: Callable[[str], Rules],
     title: str,
-    count: Callable[[thresholds.Histogram], object] | None = None,
+    count: Callable[[precision_recall.Histogram], object] | None = None,
 ) -> Iterator[Scored]:
     """Make masks of images; count each one's pixels by true and predicted class and, for `count`, by probability."""
     classes = len(data.classes)
     plain = postprocess.plain(classes)
-    for entry in tqdm(entries, title, unit=" images", disable=None):
-        prediction, rules = cached[entry.image], rules_of(entry.image)
-        true, predicted = data.labels[entry.position], postprocess.label_map(prediction, rules)
+    for sample in tqdm(samples, title, unit=" images", disable=None):
+        prediction, rules = cached[sample.image], rules_of(sample.image)
+        true, predicted = data.labels[sample.position], postprocess.label_map(prediction, rules)
         if count:
-            count(thresholds.histogram(prediction.pixels, true))
+            count(precision_recall.histogram(prediction.pixels, true))
         yield Scored(
-            entry,
+            sample,
             confusion.matrix(true, predicted, classes),
             confusion.matrix(true, postprocess.label_map(prediction, plain), classes),
             [rle.encode(predicted == class_id) for class_id in range(1, classes + 1)],
             postprocess.allowed(prediction, rules),
-            prediction.presence.tolist(),
+            (prediction.presence >= HALF).tolist() if (prediction.presence < FULL).any() else None,
         )
 
 
-def overlay(data: Prepared, image: Scored) -> pictures.Pixels:
+def overlay(data: Dataset, image: Scored) -> overlays.Pixels:
     """Picture of one image with missed and invented pixels, uint8 (height, width, 3), RGB."""
-    entry = image.entry
+    sample = image.sample
     intersection, true, found = confusion.overlaps(image.matrix)
     told = [
         f"{name} Dice {dice:.2f}"
@@ -95,9 +100,9 @@ def overlay(data: Prepared, image: Scored) -> pictures.Pixels:
     predicted = np.zeros((data.labels.height, data.labels.width), np.uint8)
     for class_id, mask in enumerate(image.masks, start=1):
         predicted[rle.decode(mask, *predicted.shape)] = class_id
-    drawn = pictures.enlarge(data.images[entry.position], data.labels[entry.position], predicted)
-    legend = {"missed": pictures.MISSED, "invented": pictures.INVENTED, "true outline": pictures.TRUTH}
-    return pictures.caption(pictures.errors(*drawn), "  ".join([entry.image, *told]), legend)
+    drawn = overlays.enlarge(data.images[sample.position], data.labels[sample.position], predicted)
+    legend = {"missed": overlays.FALSE_NEGATIVE, "invented": overlays.FALSE_POSITIVE, "true outline": overlays.TRUTH}
+    return overlays.caption(overlays.errors(*drawn), "  ".join([sample.image, *told]), legend)
 
 
 def _write_tables(
@@ -118,7 +123,7 @@ def _write_tables(
         paths.IMAGES_TABLE,
         ["split", "image", "group", "class", "dice", "true_pixels", "predicted_pixels", "intersection"],
         [
-            (split, image.entry.image, image.entry.group, name, float(score.dice(hit, true, found)), true, found, hit)
+            (split, image.sample.image, image.sample.group, name, float(score.dice(hit, true, found)), true, found, hit)
             for split, images in (("held_out", held_out), ("validation", validation))
             for image in images
             for name, hit, true, found in zip(classes, *confusion.overlaps(image.matrix), strict=True)
@@ -128,7 +133,7 @@ def _write_tables(
         paths.PREDICTED_MASKS,
         ["image", "class", "run_lengths"],
         [
-            (image.entry.image, name, mask)
+            (image.sample.image, name, mask)
             for image in held_out
             for name, mask in zip(classes, image.masks, strict=True)
             if mask
@@ -159,11 +164,11 @@ def _write_tables(
     )
 
 
-def _write_curves(histogram: thresholds.Histogram, classes: list[str]) -> None:
+def _write_curves(histogram: precision_recall.Histogram, classes: list[str]) -> None:
     outputs.write_table(
         paths.PRECISION_RECALL_TABLE,
         ["class", "threshold", "precision", "recall"],
-        [(classes[class_id - 1], *row) for class_id, *row in thresholds.curve(histogram)],
+        [(classes[class_id - 1], *row) for class_id, *row in precision_recall.curve(histogram)],
     )
 
 
@@ -187,4 +192,4 @@ def _shown(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    command.run(evaluate, __doc__)
+    cli.run(evaluate, __doc__)

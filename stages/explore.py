@@ -11,29 +11,31 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.competition import images, statistics
-from stages.masks import pictures, sheets
+from stages.dataset import images, mask_statistics
+from stages.figures import contact_sheets, overlays
+from stages.pipeline import cli, outputs, paths, settings
 
 
 def explore() -> None:
     """Run the stage."""
-    from stages.masks import charts  # Matplotlib, which takes longer than all other imports together
+    from stages.figures import mask_charts  # Matplotlib, which takes longer than all other imports together
 
     competition = settings.load().competition
     names, size = competition.classes, (competition.image_height, competition.image_width)
     files = set(images.listing(paths.TRAIN_IMAGES)) if paths.TRAIN_IMAGES.is_dir() else set()
-    found = statistics.collect(paths.TRAIN_TABLE, len(names), *size)
-    figures = statistics.summarise(found, names, files)
+    found = mask_statistics.collect(paths.TRAIN_TABLE, len(names), *size)
+    figures = mask_statistics.summarise(found, names, files)
     with outputs.folder(paths.EXPLORE_PICTURES) as folder:
         carriers = {name: figures["classes"][name]["images"] for name in names}
-        charts.save(charts.classes(carriers, figures["images_by_number_of_classes"]), folder / "classes.png")
+        mask_charts.save(mask_charts.classes(carriers, figures["images_by_number_of_classes"]), folder / "classes.png")
         areas = {name: [mask.area for mask in masks] for name, masks in zip(names, found.masks, strict=True)}
-        charts.save(charts.areas(areas, statistics.LARGE), folder / "areas.png")
-        chosen = sheets.choose(found, names, files)
-        rows = statistics.rows_of(paths.TRAIN_TABLE, len(names), {image for sheet in chosen for image in sheet.images})
+        mask_charts.save(mask_charts.areas(areas, mask_statistics.LARGE), folder / "areas.png")
+        chosen = contact_sheets.choose(found, names, files)
+        rows = mask_statistics.rows_of(
+            paths.TRAIN_TABLE, len(names), {image for sheet in chosen for image in sheet.images}
+        )
         for sheet in tqdm(chosen, "explore: pictures", unit=" sheets", disable=None):
-            pictures.save(sheets.draw(sheet, rows, paths.TRAIN_IMAGES, names, size), folder / sheet.file)
+            overlays.save(contact_sheets.draw(sheet, rows, paths.TRAIN_IMAGES, names, size), folder / sheet.file)
     outputs.write_metrics(paths.EXPLORE_METRICS, figures)
     _print_summary(figures)
     _print_left_out(found, files)
@@ -54,13 +56,13 @@ def _print_summary(figures: Mapping[str, Any]) -> None:
     print(f"explore: {figures['masks']:,} masks; {total}")
 
 
-def _print_left_out(found: statistics.Found, files: set[str]) -> None:
+def _print_left_out(found: mask_statistics.Found, files: set[str]) -> None:
     """What the outputs lack, and why."""
     if not files:
         print(f"explore: no images in {paths.TRAIN_IMAGES}: left out are the pictures examples_*.jpg and largest.jpg")
         if not found.every_image:
             print(f"explore: {paths.TRAIN_TABLE} lists no clean images: left out are their number and shares of pixels")
-    elif missing := statistics.missing_files(found, files):
+    elif missing := mask_statistics.missing_files(found, files):
         print(
             f"explore: {len(missing):,} of {len(found.classes):,} images in {paths.TRAIN_TABLE} are not in "
             f"{paths.TRAIN_IMAGES}, the first is {missing[0]}: left out of the pictures"
@@ -74,4 +76,4 @@ def _percent(share: float | None, decimals: int) -> str:
 
 
 if __name__ == "__main__":
-    command.run(explore, __doc__)
+    cli.run(explore, __doc__)

@@ -10,29 +10,30 @@ from functools import cache as remembered
 
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.competition.prepared import Entry, Prepared
-from stages.engines import choice
-from stages.engines.networks import Network, predictions
-from stages.masks import cache, notes
-from stages.masks.postprocess import Prediction
+from stages.dataset.prepared import Dataset, Sample
+from stages.inference import engines, ensemble, probabilities
+from stages.inference.averaging import Network, predictions
+from stages.pipeline import cli, outputs, paths, settings
+from stages.postprocessing.prediction import Prediction
 
 
 def infer() -> None:
     """Run the stage."""
     options = settings.load()
-    data = Prepared(paths.PREPARED)
-    noted = notes.read(paths.MODEL)
+    data = Dataset(paths.PREPARED)
+    noted = ensemble.read(paths.MODEL)
 
     @remembered
     def load(folder: str) -> Network:
-        return choice.load(options.inference.engine, paths.MODEL / folder)
+        return engines.load(options.inference.engine, paths.MODEL / folder)
 
-    def averaged(members: list[notes.Member], entries: list[Entry], title: str) -> Iterator[tuple[str, Prediction]]:
+    def averaged(
+        members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
+    ) -> Iterator[tuple[str, Prediction]]:
         networks = [load(member.folder) for member in members]
-        images = (data.images[entry.position] for entry in tqdm(entries, title, unit=" images", disable=None))
+        images = (data.images[sample.position] for sample in tqdm(samples, title, unit=" images", disable=None))
         found = predictions(networks, images, options.inference.batch_size, options.inference.flips)
-        return zip((entry.image for entry in entries), found, strict=True)
+        return zip((sample.image for sample in samples), found, strict=True)
 
     def validation() -> Iterator[tuple[str, Prediction]]:
         for fold in options.train.folds:
@@ -40,8 +41,8 @@ def infer() -> None:
 
     held_out = data.fold(data.held_out)
     with outputs.folder(paths.PROBABILITIES) as folder:
-        size = cache.write(folder / paths.VALIDATION_PROBABILITIES.name, validation())
-        size += cache.write(
+        size = probabilities.write(folder / paths.VALIDATION_PROBABILITIES.name, validation())
+        size += probabilities.write(
             folder / paths.HELD_OUT_PROBABILITIES.name, averaged(noted.scored, held_out, "infer: held out")
         )
     images = len(held_out) + sum(len(data.fold(fold)) for fold in options.train.folds)
@@ -53,4 +54,4 @@ def infer() -> None:
 
 
 if __name__ == "__main__":
-    command.run(infer, __doc__)
+    cli.run(infer, __doc__)

@@ -6,20 +6,19 @@ that of train.final and those of train.blend included.
 
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.command import UserError
-from stages.competition import images, submission
-from stages.engines import choice
-from stages.engines.networks import Network, predictions
-from stages.masks import cache, notes
+from stages.dataset import images, submission
+from stages.inference import engines, ensemble, probabilities
+from stages.inference.averaging import Network, predictions
+from stages.pipeline import cli, outputs, parallel, paths, settings
+from stages.pipeline.cli import UserError
 
 
 def infer_test() -> None:
     """Run the stage."""
     options = settings.load()
     sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
-    members = notes.read(paths.MODEL).members
-    networks = [choice.load(options.inference.engine, paths.MODEL / member.folder) for member in members]
+    members = ensemble.read(paths.MODEL).members
+    networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in members]
     stored = store(options, sample.images, networks)
     count = len(sample.images)
     outputs.write_metrics(
@@ -37,14 +36,14 @@ def store(options: settings.Settings, names: list[str], networks: list[Network])
     """
     size = (options.competition.image_height, options.competition.image_width)
     progress = tqdm(names, "infer_test", unit=" images", disable=None)
-    photographs = images.in_parallel(lambda name: images.read(paths.TEST_IMAGES / name, *size), progress)
+    photographs = parallel.in_order(lambda name: images.read(paths.TEST_IMAGES / name, *size), progress)
     found = predictions(networks, photographs, options.inference.batch_size, options.inference.flips)
     try:
         with outputs.folder(paths.TEST_PROBABILITIES.parent) as folder:
-            return cache.write(folder / paths.TEST_PROBABILITIES.name, zip(names, found, strict=True))
+            return probabilities.write(folder / paths.TEST_PROBABILITIES.name, zip(names, found, strict=True))
     except images.ImageError as error:
         raise UserError(str(error)) from None
 
 
 if __name__ == "__main__":
-    command.run(infer_test, __doc__)
+    cli.run(infer_test, __doc__)

@@ -11,25 +11,28 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages import command, outputs, paths, settings
-from stages.masks import fitted, notes
-from stages.masks.postprocess import Rules
+from stages.inference import ensemble
+from stages.pipeline import cli, outputs, paths, settings
+from stages.postprocessing import rules_file
+from stages.postprocessing.rules import Rules
 
 ROOT = Path(__file__).parents[1]
-# In the order of their imports. `stages.network` is not among them: it sets switches for training.
+# In the order of their imports. `stages.training` is not among them: it sets switches for training.
 MODULES = (
-    "stages.command",
-    "stages.outputs",
-    "stages.competition.rle",
-    "stages.competition.tables",
-    "stages.competition.images",
-    "stages.competition.submission",
-    "stages.masks.postprocess",
-    "stages.engines.processor",
-    "stages.engines.networks",
-    "stages.network.inference",
-    "stages.network.segmentation",
-    "stages.network.notebook",
+    "stages.pipeline.cli",
+    "stages.pipeline.outputs",
+    "stages.pipeline.parallel",
+    "stages.dataset.rle",
+    "stages.dataset.tables",
+    "stages.dataset.images",
+    "stages.dataset.submission",
+    "stages.postprocessing.prediction",
+    "stages.postprocessing.rules",
+    "stages.inference.cpu",
+    "stages.inference.averaging",
+    "stages.inference.savedmodel",
+    "stages.inference.segmentation",
+    "stages.kaggle.notebook",
 )
 NAME = 50  # Kaggle's longest name of a data set
 
@@ -45,8 +48,8 @@ def kernel() -> None:
         dataset = folder / "dataset"
         shutil.copytree(paths.MODEL, dataset / "model")
         _write(dataset / "dataset-metadata.json", dataset_metadata(owner, slug))
-        networks = [member.folder for member in notes.read(paths.MODEL).members]
-        rules = fitted.read(paths.RULES).rules
+        networks = [member.folder for member in ensemble.read(paths.MODEL).members]
+        rules = rules_file.read(paths.RULES).rules
         _write(dataset / "parameters.json", parameters(options, networks, rules))
     if options.inference.engine != "tensorflow":
         print("kernel: the notebook runs TensorFlow, whatever inference.engine says: Kaggle has no OpenVINO")
@@ -84,9 +87,9 @@ for name, source in SOURCES.items():
     setattr(sys.modules[package], last, module)
 
 with tempfile.TemporaryDirectory() as scratch:
-    sys.modules["stages.command"].guard(
+    sys.modules["stages.pipeline.cli"].guard(
         "submission",
-        lambda: sys.modules["stages.network.notebook"].run(
+        lambda: sys.modules["stages.kaggle.notebook"].run(
             Path(os.environ.get("MOUNTED", "/kaggle/input")), Path("submission.csv"), Path(scratch)
         ),
     )
@@ -147,4 +150,4 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(kernel, __doc__)
+    cli.run(kernel, __doc__)

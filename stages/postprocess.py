@@ -1,6 +1,6 @@
 """Choose how probabilities become masks: thresholds, gates and smallest areas for each class, on the validation folds.
 
-Reads data/prepared, data/model/notes.json and data/probabilities; writes data/postprocess.json,
+Reads data/prepared, data/model/ensemble.json and data/probabilities; writes data/postprocess.json,
 metrics/postprocess.json and metrics/reliability.csv. No network runs. The validation images are also split into parts,
 and each part gets what the other parts chose: by that evaluate scores them.
 """
@@ -9,39 +9,42 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.command import UserError
-from stages.competition.prepared import Entry, Prepared
-from stages.masks import fitted, notes, reliability, search, thresholds
-from stages.masks import postprocess as rules_of
-from stages.masks.cache import Cache
-from stages.masks.postprocess import Rules
+from stages.dataset.prepared import Dataset, Sample
+from stages.inference import ensemble
+from stages.inference.probabilities import Cache
+from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline.cli import UserError
+from stages.postprocessing import rules as rules_of
+from stages.postprocessing import rules_file, search
+from stages.postprocessing.prediction import FULL
+from stages.postprocessing.rules import Rules
+from stages.scoring import calibration, precision_recall
 
 
 def postprocess() -> None:
     """Run the stage."""
     options = settings.load()
-    data = Prepared(paths.PREPARED)
-    entries = [entry for fold in options.train.folds for entry in data.fold(fold)]
+    data = Dataset(paths.PREPARED)
+    samples = [sample for fold in options.train.folds for sample in data.fold(fold)]
     cached = Cache(paths.VALIDATION_PROBABILITIES)
     plan = _plan(options.postprocess, data, options.train.folds)
     tables, counts = [], np.zeros((len(data.classes), 2, 256), np.int64)
-    for entry in tqdm(entries, "postprocess", unit=" images", disable=None):
-        prediction, true = cached[entry.image], data.labels[entry.position]
+    for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
+        prediction, true = cached[sample.image], data.labels[sample.position]
         pixels = prediction.pixels
         if plan.factors:
-            pixels = rules_of.corrected(pixels, plan.factors, plan.exclusive)
-        counts += thresholds.histogram(pixels, true)
+            pixels = rules_of.corrected(pixels, plan.factors, plan.softmax)
+        counts += precision_recall.histogram(pixels, true)
         tables.append(search.table(prediction, true, plan))
-    rules, parts = _chosen(options, entries, tables, plan)
-    fitted.write(paths.RULES, rules, parts)
-    errors = reliability.expected_calibration_error(counts)
+    rules, parts = _chosen(options, samples, tables, plan)
+    rules_file.write(paths.RULES, rules, parts)
+    errors = calibration.expected_calibration_error(counts)
     _write(rules, errors, counts, data.classes)
 
 
-def _plan(options: settings.Postprocess, data: Prepared, folds: tuple[int, ...]) -> search.Plan:
+def _plan(options: settings.Postprocess, data: Dataset, folds: tuple[int, ...]) -> search.Plan:
     """What is searched: everything that the parameters do not fix."""
-    members = notes.read(paths.MODEL).scored
+    members = ensemble.read(paths.MODEL).scored
     if options.enabled and options.gate == "presence" and not all(member.presence for member in members):
         raise UserError(
             "params.yaml: postprocess: gate: presence asks every network which classes are present; found some without "
@@ -49,47 +52,47 @@ def _plan(options: settings.Postprocess, data: Prepared, folds: tuple[int, ...])
         )
     factors = None
     if options.enabled and options.divide_by_weights:
-        if len({member.exclusive for member in members}) > 1:
+        if len({member.softmax for member in members}) > 1:
             raise UserError(
                 "params.yaml: postprocess: divide_by_weights: expected networks of one kind, found softmax and sigmoid "
                 "ones (train.blend)"
             )
-        factors = notes.factors(members, _image_share(data, folds))
+        factors = ensemble.factors(members, _image_share(data, folds))
     return search.plan(
         len(data.classes),
         (data.images.height, data.images.width),
         options.gate,
         factors,
-        notes.exclusive(members),
+        ensemble.softmax(members),
         thresholds=options.thresholds,
         min_components=options.min_components,
         min_areas=options.min_areas,
         gates=options.gates,
-        keep_positive=options.keep_positive,
+        min_positive_dice_ratio=options.min_positive_dice_ratio,
     )
 
 
-def _image_share(data: Prepared, folds: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _image_share(data: Dataset, folds: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Share of each class in the pixels of the images that are neither held out nor scored here, the background first.
 
     If every other fold is a validation fold, of those: there are no further images.
     """
-    others = [entry for entry in data.index if entry.fold not in (*folds, data.held_out)]
-    entries = others or [entry for entry in data.index if entry.fold != data.held_out]
-    pixels = np.sum([entry.pixels for entry in entries], axis=0)
-    seen = len(entries) * data.images.height * data.images.width
+    others = [sample for sample in data.index if sample.fold not in (*folds, data.held_out)]
+    samples = others or [sample for sample in data.index if sample.fold != data.held_out]
+    pixels = np.sum([sample.pixels for sample in samples], axis=0)
+    seen = len(samples) * data.images.height * data.images.width
     return np.asarray(np.concatenate([[seen - pixels.sum()], pixels]) / seen)
 
 
 def _chosen(
-    options: settings.Settings, entries: list[Entry], tables: list[search.Table], plan: search.Plan
+    options: settings.Settings, samples: list[Sample], tables: list[search.Table], plan: search.Plan
 ) -> tuple[Rules, list[tuple[list[str], Rules]]]:
     """Rules for other images, and the validation images in parts with the rules of each."""
-    names = [entry.image for entry in entries]
+    names = [sample.image for sample in samples]
     if not options.postprocess.enabled:
         plain = rules_of.plain(len(plan.thresholds))
         return plain, [(names, plain)]
-    part = search.parts(entries, options.postprocess.parts, options.seed)
+    part = search.parts(samples, options.postprocess.parts, options.seed)
     crossed = search.crossfit(tables, part, plan)
     members = [[name for name, of in zip(names, part, strict=True) if of == number] for number in range(len(crossed))]
     return search.choose(tables, plan), list(zip(members, crossed, strict=True))
@@ -99,11 +102,11 @@ def _write(rules: Rules, errors: list[float | None], counts: npt.NDArray[np.int6
     outputs.write_table(
         paths.RELIABILITY_TABLE,
         ["class", "probability", "observed", "pixels"],
-        [(classes[class_id - 1], *row) for class_id, *row in reliability.curve(counts)],
+        [(classes[class_id - 1], *row) for class_id, *row in calibration.curve(counts)],
     )
     chosen = {
         name: {
-            "threshold": rule.threshold / rules_of.FULL,
+            "threshold": rule.threshold / FULL,
             "gate": rule.gate,
             "min_area": rule.min_area,
             "min_component": rule.min_component,
@@ -120,4 +123,4 @@ def _write(rules: Rules, errors: list[float | None], counts: npt.NDArray[np.int6
 
 
 if __name__ == "__main__":
-    command.run(postprocess, __doc__)
+    cli.run(postprocess, __doc__)

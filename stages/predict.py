@@ -1,15 +1,17 @@
 """Make the masks of the test images and write submission.csv in the competition's form; read it back and check it.
 
-Reads data/raw, data/model/notes.json, data/test_probabilities and data/postprocess.json; writes data/submission.csv and
-metrics/predict.json. No network runs.
+Reads data/raw, data/model/ensemble.json, data/test_probabilities and data/postprocess.json; writes data/submission.csv
+and metrics/predict.json. No network runs.
 """
 
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.competition import images, submission
-from stages.masks import fitted, notes, postprocess
-from stages.masks.cache import Cache
+from stages.dataset import images, submission
+from stages.inference import ensemble
+from stages.inference.probabilities import Cache
+from stages.pipeline import cli, outputs, parallel, paths, settings
+from stages.postprocessing import rules as postprocess
+from stages.postprocessing import rules_file
 
 
 def predict() -> None:
@@ -19,14 +21,14 @@ def predict() -> None:
     classes, height, width = len(competition.classes), competition.image_height, competition.image_width
     sample = submission.template(paths.SAMPLE_SUBMISSION, classes)
     _tell_extra(sample.images)
-    rules = fitted.read(paths.RULES).rules
+    rules = rules_file.read(paths.RULES).rules
     cached = Cache(paths.TEST_PROBABILITIES)
     progress = tqdm(sample.images, "predict", unit=" images", disable=None)
-    label_maps = images.in_parallel(lambda image: postprocess.label_map(cached[image], rules), progress)
+    label_maps = parallel.in_order(lambda image: postprocess.label_map(cached[image], rules), progress)
     submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
     counts = submission.check(paths.SUBMISSION, sample, options.predict.form, classes, height, width)
     masks = {name: counts[f"class_{number}"] for number, name in enumerate(competition.classes, start=1)}
-    members = notes.read(paths.MODEL).members
+    members = ensemble.read(paths.MODEL).members
     unscored = sum(member.fold is None for member in members)
     outputs.write_metrics(
         paths.PREDICT_METRICS,
@@ -52,4 +54,4 @@ def _tell_extra(wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(predict, __doc__)
+    cli.run(predict, __doc__)

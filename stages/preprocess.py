@@ -15,10 +15,10 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.command import UserError
-from stages.competition import checks, duplicates, folds, images, rle, submission, tables
-from stages.competition.prepared import IMAGES, INDEX, LABELS, SUMMARY, Stack
+from stages.dataset import duplicates, folds, images, rle, submission, tables, validation
+from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, ImageStore
+from stages.pipeline import cli, outputs, parallel, paths, settings
+from stages.pipeline.cli import UserError
 
 PixelCounts = npt.NDArray[np.int64]
 
@@ -47,7 +47,7 @@ def preprocess() -> None:
     names = _images(options)
     with outputs.folder(paths.PREPARED) as folder:
         size = (len(names), options.competition.image_height, options.competition.image_width)
-        stacks = Stack.create(folder / IMAGES, *size), Stack.create(folder / LABELS, *size)
+        stacks = ImageStore.create(folder / IMAGES, *size), ImageStore.create(folder / LABELS, *size)
         with tempfile.TemporaryFile(dir=folder) as texts:
             measured = _store(names, _masks(names, texts, options), stacks, options)
         pixels = measured.pixels
@@ -96,7 +96,7 @@ def _check_sample(options: settings.Settings) -> None:
     if missing:
         raise UserError(
             f"{paths.SAMPLE_SUBMISSION}: expected images of {paths.TEST_IMAGES}, found {len(missing)} of "
-            f"{len(sample.images)} that are not there, such as {missing[0]}{checks.alike(missing[0], there)}"
+            f"{len(sample.images)} that are not there, such as {missing[0]}{validation.alike(missing[0], there)}"
         )
 
 
@@ -104,7 +104,7 @@ class Masks:
     """Masks of the training table by the position of their image; their run lengths wait in a file, not in memory."""
 
     def __init__(self, texts: BinaryIO) -> None:
-        self.faults = checks.Faults()
+        self.faults = validation.Faults()
         self._texts = texts
         self._places: dict[int, list[tuple[int, int, int]]] = {}  # ClassId, offset, bytes
 
@@ -129,21 +129,23 @@ def _masks(names: list[str], texts: BinaryIO, options: settings.Settings) -> Mas
     competition, masks = options.competition, Masks(texts)
     positions = {name: position for position, name in enumerate(names)}
     size = competition.image_height, competition.image_width
-    rows = checks.masks(paths.TRAIN_TABLE, set(positions), len(competition.classes), *size, masks.faults)
+    rows = validation.masks(paths.TRAIN_TABLE, set(positions), len(competition.classes), *size, masks.faults)
     for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
         masks.add(positions[row.image], row)
     masks.flush()
     return masks
 
 
-def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options: settings.Settings) -> Measured:
+def _store(
+    names: list[str], masks: Masks, stacks: tuple[ImageStore, ImageStore], options: settings.Settings
+) -> Measured:
     """Decode every image into the first stack, draw its masks into the second, and measure both meanwhile.
 
     Raises:
         UserError: images or masks have faults; it names them, those of images first.
     """
     photographs, labels = stacks
-    faults, digests = checks.Faults(), [b""] * len(names)
+    faults, digests = validation.Faults(), [b""] * len(names)
     pixels = np.zeros((len(names), len(options.competition.classes)), np.int64)
     conflicts = np.zeros(len(names), np.int64)
     signatures = np.zeros((len(names), duplicates.SIZE), np.float32)
@@ -160,16 +162,16 @@ def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options:
             labels[position] = label_map
             for class_id, runs in drawn:
                 pixels[position, class_id - 1] = np.count_nonzero(label_map == class_id)
-                conflicts[position] += rle.runs(runs, labels.height, labels.width)[1].sum()
+                conflicts[position] += rle.parse(runs, labels.height, labels.width)[1].sum()
                 digest.update(f"\n{class_id} {runs}".encode())
             conflicts[position] -= pixels[position].sum()
         digests[position] = digest.digest()
         return duplicates.texture(image)
 
-    def store_block(block: range) -> checks.Faults:
+    def store_block(block: range) -> validation.Faults:
         """Store some images and their signatures; gives what is wrong with them."""
         textures: dict[int, npt.NDArray[np.float32]] = {}
-        found = checks.Faults()
+        found = validation.Faults()
         for position in block:
             try:
                 textures[position] = store(position)
@@ -183,7 +185,7 @@ def _store(names: list[str], masks: Masks, stacks: tuple[Stack, Stack], options:
     # One thread a product: more would wait for the other workers, and burn twice the time meanwhile.
     with (
         threadpool_limits(1, "blas"),
-        closing(images.in_parallel(store_block, blocks)) as results,
+        closing(parallel.in_order(store_block, blocks)) as results,
         tqdm(total=len(names), desc="preprocess: images", unit=" images", disable=None) as progress,
     ):
         for block, found in zip(blocks, results, strict=True):
@@ -239,4 +241,4 @@ def _report(
 
 
 if __name__ == "__main__":
-    command.run(preprocess, __doc__)
+    cli.run(preprocess, __doc__)

@@ -12,25 +12,24 @@ import jinja2
 import vl_convert
 from tqdm import tqdm
 
-from stages import command, outputs, paths, settings
-from stages.command import UserError
-from stages.competition import bootstrap, image_scores
-from stages.competition.image_scores import ImageScores
-from stages.competition.prepared import Prepared
-from stages.masks import pictures
-from stages.pages import charts, gallery
+from stages.dataset.prepared import Dataset
+from stages.figures import gallery, overlays, vega
+from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline.cli import UserError
+from stages.scoring import bootstrap, per_image
+from stages.scoring.per_image import ImageScores
 
 csv.field_size_limit(2**31 - 1)  # run lengths of a torn mask are long
 RUN = "this run"
-PAGES = Path(__file__).parent / "pages"
+PAGES = Path(__file__).parent / "figures"
 
 
 def report() -> None:
     """Run the stage."""
     options = settings.load()
-    data = Prepared(paths.PREPARED)
+    data = Dataset(paths.PREPARED)
     with paths.IMAGES_TABLE.open(encoding="utf-8", newline="") as file:
-        scores = image_scores.read(file, str(paths.IMAGES_TABLE))["held_out"]
+        scores = per_image.read(file, str(paths.IMAGES_TABLE))["held_out"]
     entries = data.fold(data.held_out)
     if [entry.image for entry in entries] != scores.images:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
@@ -42,7 +41,7 @@ def report() -> None:
         for part in page.generate(
             metrics=metrics,
             classes=data.classes,
-            colours={name: pictures.colour(k) for k, name in enumerate(data.classes, start=1)},
+            colours={name: overlays.colour(k) for k, name in enumerate(data.classes, start=1)},
             figures=intervals(scores, metrics),
             groups=len(set(scores.groups.tolist())),
             options=options,
@@ -91,36 +90,36 @@ def _charts() -> dict[str, dict[str, Any]]:
     curves = [row for file in sorted(paths.TRAIN_CURVES.glob("*/plots/metrics/*.tsv")) for row in _curve(file)]
     tables = {
         "curves": ("curves", curves, "step", "value", ""),
-        "confusion": ("confusion_shares", charts.read(paths.CONFUSION_TABLE, RUN), "predicted", "actual", ""),
-        "classes": ("class_bars", charts.read(paths.CLASSES_TABLE, RUN), "class", "value", ""),
+        "confusion": ("confusion_shares", vega.read(paths.CONFUSION_TABLE, RUN), "predicted", "actual", ""),
+        "classes": ("class_bars", vega.read(paths.CLASSES_TABLE, RUN), "class", "value", ""),
         "precision_recall": (
             "precision_recall",
-            charts.read(paths.PRECISION_RECALL_TABLE, RUN),
+            vega.read(paths.PRECISION_RECALL_TABLE, RUN),
             "recall",
             "precision",
             "",
         ),
-        "presence": ("presence_shares", charts.read(paths.PRESENCE_TABLE, RUN), "predicted", "actual", ""),
+        "presence": ("presence_shares", vega.read(paths.PRESENCE_TABLE, RUN), "predicted", "actual", ""),
         "reliability": (
             "reliability",
-            charts.read(paths.RELIABILITY_TABLE, RUN),
+            vega.read(paths.RELIABILITY_TABLE, RUN),
             "probability",
             "observed",
             "",
         ),
-        "sizes": ("dice_by_size", charts.read(paths.IMAGES_TABLE, RUN), "true_pixels", "dice", ""),
+        "sizes": ("dice_by_size", vega.read(paths.IMAGES_TABLE, RUN), "true_pixels", "dice", ""),
     }
     return {
-        name: charts.fill(template, paths.PLOT_TEMPLATES, rows, x, y, title)
+        name: vega.fill(template, paths.PLOT_TEMPLATES, rows, x, y, title)
         for name, (template, rows, x, y, title) in tables.items()
         if rows
     }
 
 
-def _curve(file: Path) -> charts.Rows:
+def _curve(file: Path) -> vega.Rows:
     """One curve of DVCLive, whose value stands in a column of its own name."""
-    return [row | {"value": row[row["field"]]} for row in charts.read(file, RUN, delimiter="\t")]
+    return [row | {"value": row[row["field"]]} for row in vega.read(file, RUN, delimiter="\t")]
 
 
 if __name__ == "__main__":
-    command.run(report, __doc__)
+    cli.run(report, __doc__)

@@ -26,14 +26,13 @@ import numpy as np
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
-from stages import command, outputs, paths, settings
-from stages.competition import experiments
-from stages.competition.prepared import Prepared
-from stages.masks import notes
-from stages.network import GPUS, distribution, fit, inference, model, states
-from stages.network.callbacks import Curve, Logs, best_epochs
-from stages.network.distribution import Team
-from stages.network.losses import LOSSES
+from stages.dataset.prepared import Dataset
+from stages.inference import blend, ensemble, savedmodel
+from stages.pipeline import cli, outputs, paths, settings
+from stages.training import GPUS, distribution, fit, model, network_cache
+from stages.training.callbacks import Curve, Logs, best_epochs
+from stages.training.distribution import Cluster
+from stages.training.losses import LOSSES
 
 # How the system refuses to write a file, whoever asks.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -42,37 +41,39 @@ REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, 
 def train() -> None:
     """Run the stage, or one worker's part in it."""
     options = settings.load()
-    data = Prepared(paths.PREPARED)
+    data = Dataset(paths.PREPARED)
     _tell_crop(options.train, data)
     print(f"train: on {GPUS} GPU(s)" if GPUS else "train: on the CPU; TensorFlow finds no GPU", flush=True)
-    team = distribution.team(GPUS)
-    team.check(options.train)
-    with distribution.losses_are_told(team):
-        if team.workers > 1:
-            team.agree(states.facts(options.train, options.seed, data) | {"params.yaml: train": repr(options.train)})
-        if team.chief:
-            _train(options, data, team)
+    cluster = distribution.cluster(GPUS)
+    cluster.check(options.train)
+    with distribution.losses_are_told(cluster):
+        if cluster.workers > 1:
+            cluster.check_consistent(
+                network_cache.facts(options.train, options.seed, data) | {"params.yaml: train": repr(options.train)}
+            )
+        if cluster.is_chief:
+            _train(options, data, cluster)
         else:
-            _take_part(options, data, team)
-        team.leave()
+            _take_part(options, data, cluster)
+        cluster.barrier()
 
 
-def _take_part(options: settings.Settings, data: Prepared, team: Team) -> None:
+def _take_part(options: settings.Settings, data: Dataset, cluster: Cluster) -> None:
     """Train what the chief trains, and write nothing."""
     seed, fitted = options.seed, []
     with tempfile.TemporaryDirectory() as scratch:
         for fold in options.train.folds:
-            fitted.append(fit.fit(data, fold, options.train, seed, Path(scratch, str(fold)), _no_curve, team))
+            fitted.append(fit.fit(data, fold, options.train, seed, Path(scratch, str(fold)), _no_curve, cluster))
         if options.train.final:
             final = for_every_fold(options.train, fitted)
-            fit.fit(data, None, final, seed, Path(scratch, "final"), _no_curve, team)
+            fit.fit(data, None, final, seed, Path(scratch, "final"), _no_curve, cluster)
 
 
 def _no_curve(epoch: int, logs: Logs) -> None:
     pass
 
 
-def _train(options: settings.Settings, data: Prepared, team: Team) -> None:
+def _train(options: settings.Settings, data: Dataset, cluster: Cluster) -> None:
     """Train all networks and write what the stage leaves."""
     used: list[Path] = []
     metrics: dict[str, Any] = {}
@@ -82,24 +83,24 @@ def _train(options: settings.Settings, data: Prepared, team: Team) -> None:
         joining = [  # before hours of training, since a name may be wrong
             member
             for number, revision in enumerate(options.train.blend)
-            for member in experiments.bring_networks(revision, folder, f"blend_{number}", data.summary)
+            for member in blend.bring_networks(revision, folder, f"blend_{number}", data.summary)
         ]
         _tell_other_folds(joining, options.train.folds)
         for fold in options.train.folds:
-            used.append(states.folder(options.train, options.seed, data, fold))
-            fitted[fold] = _fit(data, fold, options.train, options.seed, used[-1], (folder, curves), team)
+            used.append(network_cache.folder(options.train, options.seed, data, fold))
+            fitted[fold] = _fit(data, fold, options.train, options.seed, used[-1], (folder, curves), cluster)
             metrics[f"fold_{fold}"] = summary(fitted[fold], data.classes, options.train)
             members.append(_member(f"fold_{fold}", fold, fitted[fold], options.train))
         if options.train.final:
             final = for_every_fold(options.train, list(fitted.values()))
             print(f"train: on every fold for {final.epochs} + {final.full_size_epochs} epochs; unscored", flush=True)
-            used.append(states.folder(final, options.seed, data, None))
-            last = _fit(data, None, final, options.seed, used[-1], (folder, curves), team)
+            used.append(network_cache.folder(final, options.seed, data, None))
+            last = _fit(data, None, final, options.seed, used[-1], (folder, curves), cluster)
             metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
             members.append(_member("final", None, last, final))
-        notes.write(folder, notes.Notes(data.summary, [*members, *joining]))
+        ensemble.write(folder, ensemble.Ensemble(data.summary, [*members, *joining]))
     outputs.write_metrics(paths.TRAIN_METRICS, metrics)
-    states.tidy(set(used))
+    network_cache.tidy(set(used))
 
 
 def for_every_fold(options: settings.Train, fitted: list[fit.Fitted]) -> settings.Train:
@@ -121,23 +122,23 @@ def for_every_fold(options: settings.Train, fitted: list[fit.Fitted]) -> setting
 
 
 def _fit(
-    data: Prepared,
+    data: Dataset,
     fold: int | None,
     options: settings.Train,
     seed: int,
     state: Path,
     targets: tuple[Path, Path],
-    team: Team,
+    cluster: Cluster,
 ) -> fit.Fitted:
     """Train one network, or take it from its state, and export it; `targets`: folders of the networks and curves."""
     name = "final" if fold is None else f"fold_{fold}"
     folder, curves = targets
     with _curves(curves / name) as live, writing(state):
-        fitted = fit.fit(data, fold, options, seed, state / name, _logger(live), team)
+        fitted = fit.fit(data, fold, options, seed, state / name, _logger(live), cluster)
     # In a fresh process, where the names that TensorFlow gives to functions do not depend on what was
     # done before, the same weights always make the same bytes.
     work = partial(export, fit.exported(options, data), len(data.classes), fitted.weights, folder / name)
-    process = multiprocessing.get_context("spawn").Process(target=command.guard, args=("train", work))
+    process = multiprocessing.get_context("spawn").Process(target=cli.guard, args=("train", work))
     process.start()
     process.join()
     if process.exitcode == 1:
@@ -157,7 +158,7 @@ def writing(path: Path) -> Iterator[None]:
     Raises:
         OSError: with the system's number, such as that of a full disk. Every other error comes out as it is.
     """
-    from tensorflow.errors import OpError  # after stages.network has set TensorFlow's switches
+    from tensorflow.errors import OpError  # after stages.training has set TensorFlow's switches
 
     try:
         yield
@@ -173,7 +174,7 @@ def export(options: settings.Train, classes: int, weights: Path, folder: Path) -
     network = model.build(options, classes)
     model.bare(network).load_weights(weights)
     with writing(folder):
-        inference.save(network, LOSSES[options.loss].activation, folder)
+        savedmodel.save(network, LOSSES[options.loss].activation, folder)
 
 
 def summary(fitted: fit.Fitted, classes: list[str], options: settings.Train) -> dict[str, Any]:
@@ -190,20 +191,20 @@ def summary(fitted: fit.Fitted, classes: list[str], options: settings.Train) -> 
     }
 
 
-def _member(folder: str, fold: int | None, fitted: fit.Fitted, options: settings.Train) -> notes.Member:
+def _member(folder: str, fold: int | None, fitted: fit.Fitted, options: settings.Train) -> ensemble.EnsembleMember:
     kind = LOSSES[options.loss]
     weights = fitted.class_weights if kind.weighted else np.ones_like(fitted.class_weights)
-    return notes.Member(
+    return ensemble.EnsembleMember(
         folder=folder,
         fold=fold,
-        exclusive=kind.activation == "softmax",
+        softmax=kind.activation == "softmax",
         presence=options.presence_weight > 0,
         class_weights=tuple(weights.astype(float).tolist()),
         crop_share=tuple((fitted.pixels / fitted.pixels.sum()).tolist()),
     )
 
 
-def _tell_other_folds(joining: list[notes.Member], folds: tuple[int, ...]) -> None:
+def _tell_other_folds(joining: list[ensemble.EnsembleMember], folds: tuple[int, ...]) -> None:
     strangers = sorted({member.fold for member in joining if member.fold is not None} - set(folds))
     if strangers:
         print(
@@ -212,7 +213,7 @@ def _tell_other_folds(joining: list[notes.Member], folds: tuple[int, ...]) -> No
         )
 
 
-def _tell_crop(options: settings.Train, data: Prepared) -> None:
+def _tell_crop(options: settings.Train, data: Dataset) -> None:
     height, width = data.images.height, data.images.width
     if options.crop_height > height or options.crop_width > width:
         crop = f"{min(options.crop_height, height)}×{min(options.crop_width, width)}"
@@ -226,12 +227,12 @@ def _curves(folder: Path) -> Live:
     try:
         return Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None)
     except SCMError as error:
-        raise command.UserError(
+        raise cli.UserError(
             f"DVCLive, which writes the curves, needs a git repository with at least one commit ({error}): "
             "git add --all && git commit -m start"
         ) from None
     except sqlite3.OperationalError as error:
-        raise command.UserError(
+        raise cli.UserError(
             f"DVCLive, which writes the curves, cannot open DVC's own tables in /var/tmp/dvc or .dvc/tmp ({error}): is "
             "that disk full, or not yours to write to?"
         ) from None
@@ -247,4 +248,4 @@ def _logger(live: Live) -> Curve:
 
 
 if __name__ == "__main__":
-    command.run(train, __doc__)
+    cli.run(train, __doc__)

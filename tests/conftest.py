@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.competition.prepared import IMAGES, INDEX, LABELS, SUMMARY, Prepared, Stack
+from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, ImageStore
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,11 +47,11 @@ HEIGHT, WIDTH, FOLDS, CLASSES = 40, 72, 3, ["bright", "dark"]
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Prepared:
+def prepared(tmp_path: Path) -> Dataset:
     """12 noisy images of 40×72: a bright square is class 1, a dark one class 2, every fourth image is clean."""
     folder = tmp_path / "prepared"
     folder.mkdir()
-    images, labels = (Stack.create(folder / name, 12, HEIGHT, WIDTH) for name in (IMAGES, LABELS))
+    images, labels = (ImageStore.create(folder / name, 12, HEIGHT, WIDTH) for name in (IMAGES, LABELS))
     rows = []
     for number in range(12):
         generator = np.random.default_rng(number)
@@ -67,7 +67,7 @@ def prepared(tmp_path: Path) -> Prepared:
     with (folder / INDEX).open("w", newline="") as file:
         csv.writer(file).writerows([["image", "fold", "group", *(f"pixels_{name}" for name in CLASSES)], *rows])
     (folder / SUMMARY).write_text(json.dumps({"classes": CLASSES, "folds": FOLDS, "digest": "drawn"}))
-    return Prepared(folder)
+    return Dataset(folder)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.competition.prepared import Prepared
-from tests import tiny
+from stages.dataset.prepared import Dataset
+from tests.support import tiny
 
 Change = Callable[[Path], object]
 IMAGE, TEST_IMAGE = "train_images/train_04.jpg", "test_images/test_1.jpg"
@@ -89,22 +89,22 @@ def test_bad_training_images(competition_folder: Path, tmp_path: Path, fault: st
 
 @pytest.mark.parametrize("fault", [fault for fault in IMAGE_FAULTS if IMAGE_FAULTS[fault][1][: len(SIZE)] != SIZE])
 def test_bad_test_images(competition_folder: Path, tmp_path: Path, fault: str) -> None:
-    """`alarms` reads test images as `infer_test` does, long before it, and tells the same."""
+    """`check_data` reads test images as `infer_test` does, long before it, and tells the same."""
     change, message = IMAGE_FAULTS[fault]
     change(competition_folder / TEST_IMAGE)
     length = (competition_folder / TEST_IMAGE).stat().st_size
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "preprocess", "alarms"))
-    assert stage == "alarms", told
-    assert told.startswith(f"alarms: {RAW}{TEST_IMAGE}: {message.format(length=length)}")
-    assert tiny.left(project, "alarms") == []
+    stage, told = tiny.run(project, ("download", "preprocess", "check_data"))
+    assert stage == "check_data", told
+    assert told.startswith(f"check_data: {RAW}{TEST_IMAGE}: {message.format(length=length)}")
+    assert tiny.left(project, "check_data") == []
 
 
 def test_test_images_of_another_size_are_an_alarm(competition_folder: Path, tmp_path: Path) -> None:
     """They stop `infer_test` only, since all before it can do without them; an absurd size is told, not decoded."""
     absurd(competition_folder / TEST_IMAGE)
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "preprocess", "alarms"))
+    stage, told = tiny.run(project, ("download", "preprocess", "check_data"))
     assert stage is None
     assert "ALARM: 1 of 3 test images are not of 32×64 pixels" in told
     assert "such as one of 10000×10000" in told
@@ -200,7 +200,7 @@ def test_what_is_no_fault(competition_folder: Path, tmp_path: Path, case: str) -
     changed = tiny.project(tmp_path / "changed", competition_folder)
     stage, told = tiny.run(changed, ("download", "preprocess"))
     assert stage is None, told
-    expected, found = Prepared(plain / "data/prepared"), Prepared(changed / "data/prepared")
+    expected, found = Dataset(plain / "data/prepared"), Dataset(changed / "data/prepared")
     assert [entry.pixels for entry in found.index] == [entry.pixels for entry in expected.index]
     for position in range(12):
         np.testing.assert_array_equal(found.labels[position], expected.labels[position])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import repository, storage
-from tests.repository import SMALL, call, setting
-from tests.storage import Storage
+from tests.support import repository, storage
+from tests.support.repository import SMALL, call, setting
+from tests.support.storage import Storage
 
 pytestmark = [pytest.mark.prove, pytest.mark.slow]
 

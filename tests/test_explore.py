@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.command import UserError
 from stages.explore import explore
+from stages.pipeline.cli import UserError
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 TABLE = "ImageId,ClassId,EncodedPixels\na.png,1,1 40\na.png,2,2001 300\nb.png,2,100 1000\n"

@@ -1,7 +1,7 @@
 """Stages that are killed, and that meet a full disk or a read-only folder, while they write.
 
-The stages without TensorFlow, on a tiny competition, each run by `python -m tests.faults`. Every case starts, as in
-DVC, from the inputs of the stage with none of its outputs.
+The stages without TensorFlow, on a tiny competition, each run by `python -m tests.support.faults`. Every case starts,
+as in DVC, from the inputs of the stage with none of its outputs.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import paths
-from stages.competition.prepared import Prepared
-from stages.masks import cache, notes
-from stages.masks.postprocess import Prediction
+from stages.dataset.prepared import Dataset
+from stages.inference import ensemble, probabilities
+from stages.pipeline import paths
+from stages.postprocessing.prediction import Prediction
 from tests.conftest import draw_competition
-from tests.faults import files
+from tests.support.faults import files
 
 ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-STAGES = ["download", "explore", "preprocess", "alarms", "postprocess", "evaluate", "predict", "kernel", "report"]
+STAGES = ["download", "explore", "preprocess", "check_data", "postprocess", "evaluate", "predict", "kernel", "report"]
 MOMENTS = (0.0, 0.3, 0.6, 0.999)  # share of the changes that are done, the last one included
 ROOT_ALONE = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 
@@ -42,7 +42,7 @@ def outputs(stage: str) -> list[str]:
 
 def run(stage: str, cases: list[tuple[Path, str, float]], *, mounting: bool = False) -> list[Result]:
     """Run a stage in folders with faults."""
-    command = [*(ROOT_ALONE if mounting else []), sys.executable, "-m", "tests.faults", stage]
+    command = [*(ROOT_ALONE if mounting else []), sys.executable, "-m", "tests.support.faults", stage]
     given = json.dumps([[str(folder), kind, number] for folder, kind, number in cases])
     result = subprocess.run(command, cwd=ROOT, input=given, text=True, capture_output=True)
     assert result.returncode == 0, result.stderr
@@ -61,7 +61,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
     with contextlib.chdir(folder):
         for stage in STAGES:
-            if stage == "alarms":
+            if stage == "check_data":
                 invent_networks(folder)
             getattr(importlib.import_module(f"stages.{stage}"), stage)()
     return folder
@@ -69,7 +69,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def invent_networks(folder: Path) -> None:
     """What train, infer and infer_test leave."""
-    data = Prepared(folder / paths.PREPARED)
+    data = Dataset(folder / paths.PREPARED)
 
     def known(entries: list[Any]) -> Any:
         for entry in entries:
@@ -77,17 +77,17 @@ def invent_networks(folder: Path) -> None:
             pixels = np.stack([np.where(labels == k, 200, 10) for k in (1, 2, 3, 4)], axis=-1).astype(np.uint8)
             yield entry.image, Prediction(pixels, np.full(4, 255, np.uint8))
 
-    cache.write(folder / paths.VALIDATION_PROBABILITIES, known(data.fold(0)))
-    cache.write(folder / paths.HELD_OUT_PROBABILITIES, known(data.fold(2)))
+    probabilities.write(folder / paths.VALIDATION_PROBABILITIES, known(data.fold(0)))
+    probabilities.write(folder / paths.HELD_OUT_PROBABILITIES, known(data.fold(2)))
     tests = zip(
         (f"test_{number}.jpg" for number in range(3)), (found for _, found in known(data.fold(0))), strict=False
     )
-    cache.write(folder / paths.TEST_PROBABILITIES, tests)
+    probabilities.write(folder / paths.TEST_PROBABILITIES, tests)
     network = folder / paths.MODEL / "fold_0"
     network.mkdir(parents=True)
     (network / "saved_model.pb").write_bytes(bytes(range(256)) * 64)
-    member = notes.Member("fold_0", 0, True, False, (1.0,) * 5, (0.2,) * 5)
-    notes.write(folder / paths.MODEL, notes.Notes(data.summary, [member]))
+    member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 5, (0.2,) * 5)
+    ensemble.write(folder / paths.MODEL, ensemble.Ensemble(data.summary, [member]))
     curve = folder / paths.TRAIN_CURVES / "fold_0/plots/metrics/loss.tsv"
     curve.parent.mkdir(parents=True)
     curve.write_text("step\tloss\n0\t0.5\n")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.competition import duplicates, images, rle
+from stages.dataset import duplicates, images, rle
 from tests.benchmarks import full_scale, large_set, projection, usage
 from tests.benchmarks.projection import Stage, Training
-from tests.repository import ROOT
+from tests.support.repository import ROOT
 
 
 @pytest.fixture(scope="module")

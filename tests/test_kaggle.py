@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.kaggle_server import KEY, KaggleServer
-from tests.test_kaggle_server import zipped
+from tests.support.kaggle_server import KEY, KaggleServer
+from tests.support.test_kaggle_server import zipped
 
 ROOT = Path(__file__).parents[1]
 SLUG = "severstal-steel-defect-detection"
@@ -100,7 +100,7 @@ def stage(folder: Path, environment: dict[str, str]) -> Stage:
     """Runs `python -m stages.NAME …` in the folder; no secret is ever printed."""
 
     def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", f"stages.{name}", *words]
+        command = [sys.executable, "-m", *(["stages", name] if name == "submit" else [f"stages.{name}"]), *words]
         result = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, timeout=120)
         for secret in (KEY, "Authorization", "upload_id", "Basic "):
             assert secret not in result.stdout + result.stderr
@@ -266,7 +266,7 @@ def project(folder: Path, environment: dict[str, str]) -> Callable[..., str]:
 
 
 def send(stage: Stage, *words: str) -> subprocess.CompletedProcess[str]:
-    """`python -m stages.submit -m … --poll 0.1 …`."""
+    """`python -m stages submit -m … --poll 0.1 …`."""
     return stage("submit", "-m", "first idea", "--poll", "0.1", *words)
 
 
@@ -312,7 +312,7 @@ def test_what_runs_while_the_score_is_awaited_changes_nothing(
     server.score_after = 20
     before = project("git", "ls-tree", "-r", revision(project, "A"))
     waiting = subprocess.Popen(
-        [sys.executable, "-m", "stages.submit", "-m", "first idea", "--poll", "1"],
+        [sys.executable, "-m", "stages", "submit", "-m", "first idea", "--poll", "1"],
         cwd=folder, env=environment, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
     for _ in range(600):
@@ -501,7 +501,7 @@ def test_notebooks_only(project: Callable[..., str], stage: Stage, server: Kaggl
     result = send(stage)
     assert result.returncode == 1
     assert "only accepts Submissions from Notebooks" in result.stderr
-    assert "python -m stages.submit --kernel sends the notebook" in result.stderr
+    assert "python -m stages submit --kernel sends the notebook" in result.stderr
 
 
 def test_the_notebooks_road(project: Callable[..., str], stage: Stage, folder: Path, server: KaggleServer) -> None:

@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from stages import kernel
-from stages.competition import submission
-from stages.masks import fitted, notes, postprocess
+from stages.dataset import submission
+from stages.inference import ensemble
+from stages.postprocessing import rules as postprocess
+from stages.postprocessing import rules_file
 
 ROOT = Path(__file__).parents[1]
 SLUG = "severstal-steel-defect-detection"
@@ -49,10 +51,10 @@ def project(competition_folder: Path, tmp_path: Path) -> Path:
     members = []
     for name, fold in (("fold_0", 0), ("fold_1", 1), ("final", None)):
         save_network(folder / "data/model" / name)
-        members.append(notes.Member(name, fold, True, True, (1.0,) * 5, (0.2,) * 5))
-    notes.write(folder / "data/model", notes.Notes({}, members))
+        members.append(ensemble.EnsembleMember(name, fold, True, True, (1.0,) * 5, (0.2,) * 5))
+    ensemble.write(folder / "data/model", ensemble.Ensemble({}, members))
     rules = tuple(postprocess.Rule(threshold, 20, 30, 3) for threshold in (100, 90, 128, 110))
-    fitted.write(folder / "data/postprocess.json", postprocess.Rules("presence", rules, (1.5, 1.0, 2.0, 0.8)), [])
+    rules_file.write(folder / "data/postprocess.json", postprocess.Rules("presence", rules, (1.5, 1.0, 2.0, 0.8)), [])
     return folder
 
 
@@ -191,7 +193,7 @@ def test_an_older_tensorflow_without_a_network(shared_data: Path, tmp_path: Path
 
 def differing(one: Path, other: Path) -> float:
     """Share of the pixels, of all images and classes that have a mask in either, that two submissions disagree on."""
-    from stages.competition import rle, tables
+    from stages.dataset import rle, tables
 
     masks = [
         {(row.image, row.class_id): rle.decode(row.runs, 256, 1600) for row in tables.read(path, 4, filler=True)}

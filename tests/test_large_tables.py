@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny
+from tests.support import tiny
 
 ROWS = 10_000_000
 IMAGES = 12_568  # that there are; the other rows are faults, of which ten are kept

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.competition import submission
-from tests import repository
-from tests.repository import ROOT, SMALL, setting
+from stages.dataset import submission
+from tests.support import repository
+from tests.support.repository import ROOT, SMALL, setting
 
 STEEL_900 = ["competition.image_height=200", "competition.image_width=200"]
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 def call(folder: Path, *command: str, succeeds: bool = True) -> str:
     """Run a command in a folder, and note which parameters each stage reads; returns all that it printed."""
-    recording = {"PYTHONPATH": str(ROOT / "tests/recording"), "RECORDED": str(folder / ".git/recorded")}
+    recording = {"PYTHONPATH": str(ROOT / "tests/support/recording"), "RECORDED": str(folder / ".git/recorded")}
     return repository.call(folder, *command, succeeds=succeeds, environment=recording)
 
 
@@ -119,10 +119,10 @@ def test_networks_of_other_experiments_join(clone: Path) -> None:
     told = experiment(clone, "blend", *SMALL, "train.blend=[cce_dice]")
     assert "train: 1 network(s) of cce_dice join" in told
     assert "epoch 1" not in told  # taken from what was trained before
-    notes = json.loads((clone / "data/model/notes.json").read_text())
+    notes = json.loads((clone / "data/model/ensemble.json").read_text())
     assert [member["folder"] for member in notes["members"]] == ["fold_0", "blend_0/fold_0"]
     assert json.loads((clone / "metrics/predict.json").read_text())["networks"] == 2
-    found = [path.parent.name for path in (clone / "data/kernel").rglob("notes.json")]
+    found = [path.parent.name for path in (clone / "data/kernel").rglob("ensemble.json")]
     assert found == ["model"]  # by which the notebook knows the folder of the networks
     for blended, reason in (("nobody", "expected an experiment or commit with data/model"), ("HEAD", "expected ")):
         told = call(clone, "dvc", "exp", "run", "-S", f"train.blend=[{blended}]", succeeds=False)
@@ -192,7 +192,7 @@ def test_a_grid_is_queued_and_run(clone: Path) -> None:
 def test_experiments_that_cannot_be_compared(clone: Path) -> None:
     """A name that there is not, a revision without the metrics, other folds: one line each."""
     call(clone, "dvc", "exp", "apply", "cce")
-    compare = (sys.executable, "-m", "stages.compare", "cce")
+    compare = (sys.executable, "-m", "stages", "compare", "cce")
     assert call(clone, *compare, "cse", succeeds=False) == (
         "compare: expected the name of an experiment (dvc exp show lists them), a commit or 'workspace', found 'cse'\n"
     )

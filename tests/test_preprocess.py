@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import command, preprocess
-from stages.competition.prepared import Prepared
+from stages import preprocess
+from stages.dataset.prepared import Dataset
+from stages.pipeline import cli
 
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 32, 64
@@ -39,7 +40,7 @@ def test_what_is_stored(workplace: Path, monkeypatch: pytest.MonkeyPatch, block:
         file.write("train_00.jpg,3,1 2\n")  # claims two pixels of class 1
     monkeypatch.setattr(preprocess, "BLOCK", block)
     preprocess.preprocess()
-    data = Prepared(workplace / "data/prepared")
+    data = Dataset(workplace / "data/prepared")
     digest = hashlib.sha256()
     rows = []
     for entry in data.index:
@@ -72,7 +73,7 @@ def test_faults_of_images_are_told_before_those_of_masks(workplace: Path) -> Non
     image.write_bytes(image.read_bytes()[:200])
     with (workplace / "data/raw/train.csv").open("a", encoding="utf-8") as file:
         file.writelines(f"absent_{number}.jpg,1,1 1\n" for number in range(11))
-    with pytest.raises(command.UserError) as told:
+    with pytest.raises(cli.UserError) as told:
         preprocess.preprocess()
     first, *faults, last = str(told.value).split("\n  ")
     assert first == "the data has 12 fault(s):"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import tiny_project
-from tests.tiny_project import call
+from tests.support import tiny_project
+from tests.support.tiny_project import call
 
 ROOT = Path(__file__).parents[1]
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
-FAULTING = str(ROOT / "tests/faulting")
+FAULTING = str(ROOT / "tests/support/faulting")
 KILLED = -9
 
 pytestmark = pytest.mark.prove

@@ -15,9 +15,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from stages.competition.prepared import Prepared
-from stages.masks import cache, notes
-from stages.masks.postprocess import Prediction
+from stages.dataset.prepared import Dataset
+from stages.inference import ensemble, probabilities
+from stages.postprocessing.prediction import Prediction
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -35,9 +35,10 @@ def by_grey_level(grey: np.ndarray) -> Prediction:
 
 
 @pytest.fixture
-def page(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def page(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The report of that network on twelve drawn images."""
-    from stages import evaluate, outputs, paths, postprocess, report
+    from stages import evaluate, postprocess, report
+    from stages.pipeline import outputs, paths
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["competition"] |= {"image_height": 40, "image_width": 72, "classes": ["bright", "dark"]}
@@ -52,11 +53,13 @@ def page(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
     monkeypatch.chdir(tmp_path)
     for folder, fold in ((paths.VALIDATION_PROBABILITIES, 0), (paths.HELD_OUT_PROBABILITIES, 2)):
-        data = Prepared(paths.PREPARED)
-        cache.write(folder, ((entry.image, by_grey_level(data.images[entry.position])) for entry in data.fold(fold)))
+        data = Dataset(paths.PREPARED)
+        probabilities.write(
+            folder, ((entry.image, by_grey_level(data.images[entry.position])) for entry in data.fold(fold))
+        )
     paths.MODEL.mkdir()
-    member = notes.Member("fold_0", 0, True, False, (1.0,) * 3, (0.5, 0.3, 0.2))
-    notes.write(paths.MODEL, notes.Notes({}, [member]))
+    member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 3, (0.5, 0.3, 0.2))
+    ensemble.write(paths.MODEL, ensemble.Ensemble({}, [member]))
     outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": "</script><b>drawn", "sha256": "0" * 64, "size": 1})
     for name, values in (("loss", (0.9, 0.5)), ("val_mean_f1", (0.2, 0.7))):
         table = paths.TRAIN_CURVES / f"fold_0/plots/metrics/{name}.tsv"
@@ -181,7 +184,7 @@ def test_names_from_outside_are_text(page: Path) -> None:
     assert HOSTILE not in text
     assert "&lt;/script&gt;&lt;b&gt;drawn" in text
     assert "</script><b>drawn" not in text
-    script = (ROOT / "stages/pages/report.js").read_text(encoding="utf-8")
+    script = (ROOT / "stages/figures/report.js").read_text(encoding="utf-8")
     for writer in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"):
         assert writer not in script
 
@@ -198,7 +201,7 @@ def test_the_same_inputs_give_the_same_bytes(page: Path) -> None:
 
 def test_intervals_and_headline(page: Path) -> None:
     """The table's figures are those of metrics/evaluation.json."""
-    from stages import paths
+    from stages.pipeline import paths
 
     metrics = json.loads(paths.EVALUATION_METRICS.read_text())
     text = page.read_text()
@@ -211,13 +214,13 @@ def test_intervals_and_headline(page: Path) -> None:
 def test_intervals_of_enough_images() -> None:
     """Around the value, from rounds over groups; of a class with few images there is none to trust."""
     from stages import report
-    from stages.competition import image_scores
+    from stages.scoring import per_image
 
     lines = ["split,image,group,class,dice,true_pixels,predicted_pixels,intersection"]
     for number in range(12):
         lines.append(f"held_out,{number}.jpg,{number},pit,{number / 20},9,9,1")
         lines.append(f"held_out,{number}.jpg,{number},line,{float(number > 1)},{3 * (number < 2)},{3 * (number < 2)},0")
-    rows = report.intervals(image_scores.read(lines, "drawn")["held_out"], {"validation": {"mean_dice": 0.5}})
+    rows = report.intervals(per_image.read(lines, "drawn")["held_out"], {"validation": {"mean_dice": 0.5}})
     found = {row["title"]: row for row in rows}
     low, high = found["pit"]["interval"]
     assert found["pit"]["value"] == pytest.approx(0.275)

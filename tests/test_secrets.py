@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import tiny_project
 from tests.conftest import draw_competition
-from tests.kaggle_server import KEY, TOKEN, USERNAME, KaggleServer
-from tests.test_kaggle_server import zipped
+from tests.support import tiny_project
+from tests.support.kaggle_server import KEY, TOKEN, USERNAME, KaggleServer
+from tests.support.test_kaggle_server import zipped
 
 ROOT = Path(__file__).parents[1]
 SLUG = "severstal-steel-defect-detection"
@@ -162,7 +162,7 @@ def test_the_pipeline_keeps_the_credentials_to_itself(server: KaggleServer, tmp_
         if "Queued" not in status.stdout and "Running" not in status.stdout:
             break
     assert "Success" in status.stdout, status.stdout
-    send = (sys.executable, "-m", "stages.submit", "--empty", "--poll", "0.1", "-m", "a test")
+    send = (sys.executable, "-m", "stages", "submit", "--empty", "--poll", "0.1", "-m", "a test")
     call(*send)
     call(*send, "--kernel", "--again")
     assert len(server.submissions) == 2

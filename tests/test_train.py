@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import settings
-from stages.competition.prepared import Prepared
+from stages.dataset.prepared import Dataset
+from stages.pipeline import settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def fitted(figures: list[float], *phases: int):  # type: ignore[no-untyped-def]
     """A training whose epochs had these figures."""
-    from stages.network.fit import Fitted
+    from stages.training.fit import Fitted
 
     history = [{"val_mean_f1": figure, "loss": 1.0, "learning_rate": 0.1} for figure in figures]
     return Fitted(Path("weights"), history, phases, np.ones(3, np.float32), np.array([6, 3, 1]))
@@ -46,9 +46,9 @@ def test_of_two_phases_the_second_is_cut(options: settings.Train) -> None:
     assert (last.epochs, last.full_size_epochs) == (3, 1)
 
 
-def test_a_network_is_known_by_all_that_decides_it(prepared: Prepared, options: settings.Train, tmp_path: Path) -> None:
+def test_a_network_is_known_by_all_that_decides_it(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """Other folds, a last training or a blend do not change a network; its own fold, seed, options and weights do."""
-    from stages.network.states import fingerprint
+    from stages.training.network_cache import fingerprint
 
     here = fingerprint(options, 1, prepared, 0)
     for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import cv2
 
-from stages import paths, preprocess
-from stages.competition.prepared import Prepared
+from stages import preprocess
+from stages.dataset.prepared import Dataset
+from stages.pipeline import paths
 from tests.benchmarks import samples
 from tests.benchmarks.rows import Pair, Place, Row
 from tests.benchmarks.timing import alternate
@@ -46,7 +47,7 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
 
 def batched(place: Place) -> Iterator[Pair]:
     """The crops of an epoch as training loads them, beside as many images decoded."""
-    from stages.network import batches
+    from stages.training import crops as batches
 
     folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})
     with samples.inside(folder) as options:
@@ -61,11 +62,11 @@ def batched(place: Place) -> Iterator[Pair]:
         yield from alternate([works] * (1 if place.quick else 5))
 
 
-def prepared() -> Prepared:
+def prepared() -> Dataset:
     """The prepared data of the present folder, made if it is not there."""
     if not Path(paths.PREPARED).is_dir():
         preprocess.preprocess()
-    return Prepared(paths.PREPARED)
+    return Dataset(paths.PREPARED)
 
 
 ROWS = [

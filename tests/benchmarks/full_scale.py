@@ -4,10 +4,10 @@
     python -m tests.benchmarks.full_scale --folder FOLDER --gpu 0.04 0.05
 
 Draws 12,568 training and 5,506 test images of 1600×256 pixels and runs the stages on them, in a copy of the repository
-in a temporary folder: download, explore, preprocess and alarms whole, the others on a part of their images or steps,
-with all of the set at hand. What the rest would take is computed from that and stands in brackets. With --gpu, what the
-stages that run a network would take with a GPU is computed too, from two figures of that GPU: seconds of a training
-step, and seconds that infer takes for an image. Writes metrics/full_scale.json.
+in a temporary folder: download, explore, preprocess and check_data whole, the others on a part of their images or
+steps, with all of the set at hand. What the rest would take is computed from that and stands in brackets. With --gpu,
+what the stages that run a network would take with a GPU is computed too, from two figures of that GPU: seconds of a
+training step, and seconds that infer takes for an image. Writes metrics/full_scale.json.
 """
 
 import argparse
@@ -22,17 +22,17 @@ from typing import Any
 
 import yaml
 
-from stages import outputs
-from tests import repository
+from stages.pipeline import outputs
 from tests.benchmarks import projection, usage
 from tests.benchmarks.projection import Stage, Training
-from tests.repository import ROOT
+from tests.support import repository
+from tests.support.repository import ROOT
 
 METRICS = ROOT / "metrics/full_scale.json"
 IMAGES, TEST_IMAGES = 12_568, 5_506  # of the competition
 OF_TEST, OF_FOLD, STEPS, EPOCHS = 300, 60, 10, 2  # what is run of the stages that are not run whole
 LEAST = 20  # images, for five folds of which each has some
-WHOLE = ("download", "explore", "preprocess", "alarms", "kernel")
+WHOLE = ("download", "explore", "preprocess", "check_data", "kernel")
 NETWORK = ("infer", "infer_test")
 MEGABYTE = 1e6
 
@@ -80,7 +80,7 @@ def _stage(
     name: str, description: Params, folder: Path, work: Path, size: tuple[int, int]
 ) -> tuple[Stage, dict[str, float]]:
     """Run one stage, whole or in part."""
-    notes_file = folder / "notes.json"
+    notes_file = folder / "ensemble.json"
     if name in WHOLE:
         used, notes, done, images = _run([], name, work), {}, 1, 1
     else:

@@ -43,7 +43,7 @@ class Setup:
     """A folder as stages see it: params.yaml, test images, one network, rules of post-processing. Made by `prepare`."""
 
     def __init__(self, folder: Path) -> None:
-        from stages import settings
+        from stages.pipeline import settings
 
         self.folder = folder
         self.options = settings.load(folder / "params.yaml")
@@ -72,10 +72,10 @@ class Setup:
 
     def network(self, engine: str) -> Any:
         """The network, loaded once for each engine, after it has seen a batch."""
-        from stages.engines import choice
+        from stages.inference import engines
 
         if engine not in self._networks:
-            self._networks[engine] = choice.load(engine, self.folder / "data/model/fold_0")
+            self._networks[engine] = engines.load(engine, self.folder / "data/model/fold_0")
             self._networks[engine](self.batch(engine))
         return self._networks[engine]
 
@@ -112,7 +112,7 @@ def prepare(folder: Path, images: int, height: int = 256, width: int = 1600, **c
         changes: sections of params.yaml and what to change there, such as `train={"downscale": 1}`. Mirror images are
             off unless changed.
     """
-    from stages.competition import steel
+    from stages.synthetic import generate
 
     folder.mkdir(parents=True, exist_ok=True)
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -123,7 +123,7 @@ def prepare(folder: Path, images: int, height: int = 256, width: int = 1600, **c
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     raw = folder / "data/raw"
     raw.mkdir(parents=True)
-    steel.generate(raw, 0, images, 1)
+    generate.generate(raw, 0, images, 1)
     for file in (raw / "test_images").iterdir():
         cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), (width, height)), [cv2.IMWRITE_JPEG_QUALITY, 92])
     with (raw / "sample_submission.csv").open(encoding="utf-8", newline="") as lines:
@@ -154,8 +154,9 @@ def image_by_image(notebook: subprocess.Popen[str]) -> int:
 
 def pipeline(folder: Path, options: Any, network: Any) -> int:
     """Run infer_test and predict in a folder, with a network that is loaded; returns the number of images."""
-    from stages import infer_test, paths, predict
-    from stages.competition import submission
+    from stages import infer_test, predict
+    from stages.dataset import submission
+    from stages.pipeline import paths
 
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
@@ -165,12 +166,14 @@ def pipeline(folder: Path, options: Any, network: Any) -> int:
 
 
 def _save_network(setup: Setup) -> None:
-    from stages.masks import fitted, notes, postprocess
-    from stages.network import inference, model
-    from stages.network.losses import LOSSES
+    from stages.inference import ensemble, savedmodel
+    from stages.postprocessing import rules as postprocess
+    from stages.postprocessing import rules_file
+    from stages.training import model
+    from stages.training.losses import LOSSES
 
     options, classes = setup.options.train, len(setup.options.competition.classes)
-    import tensorflow as tf  # after stages.network, which sets its switches
+    import tensorflow as tf  # after stages.training, which sets its switches
 
     tf.keras.utils.set_random_seed(setup.options.seed)
     network = model.build(options, classes)
@@ -187,12 +190,12 @@ def _save_network(setup: Setup) -> None:
     bias = scale * bias + np.array([shift] + [0.0] * classes if softmax else [-shift] * classes)
     last.set_weights([scale * kernel, bias])
     folder = setup.folder / "data/model"
-    inference.save(network, LOSSES[options.loss].activation, folder / "fold_0")
+    savedmodel.save(network, LOSSES[options.loss].activation, folder / "fold_0")
     equal = (1.0,) * (1 + classes)
-    member = notes.Member("fold_0", 0, softmax, options.presence_weight > 0, equal, equal)
-    notes.write(folder, notes.Notes({}, [member]))
-    rules = postprocess.Rules("area", (postprocess.Rule(128, 100, 200, 50),) * classes, exclusive=softmax)
-    fitted.write(setup.folder / "data/postprocess.json", rules, [])
+    member = ensemble.EnsembleMember("fold_0", 0, softmax, options.presence_weight > 0, equal, equal)
+    ensemble.write(folder, ensemble.Ensemble({}, [member]))
+    rules = postprocess.Rules("area", (postprocess.Rule(128, 100, 200, 50),) * classes, softmax=softmax)
+    rules_file.write(setup.folder / "data/postprocess.json", rules, [])
 
 
 def _start_notebook(network: Path, files: list[Path]) -> "subprocess.Popen[str]":

@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from stages.competition import images, rle, steel
+from stages.dataset import rle
+from stages.pipeline import parallel
+from stages.synthetic import generate
 
 # Images of the competition's training set by the classes in them; 12,568 and, by class, 897, 247, 5,150 and 801. Pairs
 # that it has once or twice are left out.
@@ -67,7 +69,7 @@ def draw(folder: Path, train_images: int, test_images: int, strips: int = STRIPS
     """
     folder.mkdir(parents=True)
     kinds = _kinds(strips)
-    surfaces = list(tqdm(images.in_parallel(_strip, enumerate(kinds)), "strips", strips, disable=None))
+    surfaces = list(tqdm(parallel.in_order(_strip, enumerate(kinds)), "strips", strips, disable=None))
     plan = _plan(kinds, train_images + test_images)
     with (folder / "train.csv").open("w", newline="") as file:
         masks = csv.writer(file, lineterminator="\n")
@@ -78,7 +80,7 @@ def draw(folder: Path, train_images: int, test_images: int, strips: int = STRIPS
         filler = csv.writer(file, lineterminator="\n")
         filler.writerow(["ImageId", "EncodedPixels", "ClassId"])
         for shown, _ in _write(folder / "test_images", plan[train_images:], surfaces):
-            filler.writerow([shown.name, f"1 {steel.HEIGHT * steel.WIDTH}", 0])
+            filler.writerow([shown.name, f"1 {generate.HEIGHT * generate.WIDTH}", 0])
 
 
 def vary(grey: Grey, labels: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
@@ -117,7 +119,7 @@ def _name(number: int) -> str:
 
 def _strip(numbered: tuple[int, tuple[int, ...]]) -> tuple[Grey, Grey]:
     number, classes = numbered
-    return steel.draw(steel.Shot("", 0, number, number, classes), _SEED)
+    return generate.draw(generate.Shot("", 0, number, number, classes), _SEED)
 
 
 def _write(
@@ -130,10 +132,10 @@ def _write(
         grey, labels = vary(*surfaces[shown.strip], np.random.default_rng((_SEED, shown.number)))
         _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
         (folder / shown.name).write_bytes(jpeg.tobytes())
-        there = [class_id for class_id in steel.CLASSES if (labels == class_id).any()]
+        there = [class_id for class_id in generate.CLASSES if (labels == class_id).any()]
         return shown, [(class_id, rle.encode(labels == class_id)) for class_id in there]
 
-    yield from tqdm(images.in_parallel(write, plan), folder.name, len(plan), unit=" images", disable=None)
+    yield from tqdm(parallel.in_order(write, plan), folder.name, len(plan), unit=" images", disable=None)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stages.competition import rle
-from stages.masks import confusion
+from stages.dataset import rle
+from stages.scoring import confusion
 from tests.benchmarks.rows import Pair, Place, Row, SkippedError
 from tests.benchmarks.timing import alternate
 

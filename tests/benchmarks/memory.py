@@ -14,8 +14,8 @@ from tests.benchmarks.rows import Pair, Place, Row
 from tests.benchmarks.samples import ROOT
 
 STAGES = (
-    "download", "explore", "preprocess", "alarms", "train", "infer", "infer_test", "postprocess", "evaluate", "predict",
-    "report", "kernel",
+    "download", "explore", "preprocess", "check_data", "train", "infer", "infer_test", "postprocess", "evaluate",
+    "predict", "report", "kernel",
 )  # fmt: skip
 # A small network and few steps: what grows with the number of images is looked for, and that is none of the network's.
 SMALL = {

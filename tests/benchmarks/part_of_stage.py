@@ -1,6 +1,6 @@
 """Run one stage on the whole set, and of the work that grows with the images only a part; note how long that took.
 
-    python -m tests.benchmarks.part_of_stage train --steps 10 --images 60 --notes notes.json
+    python -m tests.benchmarks.part_of_stage train --steps 10 --images 60 --notes ensemble.json
 
 Everything that a stage holds in memory is of the whole set. Left out are steps of an epoch, images of a fold that is
 validated or scored, and test images.
@@ -13,19 +13,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages import command
-from stages.competition import submission
-from stages.competition.prepared import Entry, Prepared
+from stages.dataset import submission
+from stages.dataset.prepared import Dataset, Sample
+from stages.pipeline import cli
 
 
 def shorten_folds(images: int) -> None:
     """Let every fold end after so many images; what networks are trained on stays whole."""
-    whole = Prepared.fold
+    whole = Dataset.fold
 
-    def fold(self: Prepared, fold: int) -> list[Entry]:
+    def fold(self: Dataset, fold: int) -> list[Sample]:
         return whole(self, fold)[:images]
 
-    Prepared.fold = fold  # type: ignore[method-assign]
+    Dataset.fold = fold  # type: ignore[method-assign]
 
 
 def shorten_test(images: int) -> None:
@@ -44,7 +44,8 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
 
     seconds_a_step: the first step left out, which reads ahead. seconds_an_image: of validation.
     """
-    from stages.network import batches, fit
+    from stages.training import crops as batches
+    from stages.training import fit
 
     notes: dict[str, Any] = {}
     whole = batches.Crops.__init__
@@ -85,7 +86,7 @@ def main() -> None:
     notes = shorten_epochs(options.steps) if options.stage == "train" else {}
     stage = getattr(importlib.import_module(f"stages.{options.stage}"), options.stage)
     started = time.perf_counter()
-    command.guard(options.stage, stage)
+    cli.guard(options.stage, stage)
     notes["seconds_of_work"] = time.perf_counter() - started
     options.notes.write_text(json.dumps(notes), encoding="utf-8")
 

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import yaml
 
-from stages import settings
-from stages.competition import rle, steel
+from stages.dataset import rle
+from stages.pipeline import settings
+from stages.synthetic import generate
 
 ROOT = Path(__file__).parents[2]
 DRAWN = 200  # further images are these, shifted by another number of pixels each round: no near-duplicates
@@ -30,7 +31,7 @@ def work_folder(folder: Path, images: int, **parameters: dict[str, Any]) -> Path
     raw = target / "data/raw"
     if not (raw / ".whole").exists():
         raw.mkdir(parents=True, exist_ok=True)
-        steel.generate(raw, min(images, DRAWN), 4, seed=42)
+        generate.generate(raw, min(images, DRAWN), 4, seed=42)
         _shift(raw, images)
         (raw / ".whole").touch()
     return target
@@ -50,7 +51,7 @@ def _shift(raw: Path, images: int) -> None:
         cv2.imwrite(str(raw / "train_images" / new), np.roll(image, columns, axis=1), quality)
         for image_name, class_id, runs in masks:
             if image_name == name:
-                mask = np.roll(rle.decode(runs, steel.HEIGHT, steel.WIDTH), columns, axis=1)
+                mask = np.roll(rle.decode(runs, generate.HEIGHT, generate.WIDTH), columns, axis=1)
                 further.append((new, class_id, rle.encode(mask)))
     with (raw / "train.csv").open("a", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(further)

@@ -8,7 +8,7 @@ from functools import partial
 from tests.benchmarks.rows import Pair, Place, Row
 from tests.benchmarks.timing import alternate
 
-COMMANDS = ("download", "explore", "preprocess", "submit")
+COMMANDS = ("stages.download", "stages.explore", "stages.preprocess", "stages submit")
 
 
 def started(command: str) -> Callable[[Place], Iterator[Pair]]:
@@ -17,7 +17,7 @@ def started(command: str) -> Callable[[Place], Iterator[Pair]]:
     def measure(place: Place) -> Iterator[Pair]:
         python = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL)
         works = [
-            partial(python, [sys.executable, "-m", f"stages.{command}", "--help"]),
+            partial(python, [sys.executable, "-m", *command.split(), "--help"]),
             partial(python, [sys.executable, "-c", "import pandas, cv2"]),
         ]
         for work in works:  # compiled, and in the page cache
@@ -29,8 +29,8 @@ def started(command: str) -> Callable[[Place], Iterator[Pair]]:
 
 ROWS = [
     Row(
-        f"start-{command}",
-        f"start of `python -m stages.{command} --help`",
+        f"start-{command[7:]}",
+        f"start of `python -m {command} --help`",
         "Python with pandas and OpenCV imported",
         1.5,
         started(command),

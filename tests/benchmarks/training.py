@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
-from stages.settings import Train
+from stages.pipeline.settings import Train
 from tests.benchmarks import data, samples
 from tests.benchmarks.rows import Pair, Place, Row
 from tests.benchmarks.timing import seconds
@@ -26,7 +26,8 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
     """Seconds of a step: in each epoch of a training, and then of as many bare steps; the first epoch warms up."""
 
     def measure(place: Place) -> Iterator[Pair]:
-        from stages.network import batches, fit
+        from stages.training import crops as batches
+        from stages.training import fit
 
         folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
         with samples.inside(folder) as options:
@@ -80,7 +81,8 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     import numpy as np
     import tensorflow as tf
 
-    from stages.network import batches, fit, losses, model
+    from stages.training import crops as batches
+    from stages.training import fit, losses, model
 
     classes = len(crops.data.classes)
     network = model.build(options, classes)
@@ -93,7 +95,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 
 def ahead(place: Place) -> Iterator[Pair]:
     """Seconds of a crop: to load it, and to train on it."""
-    from stages.network import batches
+    from stages.training import crops as batches
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
     with samples.inside(folder) as options:

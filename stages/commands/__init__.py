@@ -1,0 +1,1 @@
+"""What people type: `python -m stages COMMAND`. Each module is one command."""

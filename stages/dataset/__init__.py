@@ -1,0 +1,1 @@
+"""From an archive to checked images, masks and folds. Uses `pipeline` alone."""

@@ -1,0 +1,88 @@
+"""The pictures of a conversion, one by one: labels as they were drawn, and the sizes of images.
+
+A label holds class ids (0 background, else ClassId; of a palette the index counts, not the colour), or it is black and
+white, and whoever reads it says of which class.
+"""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from stages.pipeline.cli import UserError
+
+LabelMap = npt.NDArray[np.uint8]
+
+RECODED = (".bmp", ".tif", ".tiff")  # what the pipeline does not read; becomes PNG
+HIGHEST = 254  # ClassId; labels are stored as uint8, and 255 in a label means white, or "ignore"
+WHITE = 128  # from here on a level of a black-and-white label is inside: borders are often smoothed
+
+
+def label_map(label: Path, class_id: int) -> LabelMap:
+    """Read a label.
+
+    Args:
+        label: the file.
+        class_id: of a black-and-white label; 0 for one that holds class ids.
+
+    Returns:
+        uint8 of shape (height, width): 0 background, else ClassId.
+
+    Raises:
+        UserError: no picture, or one that can be read in more than one way.
+    """
+    try:
+        with Image.open(label) as picture:
+            return np.where(_white(label, picture), class_id, 0).astype(np.uint8) if class_id else _ids(label, picture)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        raise UserError(f"{label}: expected a label, found no readable picture ({error})") from None
+
+
+def _ids(label: Path, picture: Image.Image) -> LabelMap:
+    values: npt.NDArray[Any] = np.asarray(picture)  # of a palette, the indices
+    if values.ndim == 3 and (values[..., :3] == values[..., :1]).all():  # grey, stored as RGB
+        values = values[..., 0]
+    if values.ndim != 2 or values.dtype.kind not in "bui":
+        raise UserError(f"{label}: expected class ids in one channel or a palette, found colours ({picture.mode})")
+    if values.max() > HIGHEST or values.min() < 0:
+        raise UserError(
+            f"{label}: expected class ids of 0 … {HIGHEST}, found {values.max() if values.max() > 0 else values.min()} "
+            "(black-and-white labels need --class-prefixes)"
+        )
+    return values.astype(np.uint8)
+
+
+def _white(label: Path, picture: Image.Image) -> npt.NDArray[np.bool_]:
+    """What is white, boolean (height, width); of a palette, the colour counts."""
+    if picture.mode not in ("1", "L", "P", "RGB", "RGBA"):
+        raise UserError(f"{label}: expected black and white in 8 bits a channel, found {picture.mode}")
+    if picture.mode == "RGBA" and np.asarray(picture)[..., 3].min() < 255:
+        raise UserError(f"{label}: expected black and white, found transparent pixels")
+    levels: npt.NDArray[np.uint8] = np.asarray(picture.convert("L"))
+    if levels.max() == 1:  # 0 and 1 instead of black and white
+        return levels.astype(np.bool_)
+    if 0 < levels.max() < WHITE:
+        raise UserError(
+            f"{label}: expected black and white, found nothing brighter than {levels.max()} of 255 "
+            "(labels that hold class ids go without --class-prefixes)"
+        )
+    white: npt.NDArray[np.bool_] = levels >= WHITE
+    return white
+
+
+def size(image: Path) -> tuple[int, int]:
+    """Height and width of an image as stored, in pixels, from its header.
+
+    Raises:
+        UserError: no image, or several in one file.
+    """
+    try:
+        with Image.open(image) as picture:
+            if image.suffix.lower() in RECODED and getattr(picture, "n_frames", 1) != 1:
+                raise UserError(f"{image}: expected one image, found several pages in one file")
+            return picture.height, picture.width
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        raise UserError(f"{image}: expected an image, found no readable one ({error})") from None

@@ -1,0 +1,135 @@
+"""Run lengths, the form in which the competition writes masks.
+
+Pixels are numbered from 1, **top to bottom, then left to right** (column by column). A mask is a list of
+`start length` pairs, ascending, neither overlapping nor touching when we write them; the empty mask is "".
+
+    >>> encode(np.array([[0, 0], [1, 0]]))      # row by row this would be "3 1"
+    '2 1'
+    >>> decode("2 1", 2, 2)
+    array([[False, False],
+           [ True, False]])
+
+Source: the competition's evaluation page, https://www.kaggle.com/c/severstal-steel-defect-detection/overview/evaluation
+"""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+_DIGITS_AND_SPACES = b"0123456789 "
+
+
+class RunLengthError(ValueError):
+    """A run-length text that is no mask of the given size; the message says what was expected and found."""
+
+
+def parse(text: str, height: int, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Read and check a run-length text without drawing it.
+
+    Args:
+        text: `start length` pairs, separated by spaces; "" is the empty mask.
+        height, width: size of the image in pixels.
+
+    Returns:
+        Starts, counted from **0**, and lengths, both int64 of shape (runs,). `lengths.sum()` is the area.
+
+    Raises:
+        RunLengthError: not whole numbers, an odd count, a length of 0, not ascending, overlapping, out of the image.
+    """
+    raw = text.encode()
+    if raw.translate(None, _DIGITS_AND_SPACES):
+        found = next(word for word in text.split(" ") if not (word.isascii() and word.isdigit()) and word)
+        raise RunLengthError(f"expected whole numbers separated by spaces, found {found[:20]!r}")
+    numbers = np.fromstring(text, dtype=np.int64, sep=" ") if text.strip() else np.zeros(0, np.int64)
+    if len(numbers) % 2:
+        raise RunLengthError(f"expected pairs of start and length, found {len(numbers)} numbers, an odd count")
+    starts, lengths = numbers[0::2] - 1, numbers[1::2]
+    pixels = height * width
+    # Each number is bounded before any sum is taken, so that a huge one cannot wrap around.
+    for place, name in enumerate(("start", "length")):
+        wrong = (numbers[place::2] < 1) | (numbers[place::2] > pixels)
+        if wrong.any():
+            found = text.split()[2 * int(wrong.argmax()) + place]  # as written: it may be beyond 64 bits
+            raise RunLengthError(f"expected every {name} in 1 … {pixels} ({height}×{width} pixels), found {found[:40]}")
+    ends = starts + lengths
+    if ends.size and ends.max() > pixels:
+        run = int(ends.argmax())
+        raise RunLengthError(
+            f"expected runs inside {height}×{width} = {pixels} pixels, "
+            f"found {starts[run] + 1} {lengths[run]}, which ends at {ends[run]}"
+        )
+    if (starts[1:] < ends[:-1]).any():
+        run = int((starts[1:] < ends[:-1]).argmax())
+        what = "is not ascending" if starts[run + 1] < starts[run] else "overlaps"
+        raise RunLengthError(
+            f"expected ascending runs that do not overlap, found {starts[run] + 1} {lengths[run]} "
+            f"followed by {starts[run + 1] + 1} {lengths[run + 1]}, which {what}"
+        )
+    return starts, lengths
+
+
+def decode(text: str, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Draw a run-length text.
+
+    Returns:
+        Boolean mask of shape (height, width), True inside.
+
+    Raises:
+        RunLengthError: as in `parse`.
+    """
+    starts, lengths = parse(text, height, width)
+    edges = np.zeros(2 * len(starts) + 2, np.int64)  # where what is outside and what is inside take turns
+    edges[1:-1:2], edges[2:-1:2], edges[-1] = starts, starts + lengths, height * width
+    inside = np.zeros(len(edges) - 1, np.bool_)
+    inside[1::2] = True
+    flat = np.repeat(inside, np.diff(edges))  # a fifth of the time of a loop over real masks' hundreds of runs
+    return flat.reshape(width, height).T  # (height, width); columns were consecutive
+
+
+def label_map(masks: Iterable[tuple[int, str]], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Draw the masks of one image into one map.
+
+    Args:
+        masks: ClassId, 1 … 255, and run-length text of each; several may have one class.
+        height, width: size of the image in pixels.
+
+    Returns:
+        uint8 of shape (height, width): 0 background, else ClassId, where masks overlap the highest.
+
+    Raises:
+        RunLengthError: as in `parse`.
+    """
+    columns = np.zeros((width, height), np.uint8)
+    for class_id, text in masks:
+        np.maximum(columns, decode(text, height, width).T.view(np.uint8) * np.uint8(class_id), out=columns)
+    return np.asarray(cv2.transpose(columns), np.uint8)  # OpenCV turns it faster than NumPy
+
+
+def encode(mask: npt.ArrayLike) -> str:
+    """Write a mask as run lengths; the inverse of `decode`.
+
+    Args:
+        mask: shape (height, width), any dtype; every non-zero pixel is inside.
+
+    Returns:
+        `start length` pairs, ascending, as few as possible; "" for the empty mask.
+    """
+    inside = np.asarray(mask).astype(np.bool_, copy=False)
+    if not inside.size:
+        return ""
+    if inside.flags.c_contiguous:  # row by row: OpenCV turns that faster than NumPy
+        flat = cv2.transpose(inside.view(np.uint8)).reshape(-1)
+    else:
+        flat = inside.T.reshape(-1).view(np.uint8)
+    edge = np.zeros(flat.size // 8 * 8 + 8, np.bool_)  # whether inside and outside change before a pixel, or at the end
+    edge[0], edge[flat.size] = flat[0], flat[-1]
+    np.not_equal(flat[1:], flat[:-1], out=edge[1 : flat.size])
+    eights = edge.view(np.uint64)  # most are 0: looked through in two steps, a fifth less time
+    some = np.flatnonzero(eights != 0)
+    within = np.flatnonzero(eights[some].view(np.bool_))
+    numbers = 8 * some[within // 8] + within % 8  # starts and ends in turns, from 0
+    numbers[1::2] -= numbers[0::2]  # ends become lengths
+    numbers[0::2] += 1  # pixels are numbered from 1
+    return str(numbers.tolist())[1:-1].replace(",", "")  # four fifths of the time of one number after the other

@@ -1,0 +1,224 @@
+"""Whether two sets of images come from one distribution, and whether near-duplicates leak from one into the other.
+
+Every image becomes a few dozen plain numbers. An adversarial check (two-sample test by a classifier: Lopez-Paz and
+Oquab, Revisiting Classifier Two-Sample Tests, 2017) asks whether a classifier tells the two sets apart by them: an area
+under the ROC curve (AUC) of 0.5 is chance, 1 is always right. Standardised differences (Cohen's d) ask it of one number
+alone. Both count groups of near-duplicates, not images: a second photograph of a strip tells little that is new.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from tqdm import tqdm
+
+Numbers = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+BLACK = 16  # grey levels below this are black: JPEG leaves a black margin a few levels above 0
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_ROWS, _COLUMNS = 4, 8  # of the coarse grid
+# In the order in which `features` gives them.
+FEATURES = (
+    "brightness",
+    "spread",
+    "black",
+    *(f"quantile {quantile}" for quantile in _QUANTILES),
+    "texture across",
+    "texture down",
+    *(f"light in row {row + 1}, column {column + 1} of {_ROWS}×{_COLUMNS}"
+      for row in range(_ROWS) for column in range(_COLUMNS)),
+)  # fmt: skip
+# Differences below this matter to no network, however small the spread that they are measured in.
+_LEAST_SPREAD = np.array([0.01 if name == "black" else 1.0 for name in FEATURES])
+
+FEWEST = 10  # groups on either side: below, an AUC says nothing and a classifier learns nothing
+_PARTS, _TREES = 5, 50  # of the cross-validation
+# An alarm is a difference that is both large enough to matter and surely not chance. With some dozens of images AUCs of
+# 0.6 come by chance, hence the interval; with ten thousand, 0.51 is no chance any more, yet harmless, hence the size.
+AUC, SURE_AUC = 0.6, 0.55
+D, SURE_D = 0.5, 0.2  # Cohen's own "medium" and "small"; a d of 0.2 alone makes an AUC of 0.56
+_Z = 1.96  # standard errors in half a 95% interval
+
+_BLOCK = 1024
+_ROUNDING = 1e-5  # by which a correlation differs when it is summed in another order
+
+
+def features(image: npt.NDArray[np.uint8]) -> Numbers:
+    """Describe a grey image by numbers that say nothing of its defects.
+
+    Args:
+        image: uint8 of shape (height, width).
+
+    Returns:
+        float32 of shape (len(FEATURES),), in that order: mean and standard deviation of the grey levels, share of black
+        pixels, quantiles, root mean square of the differences between neighbours, means of a 4×8 grid. All are grey
+        levels, 0 … 255, but for the share.
+
+        >>> features(np.array([[0, 200], [0, 200]], np.uint8))[:10]
+        array([100. , 100. ,   0.5,   0. ,   0. ,   0. , 200. , 200. , 200. ,   0. ], dtype=float32)
+    """
+    counts = np.bincount(image.reshape(-1), minlength=256)
+    shares, levels = counts / image.size, np.arange(256)
+    mean = shares @ levels
+    spread = np.sqrt(shares @ (levels - mean) ** 2)
+    quantiles = np.searchsorted(counts.cumsum(), np.array(_QUANTILES) * image.size)
+    grey = image.astype(np.float32)
+    grid = cv2.resize(grey, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
+    plain = [mean, spread, shares[:BLACK].sum(), *quantiles, _texture(grey, axis=1), _texture(grey, axis=0)]
+    return np.concatenate([plain, grid.reshape(-1)]).astype(np.float32)
+
+
+def _texture(grey: Numbers, axis: int) -> float:
+    steps = np.diff(grey, axis=axis)
+    return float(np.sqrt(np.square(steps).sum() / max(1, steps.size)))  # an image one pixel wide has no steps
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well a classifier tells two sets of images apart.
+
+    Attributes:
+        auc: area under the ROC curve on images that it was not fitted on. Among some dozens of images it is often
+            well below 0.5: folds are dealt more evenly than by chance, which is no fault.
+        low, high: the 95% interval.
+    """
+
+    auc: float
+    low: float
+    high: float
+
+    @property
+    def alarming(self) -> bool:
+        """Large enough to matter, and surely no chance."""
+        return self.auc > AUC and self.low > SURE_AUC
+
+
+def separation(described: Numbers, second: Flags, groups: Integers) -> Separation | None:
+    """Let a classifier tell the images of two sets apart.
+
+    Random trees, since they see differences of level, of spread and of combination alike, whatever the units. Each part
+    of the images is judged by trees grown on the others; near-duplicates share a part, or the trees would know them
+    again. The interval is Hanley and McNeil's (Radiology 143, 1982), with groups for images.
+
+    Args:
+        described: float32 of shape (images, features).
+        second: bool of shape (images,): the second set; the others are the first.
+        groups: int64 of shape (images,): images of one group are near-duplicates.
+
+    Returns:
+        None where a set has fewer than `FEWEST` groups.
+    """
+    sizes = _sizes(second, groups)
+    if min(sizes) < FEWEST:
+        return None
+    trees = ExtraTreesClassifier(_TREES, min_samples_leaf=5, class_weight="balanced", random_state=0)
+    parts = StratifiedGroupKFold(_PARTS, shuffle=True, random_state=0)
+    judged = cross_val_predict(trees, described, second, groups=groups, cv=parts, method="predict_proba")[:, 1]
+    auc = float(roc_auc_score(second, judged))
+    half = _Z * auc_error(auc, *sizes)
+    return Separation(auc, max(0.0, auc - half), min(1.0, auc + half))
+
+
+def auc_error(auc: float, first: int, second: int) -> float:
+    """Standard error of an AUC over so many independent images of either set (Hanley and McNeil 1982)."""
+    # How probable it is that two images of one set are both on the right side of one of the other.
+    both_second, both_first = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    squares = (second - 1) * (both_second - auc**2) + (first - 1) * (both_first - auc**2)
+    return float(np.sqrt((auc * (1 - auc) + squares) / (first * second)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number of the images, in two sets.
+
+    Attributes:
+        feature: its name.
+        first, second: its means.
+        d: second less first, in standard deviations of a single image (Cohen's d).
+        error: standard error of d.
+    """
+
+    feature: str
+    first: float
+    second: float
+    d: float
+    error: float
+
+    @property
+    def alarming(self) -> bool:
+        """Large enough to matter, and surely no chance."""
+        return abs(self.d) > D and abs(self.d) - _Z * self.error > SURE_D
+
+
+def differences(described: Numbers, second: Flags, groups: Integers) -> list[Difference]:
+    """Compare two sets of images number by number.
+
+    Args:
+        described, second, groups: as in `separation`.
+
+    Returns:
+        One for each of `FEATURES`; none where a set has no image. The error of d is Hedges and Olkin's (1985), with
+        groups for images.
+    """
+    sizes = _sizes(second, groups)
+    if min(sizes) == 0:
+        return []
+    halves = [described[~second].astype(np.float64), described[second].astype(np.float64)]
+    means = [half.mean(axis=0) for half in halves]
+    squares = sum(((half - mean) ** 2).sum(axis=0) for half, mean in zip(halves, means, strict=True))
+    deviation = np.maximum(np.sqrt(squares / max(1, len(described) - 2)), _LEAST_SPREAD)
+    d = (means[1] - means[0]) / deviation
+    error = np.sqrt(sum(sizes) / (sizes[0] * sizes[1]) + d**2 / (2 * sum(sizes)))
+    table = np.stack([*means, d, error], axis=1).tolist()
+    return [Difference(name, *numbers) for name, numbers in zip(FEATURES, table, strict=True)]
+
+
+def _sizes(second: Flags, groups: Integers) -> tuple[int, int]:
+    """Groups of near-duplicates in the first and in the second set; one that reaches into both counts in both."""
+    return len(np.unique(groups[~second])), len(np.unique(groups[second]))
+
+
+def across_folds(signatures: Numbers, folds: Integers, threshold: float) -> tuple[float | None, int]:
+    """Look for near-duplicates that lie in different folds.
+
+    Args:
+        signatures: float32 of shape (images, numbers), as `duplicates.signature` gives them.
+        folds: int64 of shape (images,).
+        threshold: correlation from which on two images are near-duplicates.
+
+    Returns:
+        The largest correlation of two images of different folds (None where there are none), and how many such pairs
+        are near-duplicates.
+    """
+    largest, pairs = -np.inf, 0
+    for start, first in tqdm([*_blocks(signatures)], "check_data: pairs across folds", unit=" blocks", disable=None):
+        for further, second in _blocks(signatures[start:]):
+            apart = folds[start : start + _BLOCK, np.newaxis] != folds[start + further :][:_BLOCK]
+            correlations = (first @ second.T)[apart]
+            largest = max(largest, correlations.max(initial=-np.inf))
+            found = int(np.count_nonzero(correlations >= threshold + _ROUNDING))
+            pairs += found if further else found // 2  # a block against itself has every pair twice
+    return (None if largest == -np.inf else float(largest)), pairs
+
+
+def nearest(signatures: Numbers, others: Numbers) -> Numbers:
+    """Largest correlation of each image with any of the others, float32 (images,); -1 where there are none."""
+    largest = np.full(len(signatures), -1, np.float32)
+    for start, first in tqdm([*_blocks(signatures)], "check_data: pairs with others", unit=" blocks", disable=None):
+        for _, second in _blocks(others):
+            own = largest[start : start + _BLOCK]
+            np.maximum(own, (first @ second.T).max(axis=1), out=own)
+    return largest
+
+
+def _blocks(signatures: Numbers) -> Iterator[tuple[int, Numbers]]:
+    """Pieces of a table and where they start: never a matrix of all pairs."""
+    for start in range(0, len(signatures), _BLOCK):
+        yield start, signatures[start : start + _BLOCK]

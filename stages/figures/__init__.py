@@ -1,0 +1,1 @@
+"""Pictures, charts and the parts of the report."""

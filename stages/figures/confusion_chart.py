@@ -1,0 +1,37 @@
+"""The confusion matrix as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from stages.scoring import confusion
+
+
+def draw(matrix: confusion.Matrix, names: Sequence[str], path: Path) -> None:
+    """Write a confusion matrix as a PNG: colour and first figure the share of the true class, then the pixels.
+
+    Args:
+        matrix: int64 of shape (1 + classes, 1 + classes), true by predicted.
+        names: names of the rows and columns, the background first.
+        path: the file to write. The same matrix gives the same bytes on the same machine.
+    """
+    shares = confusion.shares(matrix)
+    side = 1.15 * len(names) + 1.6
+    figure = Figure((side + 0.9, side), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    picture = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+    figure.colorbar(picture, ax=axes, label="share of the true class", shrink=0.8)
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.set_title("Pixels by true and predicted class, held-out fold")
+    for row in range(len(names)):
+        for column in range(len(names)):
+            text = f"{shares[row, column]:.3f}\n{matrix[row, column]:,}"
+            ink = "black" if shares[row, column] > 0.55 else "white"
+            axes.text(column, row, text, ha="center", va="center", fontsize=9, color=ink)
+    figure.savefig(path, metadata={"Software": None})

@@ -1,0 +1,94 @@
+"""Sheets of training images for people to look at: examples of every class, and the largest masks."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.dataset import images, mask_statistics, rle, tables
+from stages.dataset.mask_statistics import LARGE, Found, Mask
+from stages.figures import overlays
+from stages.pipeline.cli import UserError
+
+EXAMPLES = 4  # images on the sheet of a class
+LARGEST = 6  # images on the sheet of the largest masks
+WIDTH = 1600  # pixels; images that are narrower stand side by side
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What will be on one sheet: the file's name, the line on top, and the images."""
+
+    file: str
+    title: str
+    images: tuple[str, ...]
+
+
+def choose(found: Found, names: Sequence[str], files: Collection[str]) -> list[Sheet]:
+    """One sheet `examples_<class>.jpg` for every class that occurs, and `largest.jpg`.
+
+    Args:
+        found: all masks of the table.
+        names: names of the classes, ClassId 1 first.
+        files: names of the images on disk; masks of other images are passed over.
+    """
+    sheets, everything = [], []
+    for name, all_masks in zip(names, found.masks, strict=True):
+        masks = [mask for mask in all_masks if mask.image in files]
+        everything += masks
+        chosen = mask_statistics.examples(masks, EXAMPLES)
+        title = f"{name}: {len(chosen)} of {len(masks):,} masks, from small to large"
+        sheets.append(_sheet(f"examples_{name}.jpg", title, chosen))
+    over = sum(mask.area > LARGE for mask in everything)
+    title = (
+        f"The largest masks: {over:,} of {len(everything):,} exceed {LARGE:,} pixels"
+        if over
+        else f"The largest masks there are: none of {len(everything):,} exceeds {LARGE:,} pixels"
+    )
+    sheets.append(_sheet("largest.jpg", title, mask_statistics.largest(everything, LARGEST)))
+    return [sheet for sheet in sheets if sheet.images]
+
+
+def draw(
+    sheet: Sheet, rows: Mapping[str, Sequence[tables.Row]], folder: Path, names: Sequence[str], size: tuple[int, int]
+) -> overlays.Pixels:
+    """Draw the images of a sheet with all their masks outlined, each with its name, classes and areas above.
+
+    Args:
+        sheet: what to draw.
+        rows: for each image of the sheet, its rows of the table.
+        folder: where the images lie.
+        names: names of the classes, ClassId 1 first.
+        size: (height, width) of every image in pixels.
+
+    Returns:
+        RGB picture, uint8 (height, width, 3).
+
+    Raises:
+        UserError: an image cannot be read or has another size.
+    """
+    masks = {image: [(row.class_id, row.runs) for row in rows[image]] for image in sheet.images}
+    drawn = [_captioned(folder / image, rle.label_map(masks[image], *size), names) for image in sheet.images]
+    body = overlays.stack(drawn, columns=max(1, WIDTH // drawn[0].shape[1]))
+    title = overlays.caption(body[:0], sheet.title)  # the bar alone, so that a gap sets it off from the first image's
+    return overlays.stack([title, body])
+
+
+def _captioned(path: Path, labels: overlays.Pixels, names: Sequence[str]) -> overlays.Pixels:
+    try:
+        grey = images.read(path, *labels.shape)
+    except images.ImageError as error:
+        raise UserError(str(error)) from None
+    areas = np.bincount(labels.reshape(-1), minlength=len(names) + 1)  # (background and classes,)
+    legend = {
+        f"{name}: {areas[class_id]:,} px": overlays.colour(class_id)
+        for class_id, name in enumerate(names, start=1)
+        if areas[class_id]
+    }
+    grey, labels = overlays.enlarge(grey, labels)
+    return overlays.caption(overlays.outline(grey, labels), path.name, legend)
+
+
+def _sheet(file: str, title: str, masks: Sequence[Mask]) -> Sheet:
+    return Sheet(file, title, tuple(mask.image for mask in masks))

@@ -1,0 +1,143 @@
+"""Charts of a data set: how often each class occurs, and how large its masks are.
+
+Figures are made without pyplot, so nothing global is changed and no display is needed. The same numbers give the same
+bytes on the same machine.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from stages.figures import overlays
+
+_BINS_PER_DECADE = 10
+_GREY = "0.35"
+_CLEAN = "0.72"
+_INK = "0.15"
+
+
+def classes(images: Mapping[str, int], by_number: Mapping[str, int | None]) -> Figure:
+    """Bars: images per class, beside images by how many classes they carry.
+
+    Args:
+        images: for each class, ClassId 1 first, how many images carry it.
+        by_number: for "0", "1", … classes, how many images carry so many; None when that is unknown.
+    """
+    figure = _figure(10.5, 4.2)
+    left, right = figure.subplots(1, 2)
+    _bars(left, images, [_rgb(class_id) for class_id in range(1, len(images) + 1)])
+    left.set_title("Images that show a class", loc="left", fontsize=13)
+    left.set_ylabel("images")
+    shown = {number: count for number, count in by_number.items() if count or int(number) < 3}
+    _bars(right, shown, [_CLEAN if number == "0" else _GREY for number in shown])
+    right.set_title("Images by number of classes", loc="left", fontsize=13)
+    right.set_xlabel("classes in the image (0: without a mask)")
+    return figure
+
+
+def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
+    """Histograms of mask areas, one panel a class, over one logarithmic axis, with the medians.
+
+    Counts are logarithmic too where they are many, so that single masks show beside hundreds.
+
+    Args:
+        areas: for each class, ClassId 1 first, the areas of its masks in pixels.
+        large: area that is marked with a dotted line, if any mask is as large.
+    """
+    known = [area for values in areas.values() for area in values]
+    low, high = (min(known), max(known)) if known else (1, 10)
+    first = np.floor(np.log10(low) * _BINS_PER_DECADE)
+    last = np.ceil(np.log10(high + 1) * _BINS_PER_DECADE)
+    first = min(first, last // _BINS_PER_DECADE * _BINS_PER_DECADE)  # a power of ten inside, for a tick with a figure
+    edges = 10 ** (np.arange(first, last + 1) / _BINS_PER_DECADE)
+    figure = _figure(9, 0.9 + 1.6 * len(areas))
+    panels = figure.subplots(len(areas), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for class_id, (panel, (name, values)) in enumerate(zip(panels, areas.items(), strict=True), start=1):
+        _clear_frame(panel)
+        panel.grid(axis="y", color="0.9", linewidth=0.8)
+        _histogram(panel, values, edges, class_id)
+        panel.set_title(f"{name}: {len(values):,} masks", loc="left", fontsize=11)
+        if high > large:
+            panel.axvline(large, color=_GREY, linewidth=1, linestyle=":")
+            above = sum(area > large for area in values)
+            panel.set_title(f"{above:,} over {large:,} px", loc="right", fontsize=10, color=_GREY)
+    panels[0].set_xscale("log")
+    panels[0].set_xlim(edges[0], edges[-1])
+    _scale_counts(panels[0])
+    for axis in (panels[-1].xaxis, panels[0].yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axis.set_minor_formatter(NullFormatter())
+    panels[-1].set_xlabel("area of a mask in pixels (logarithmic)")
+    figure.supylabel(f"masks per bar{' (logarithmic)' if panels[0].get_yscale() == 'symlog' else ''}", fontsize=10)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, without a date or a version in it."""
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, its size in inches of 150 pixels."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _bars(axes: Axes, counts: Mapping[str, int | None], colours: Sequence[str | tuple[float, float, float]]) -> None:
+    heights = [count or 0 for count in counts.values()]
+    bars = axes.bar(list(counts), heights, color=colours, width=0.7)
+    figures = ["unknown" if count is None else f"{count:,}" for count in counts.values()]
+    axes.bar_label(bars, figures, padding=2, fontsize=11, color=_INK)
+    axes.set_ylim(0, 1.12 * max(1, *heights))  # room for the figures
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    _clear_frame(axes)
+    if sum(map(len, counts)) > 50:  # characters: names that would run into one another
+        axes.tick_params(axis="x", rotation=90)
+
+
+def _histogram(axes: Axes, values: Sequence[int], edges: npt.NDArray[np.float64], class_id: int) -> None:
+    if not values:
+        axes.text(0.5, 0.5, "no masks", transform=axes.transAxes, ha="center", va="center", color=_GREY)
+        return
+    axes.hist(values, bins=edges.tolist(), color=_rgb(class_id), edgecolor="white", linewidth=0.5)
+    median = float(np.median(values))
+    axes.axvline(median, color=_INK, linewidth=1.5)
+    left_half = median < np.sqrt(edges[0] * edges[-1])  # write where there is more room
+    axes.annotate(
+        f"median {median:,.0f} px",
+        (median, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(4 if left_half else -4, -3),
+        textcoords="offset points",
+        ha="left" if left_half else "right",
+        va="top",
+        color=_INK,
+    )
+
+
+def _scale_counts(axes: Axes) -> None:
+    """Set the axis of counts, with room above the bars for the medians."""
+    top = axes.get_ylim()[1]
+    if top > 20:
+        axes.set_yscale("symlog", linthresh=1, linscale=0.5)  # linear up to 1: one mask is a bar, none is no bar
+        axes.set_ylim(0, 6 * top)
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set_ylim(0, 1.3 * top)
+
+
+def _clear_frame(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+
+
+def _rgb(class_id: int) -> tuple[float, float, float]:
+    red, green, blue = overlays.colour(class_id)
+    return red / 255, green / 255, blue / 255

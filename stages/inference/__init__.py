@@ -1,0 +1,1 @@
+"""From images to probabilities, whatever engine runs the networks."""

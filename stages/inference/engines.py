@@ -1,0 +1,28 @@
+"""`inference.engine`: which of the engines runs the networks. Only the one that is chosen is imported."""
+
+from pathlib import Path
+
+from stages.inference import cpu
+from stages.inference.averaging import Network
+
+
+def load(engine: str, folder: Path) -> Network:
+    """Load what train has saved.
+
+    Args:
+        engine: "tensorflow" or "openvino".
+        folder: of one SavedModel.
+
+    Raises:
+        UserError: there is no SavedModel, no OpenVINO, or an impossible number of threads in the environment.
+    """
+    cpu.threads()
+    if engine == "openvino":
+        from stages.inference import openvino
+
+        return openvino.load(folder)
+    if engine == "tensorflow":
+        from stages.inference import savedmodel
+
+        return savedmodel.load(folder)
+    raise ValueError(f"engine: expected tensorflow or openvino, found {engine!r}")

@@ -1,0 +1,62 @@
+"""Networks saved for, and run by, TensorFlow: grey levels in, probabilities out."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from stages.inference.averaging import Network, check, predictions
+
+__all__ = ["Network", "Probability", "load", "predictions", "save"]
+
+
+class Probability(tf.Module):  # type: ignore[misc]
+    """A trained network as it is saved: grey levels in, probabilities out."""
+
+    def __init__(self, model: Any, activation: str) -> None:
+        super().__init__()
+        self.activation = activation
+        # Only the variables are tracked: a Keras model among the attributes would be traced layer by layer when saved,
+        # which takes eight times as long and is of no use without Keras.
+        self.weights = list(model.variables)
+        self._forward: Callable[[tf.Tensor], Any] = lambda grey: model(grey, training=False)
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, None, None), tf.uint8, name="grey_levels")]
+    )
+    def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Take uint8 (batch, height, width); give two float32 probabilities.
+
+        The pixels', (batch, height, width, classes), without the background: of a softmax it has what is missing to 1.
+        The image's, (batch, classes): 1 where the network has no image-level head, since then nothing speaks against.
+        """
+        outputs = self._forward(tf.cast(images, tf.float32)[..., tf.newaxis])
+        logits = tf.cast(outputs["logits"] if isinstance(outputs, dict) else outputs, tf.float32)
+        pixels = tf.nn.softmax(logits)[..., 1:] if self.activation == "softmax" else tf.nn.sigmoid(logits)
+        if isinstance(outputs, dict):
+            return pixels, tf.nn.sigmoid(tf.cast(outputs["presence"], tf.float32))
+        return pixels, tf.ones_like(pixels[:, 0, 0])
+
+
+def save(model: Any, activation: str, folder: Path) -> None:
+    """Save a trained Keras model, with its activation ("softmax" or "sigmoid"), as a SavedModel for TensorFlow alone.
+
+    Two saves of the same weights by two fresh processes are the same bytes, since the fingerprint, which holds
+    random numbers, is left out.
+    """
+    tf.saved_model.save(Probability(model, activation), str(folder))
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
+    shutil.rmtree(folder / "assets", ignore_errors=True)
+
+
+def load(folder: Path) -> Network:
+    """Load what `save` has written.
+
+    Raises:
+        UserError: there is no SavedModel.
+    """
+    check(folder)
+    loaded = tf.saved_model.load(str(folder))
+    return lambda images: tuple(loaded(images))

@@ -1,0 +1,1 @@
+"""The Kaggle client, the journal of what was sent, and the notebook."""

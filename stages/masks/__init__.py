@@ -1,1 +1,0 @@
-"""From probabilities to masks and figures: post-processing, confusion, pictures. No TensorFlow."""

@@ -1,0 +1,118 @@
+"""Outputs that appear whole or not at all: built under another name beside the target, then moved into place."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from stages.pipeline.cli import UserError
+
+
+@contextmanager
+def file(path: Path) -> Iterator[IO[str]]:
+    """Open a text file (UTF-8, LF) that replaces `path` when the block ends without an error.
+
+    Raises:
+        UserError: the file cannot be written (no space, no permission), or another, which the block needs, not be read.
+    """
+    partial = _partial(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        os.replace(partial, path)
+    except OSError as error:
+        if error.filename and Path(error.filename) not in (partial, path, *path.parents):
+            raise
+        raise UserError(f"{path}: cannot be written ({_reason(error)})") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `path`, and of all in it, when the block ends without an error.
+
+    Raises:
+        UserError: the folder cannot be written (no space, no permission), or a file that the block needs not be read.
+    """
+    partial = _partial(path)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        _swap(partial, path)
+    except OSError as error:
+        named = str(error.filename or path).replace(str(partial), str(path))
+        raise UserError(f"{named}: cannot be read or written ({_reason(error)})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put a folder into the place of another, which is moved away first: whole, or, if it cannot be, not at all."""
+    old = path.with_name(f".{path.name}.old.partial")
+    shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
+    if path.is_symlink():
+        raise OSError("it is a symbolic link")
+    if not path.exists():
+        os.replace(new, path)
+        return
+    if not path.is_dir():
+        raise OSError("it is not a folder")
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
+    """Write nested numbers as JSON, keys sorted. Undefined figures are None, which becomes null; NaN is refused.
+
+    Raises:
+        TypeError: there is a list among them, which DVC would drop without a word.
+    """
+    _refuse_lists(metrics)
+    with file(path) as stream:
+        json.dump(metrics, stream, indent=2, sort_keys=True, allow_nan=False, default=_number)
+        stream.write("\n")
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file with LF line ends, row by row. None becomes an empty cell."""
+    with file(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _reason(error: OSError) -> str:
+    """In the system's own words: a library's may have several lines."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+def _refuse_lists(metrics: dict[str, Any]) -> None:
+    for key, value in metrics.items():
+        if isinstance(value, dict):
+            _refuse_lists(value)
+        elif isinstance(value, list | tuple):
+            raise TypeError(f"a metric must be a number, found {key}: {value}")
+
+
+def _number(value: Any) -> Any:
+    item: Callable[[], Any] | None = getattr(value, "item", None)  # NumPy scalars
+    if item is None:
+        raise TypeError(f"a metric must be a number, found {type(value).__name__}")
+    return item()

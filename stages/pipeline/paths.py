@@ -1,0 +1,55 @@
+"""Every file and folder that one stage hands to another, seen from the repository's root, where DVC runs them."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+RAW = Path("data/raw")  # the competition's own layout, as downloaded
+TRAIN_TABLE = RAW / "train.csv"
+TRAIN_IMAGES = RAW / "train_images"
+TEST_IMAGES = RAW / "test_images"
+SAMPLE_SUBMISSION = RAW / "sample_submission.csv"
+DOWNLOAD_STATE = Path("data/kaggle")  # to resume a cut download; no output, git-ignored, removed on success
+DOWNLOAD_METRICS = Path("metrics/download.json")
+
+EXPLORE_METRICS = Path("metrics/explore.json")
+EXPLORE_PICTURES = Path("metrics/explore")
+
+PREPARED = Path("data/prepared")  # what training and evaluation read: see stages/dataset/prepared.py
+PREPROCESS_METRICS = Path("metrics/preprocess.json")
+CHECK_DATA_METRICS = Path("metrics/check_data.json")
+
+MODEL = Path("data/model")  # SavedModels: fold_0, …, one a validation fold; final; blend_0/fold_0, …
+ENSEMBLE = MODEL / "ensemble.json"  # what the networks are: see stages/inference/ensemble.py
+TRAIN_METRICS = Path("metrics/train.json")
+TRAIN_CURVES = Path("metrics/train")  # written by DVCLive
+TRAIN_STATE = Path("data/state")  # unfinished and finished trainings, by fingerprint; no output, git-ignored
+
+PROBABILITIES = Path("data/probabilities")  # see stages/inference/probabilities.py
+VALIDATION_PROBABILITIES = PROBABILITIES / "validation"  # each image by the networks that did not train on it
+HELD_OUT_PROBABILITIES = PROBABILITIES / "held_out"
+TEST_PROBABILITIES = Path("data/test_probabilities/images")
+INFER_METRICS = Path("metrics/infer.json")
+INFER_TEST_METRICS = Path("metrics/infer_test.json")
+
+RULES = Path("data/postprocess.json")  # see stages/postprocessing/rules_file.py
+POSTPROCESS_METRICS = Path("metrics/postprocess.json")
+RELIABILITY_TABLE = Path("metrics/reliability.csv")
+
+EVALUATION_METRICS = Path("metrics/evaluation.json")
+CONFUSION_TABLE = Path("metrics/confusion.csv")
+IMAGES_TABLE = Path("metrics/images.csv")
+PRESENCE_TABLE = Path("metrics/presence.csv")
+CLASSES_TABLE = Path("metrics/classes.csv")
+PRECISION_RECALL_TABLE = Path("metrics/precision_recall.csv")
+PREDICTED_MASKS = Path("data/predicted.csv")  # of the held-out fold, as run lengths
+EVALUATION_PICTURES = Path("metrics/evaluation")
+
+SUBMISSION = Path("data/submission.csv")
+PREDICT_METRICS = Path("metrics/predict.json")
+KERNEL = Path("data/kernel")  # the notebook and its data set, for competitions that take no CSV
+JOURNAL = Path("data/submitted.json")  # what has been sent to Kaggle; no output, git-ignored
+LEADERBOARD_METRICS = Path("metrics/leaderboard.json")  # of submitted experiments alone; git-ignored elsewhere
+
+PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report
+REPORT = Path("data/report.html")

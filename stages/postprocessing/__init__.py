@@ -1,0 +1,1 @@
+"""From probabilities to masks, and the search for the rules that do it best."""

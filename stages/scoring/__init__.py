@@ -1,0 +1,1 @@
+"""Figures: Dice, confusion matrices, precision and recall, calibration, intervals and comparisons."""

@@ -1,0 +1,1 @@
+"""The built-in sample: strips of steel with surface defects, drawn by a generator."""

@@ -1,0 +1,235 @@
+"""What goes on around the epochs of a training: random numbers, validation, the progress bar, and the saved state."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from stages.dataset.prepared import Dataset, Sample
+from stages.inference import savedmodel
+from stages.pipeline.cli import UserError
+from stages.pipeline.settings import Train
+from stages.postprocessing import rules
+from stages.scoring import confusion, dice
+from stages.training import model
+from stages.training.distribution import SINGLE_DEVICE, Cluster
+from stages.training.losses import LOSSES
+
+keras: Any = tf.keras
+
+Logs = dict[str, float]
+Curve = Callable[[int, Logs], None]
+
+
+def validate(
+    network: savedmodel.Network, data: Dataset, samples: list[Sample], batch_size: int, cluster: Cluster = SINGLE_DEVICE
+) -> Logs:
+    """Score a network on whole images, through the inference of all other stages, every pixel from probability 1/2.
+
+    Workers of a cluster take turns with the images, and each gets the figures of all.
+
+    Returns:
+        mean_dice (the competition's score), positive_mean_dice, and mean_f1: the mean over classes of F1 over all
+        pixels of these images at once, a class that is neither there nor predicted left out; 0 where undefined.
+    """
+    classes = len(data.classes)
+    mine = samples[cluster.worker :: cluster.workers]
+    images = (data.images[sample.position] for sample in mine)
+    plain = rules.plain(classes)
+    matrices = np.zeros((len(samples), 1 + classes, 1 + classes), np.int64)
+    found = zip(
+        tqdm(mine, "train: validation", unit=" images", leave=False, disable=None),
+        savedmodel.predictions([network], images, batch_size),
+        strict=True,
+    )
+    for number, (sample, prediction) in enumerate(found):
+        matrices[cluster.worker + number * cluster.workers] = confusion.matrix(
+            data.labels[sample.position], rules.label_map(prediction, plain), classes
+        )
+    matrices = cluster.total(matrices)
+    overlaps = confusion.overlaps(matrices)
+    f1 = [figures["f1"] for figures in confusion.figures(matrices.sum(axis=0))[1:]]
+    return {
+        "mean_dice": dice.mean_dice(*overlaps) or 0.0,
+        "positive_mean_dice": dice.mean_defined(dice.positive_dice(*overlaps)) or 0.0,
+        "mean_f1": dice.mean_defined(f1) or 0.0,
+    }
+
+
+class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
+    """Start every epoch from the same random numbers, so that a resumed run draws those of an undisturbed one.
+
+    The seed must not depend on the epoch: TensorFlow writes it into the training step when it traces it, which is in
+    the first epoch of an undisturbed run and in a later one of a resumed run. What differs from epoch to epoch is the
+    order and the place of the crops.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Seed what draws numbers inside the network (drop-out and the like)."""
+        tf.random.set_seed(self.seed)
+
+
+class Bar(keras.callbacks.Callback):  # type: ignore[misc]
+    """A progress bar an epoch, on a terminal; elsewhere there is only the line that `Progress` prints."""
+
+    def __init__(self, title: str, steps: int, options: Train) -> None:
+        super().__init__()
+        self.title, self.steps, self.options = title, steps, options
+        self.validation = ""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Open a bar."""
+        title = f"{self.title}, epoch {epoch + 1}/{self.options.epochs}"
+        self.bar = tqdm(total=self.steps, desc=title, unit=" steps", leave=False, disable=None)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar by one step."""
+        self.bar.update()
+        self.bar.set_postfix_str(f"loss {(logs or {}).get('loss', math.nan):.4f}{self.validation}", refresh=False)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Close the bar; the next one shows the validation figure beside the loss."""
+        self.bar.close()
+        name = f"val_{self.options.monitor}"
+        self.validation = f", {name} {(logs or {}).get(name, math.nan):.4f}"
+
+
+class Validate(keras.callbacks.Callback):  # type: ignore[misc]
+    """Add the validation figures to those that the callbacks behind this one see."""
+
+    def __init__(self, data: Dataset, samples: list[Sample], options: Train, cluster: Cluster = SINGLE_DEVICE) -> None:
+        super().__init__()
+        self.data, self.samples, self.options, self.cluster = data, samples, options, cluster
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Make the saved form of the network once: it follows the weights."""
+        self.network = savedmodel.Probability(self.model, LOSSES[self.options.loss].activation)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Score the validation fold, if there is one."""
+        if logs is not None:
+            if self.samples:
+                batch_size = self.options.validation_batch_size
+                figures = validate(self.network, self.data, self.samples, batch_size, self.cluster)
+                logs |= {f"val_{name}": value for name, value in figures.items()}
+            rate = self.model.optimizer.learning_rate
+            logs["learning_rate"] = float(rate.numpy())
+
+
+def best_epochs(history: list[Logs], options: Train) -> list[int]:
+    """Epochs (from 0) whose weights are averaged, in order: the best by validation, of equal ones the earlier.
+
+    Without validation, the last ones.
+    """
+    key = f"val_{options.monitor}"
+    figures = [logs[key] if key in logs else float(epoch) for epoch, logs in enumerate(history)]
+    ranked = sorted(range(len(history)), key=lambda epoch: (-figures[epoch], epoch))
+    return sorted(ranked[: options.average_best])
+
+
+class Best(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the weights of the best epochs so far, and of no others; directly before `Progress`."""
+
+    def __init__(self, progress: "Progress", options: Train) -> None:
+        super().__init__()
+        self.progress, self.options = progress, options
+
+    @staticmethod
+    def file(state: Path, epoch: int) -> Path:
+        """Where the weights of an epoch (from 0) are."""
+        return state / f"best_{epoch}.weights.h5"
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write this epoch's weights if it is among the best, and remove what no longer is."""
+        if not self.progress.cluster.is_chief:
+            return
+        state = self.progress.state
+        kept = {self.file(state, best) for best in best_epochs([*self.progress.history, logs or {}], self.options)}
+        if self.file(state, epoch) in kept:
+            self.progress.bare.save_weights(self.file(state, epoch))
+        for file in state.glob("best_*.weights.h5"):
+            if file not in kept:
+                file.unlink()
+
+
+class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes the state after every epoch, last of all callbacks, and takes a killed run up again."""
+
+    REMEMBERED = ("best", "wait", "stopped_epoch", "cooldown_counter")
+
+    def __init__(
+        self, network: Any, state: Path, callbacks: list[Any], curve: Curve, cluster: Cluster = SINGLE_DEVICE
+    ) -> None:
+        super().__init__()
+        self.network, self.state, self.callbacks, self.curve, self.cluster = network, state, callbacks, curve, cluster
+        self.bare = model.bare(network)  # here, since making a model is work that all workers of a cluster do together
+        self.history: list[Logs] = []
+        self.stopped = False
+
+    def restore(self) -> int:
+        """Load the state of a killed run, if there is one; returns how many epochs are done."""
+        record = self.state / "progress.json"
+        if not record.exists():
+            return 0
+        progress = json.loads(record.read_text(encoding="utf-8"))
+        self.history, self.stopped = progress["history"], progress["stopped"]
+        self.network.optimizer.build(self.network.trainable_variables)
+        self._checkpoint().read(str(self.state / progress["checkpoint"] / "weights")).assert_consumed()
+        self._remembered = progress["callbacks"]
+        for epoch, logs in enumerate(self.history):
+            self.curve(epoch, logs)
+        print(f"train: going on after epoch {len(self.history)}", flush=True)
+        return len(self.history)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Give the callbacks back what they remembered (their own `on_train_begin` has just forgotten it)."""
+        for callback, remembered in zip(self.callbacks, getattr(self, "_remembered", []), strict=False):
+            vars(callback).update(remembered)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Print the figures, then write the state under a new name and switch to it in one step."""
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(figures["loss"]):
+            raise UserError(
+                f"epoch {epoch + 1}: expected a finite loss, found {figures['loss']}: "
+                "lower train.learning_rate in params.yaml, or set train.precision to float32 if it is not"
+            )
+        self.history.append(figures)
+        self.curve(epoch, figures)
+        print(f"train: epoch {epoch + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()), flush=True)
+        if not self.cluster.is_chief:
+            return
+        folder = self.state / f"epoch_{epoch}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        self._checkpoint().write(str(folder / "weights"))
+        progress = {
+            "checkpoint": folder.name,
+            "history": self.history,
+            "stopped": bool(self.model.stop_training),
+            "callbacks": [
+                {name: float(value) for name, value in vars(callback).items() if name in self.REMEMBERED}
+                for callback in self.callbacks
+            ],
+        }
+        partial = self.state / "progress.json.partial"
+        partial.write_text(json.dumps(progress), encoding="utf-8")
+        os.replace(partial, self.state / "progress.json")
+        for old in self.state.glob("epoch_*"):
+            if old != folder:
+                shutil.rmtree(old)
+
+    def _checkpoint(self) -> tf.train.Checkpoint:
+        # Not Keras's metrics, whose values lie on several devices: all workers would have to write at once.
+        return tf.train.Checkpoint(model=self.bare, optimizer=self.network.optimizer)

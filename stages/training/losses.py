@@ -1,0 +1,240 @@
+"""Losses and class weights.
+
+A loss takes a label map, (batch, height, width), and logits, and gives one number; it computes in float32 whatever the
+logits are. Of the softmax losses, logits have a channel for the background and one for each class, (batch, height,
+width, 1 + classes); of the sigmoid losses, the `bce` family, only those of the classes, each decided by itself.
+
+Where several devices share a batch, each sees its part: a mean over pixels may be taken of each part, since Keras
+averages them; what is no mean takes its sums over all (`stages.training.whole_batch`).
+
+Adding one: a function below, its name in `LOSSES` at the end and in `stages.pipeline.settings.Train.loss`, and a test.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from stages.training import whole_batch
+from stages.training.library import sm
+
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Weights = npt.NDArray[np.float32]
+ClassWeights = str | Sequence[float] | None
+
+
+def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
+    """Weight of each class in the losses that take weights.
+
+    - "balanced": pixels / (classes · pixels of the class), as scikit-learn's `compute_class_weight`;
+    - "sqrt_balanced": the square root of that, scaled likewise to a mean of 1 over all pixels. A class a thousand
+      times rarer than another then weighs 30 times as much and not 1,000 times, which floods an image with it;
+    - a list: as given, the background first;
+    - None: 1 for all.
+
+    Args:
+        kind: one of the above, as `stages.pipeline.settings` lets it through.
+        pixels: int64 of shape (1 + classes,): pixels of each class as training sees them, the background first.
+
+    Returns:
+        float32 of shape (1 + classes,). A class without any pixel weighs 0.
+    """
+    if kind is None:
+        return np.ones(len(pixels), np.float32)
+    if not isinstance(kind, str):
+        return np.asarray(kind, np.float32)
+    occurring = pixels > 0
+    share = pixels / max(int(pixels.sum()), 1)
+    weights = np.divide(1.0, share, out=np.zeros(len(pixels)), where=occurring)
+    if kind == "sqrt_balanced":
+        weights = np.sqrt(weights)
+    return np.asarray(weights / (share * weights).sum(), np.float32)
+
+
+def cce(weights: Weights, smoothing: float = 0) -> Loss:
+    """Class-weighted categorical cross-entropy: the mean over all pixels of -w[true]·log p[true].
+
+    With label smoothing s, log p[true] becomes (1 - s)·log p[true] + s·mean of log p over background and classes.
+    Source: Szegedy et al., Rethinking the Inception Architecture, 2016, section 7.
+
+    TensorFlow's, from logits: that of `segmentation_models` takes probabilities and clips them, and a pixel that is
+    surely wrong has no gradient then.
+    """
+    of_class = tf.constant(weights, tf.float32)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        labels = tf.cast(labels, tf.int32)
+        logits = tf.cast(logits, tf.float32)
+        entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)  # (batch, height, width)
+        if smoothing:
+            even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+            entropy = (1 - smoothing) * entropy + smoothing * even
+        return tf.reduce_mean(tf.gather(of_class, labels) * entropy)
+
+    return loss
+
+
+def focal(weights: Weights) -> Loss:
+    """Class-weighted focal loss: the mean over all pixels of -w[true]·(1 - p[true])²·log p[true].
+
+    `cce` with less weight on what is already right. Source: Lin et al., Focal Loss for Dense Object Detection, 2017,
+    with the weights in the place of α.
+    """
+    classes = len(weights)
+    of_pixel_and_channel = sm.losses.CategoricalFocalLoss(alpha=tf.constant(weights, tf.float32), gamma=2.0)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return classes * of_pixel_and_channel(_one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32)))
+
+    return loss
+
+
+def dice(weights: Weights) -> Loss:
+    """1 - soft Dice, averaged over the classes without the background, over a whole batch.
+
+    Class weights play no part: a class counts as much as another, however few its pixels are.
+    """
+    return _overlap(sm.losses.DiceLoss, weights)
+
+
+def jaccard(weights: Weights) -> Loss:
+    """1 - soft intersection over union, averaged as `dice`; class weights play no part here either."""
+    return _overlap(sm.losses.JaccardLoss, weights)
+
+
+def lovasz(weights: Weights) -> Loss:
+    """Lovász-Softmax: a surrogate of 1 - IoU of each class, averaged over the classes in the batch, over its pixels.
+
+    The background is one of them, so that a batch without a defect has a gradient. Class weights play no part, as in
+    `dice`. Source: Berman et al., The Lovász-Softmax loss, 2018, equations 8 and 9.
+    """
+    classes = len(weights)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        probabilities = _of_all_devices(tf.nn.softmax(tf.cast(logits, tf.float32)))
+        true = tf.transpose(tf.reshape(_of_all_devices(_one_hot(labels, classes)), (-1, classes)))  # (class, pixel)
+        errors = tf.abs(true - tf.transpose(tf.reshape(probabilities, (-1, classes))))
+        order = tf.argsort(errors, direction="DESCENDING", stable=True)
+        errors = tf.gather(errors, order, batch_dims=1)
+        there = tf.gather(true, order, batch_dims=1)
+        pixels = tf.reduce_sum(there, axis=1, keepdims=True)
+        iou = (pixels - tf.cumsum(there, axis=1)) / (pixels + tf.cumsum(1 - there, axis=1))
+        steps = iou - tf.concat([tf.ones_like(pixels), iou[:, :-1]], axis=1)  # minus the gain of the Jaccard loss
+        of_class = -tf.reduce_sum(errors * tf.stop_gradient(steps), axis=1)
+        occurs = tf.cast(pixels[:, 0] > 0, tf.float32)
+        return tf.reduce_sum(occurs * of_class) / tf.reduce_sum(occurs)
+
+    return loss
+
+
+def bce(weights: Weights, smoothing: float = 0) -> Loss:
+    """Class-weighted binary cross-entropy: the mean over all pixels and classes of -w[true]·log p, sigmoid.
+
+    p is the probability of what is true of that class at that pixel, there or not; the weight is that of the pixel's
+    true class, the background's included. TensorFlow's, from logits, for the reason that `cce` gives. With label
+    smoothing s, what is true is 1 - s/2 and s/2 instead of 1 and 0.
+    """
+    of_class = tf.constant(weights, tf.float32)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, logits = _binary(labels, logits, len(weights))
+        true = (1 - smoothing) * true + smoothing / 2
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(true, logits)
+        return tf.reduce_mean(tf.gather(of_class, tf.cast(labels, tf.int32))[..., tf.newaxis] * entropy)
+
+    return loss
+
+
+def sigmoid_dice(weights: Weights) -> Loss:
+    """`dice` of sigmoid probabilities."""
+    overlap = sm.losses.DiceLoss(per_image=False)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, logits = _binary(labels, logits, len(weights))
+        if whole_batch.devices() > 1:
+            return _overlap_of_all_devices(true, tf.nn.sigmoid(logits), jaccard=False)
+        return overlap(true, tf.nn.sigmoid(logits))
+
+    return loss
+
+
+def _overlap(kind: Any, weights: Weights) -> Loss:
+    classes = len(weights)
+    overlap = kind(class_indexes=list(range(1, classes)), per_image=False)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, found = _one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32))
+        if whole_batch.devices() > 1:
+            return _overlap_of_all_devices(true[..., 1:], found[..., 1:], kind is sm.losses.JaccardLoss)
+        return overlap(true, found)
+
+    return loss
+
+
+def _overlap_of_all_devices(true: tf.Tensor, found: tf.Tensor, jaccard: bool) -> tf.Tensor:
+    """What `segmentation_models` computes, from sums over the parts that all devices have of a batch.
+
+    Args:
+        true, found: masks and probabilities of this device's part, float32 (batch, height, width, classes).
+        jaccard: intersection over union instead of Dice.
+    """
+    sums = [tf.reduce_sum(values, axis=(0, 1, 2)) for values in (true * found, true + found)]
+    both, sizes = tf.unstack(whole_batch.all_reduce(tf.stack(sums)))
+    smooth = sm.losses.SMOOTH
+    scores = (both + smooth) / (sizes - both + smooth) if jaccard else (2 * both + smooth) / (sizes + smooth)
+    return 1 - tf.reduce_mean(scores)
+
+
+def _of_all_devices(values: tf.Tensor) -> tf.Tensor:
+    """(batch, height, width, channel) of the whole batch."""
+    if whole_batch.devices() == 1:
+        return values
+    return tf.reshape(whole_batch.gathered(values), tf.concat([[-1], tf.shape(values)[1:]], axis=0))
+
+
+def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    return tf.one_hot(tf.cast(labels, tf.int32), classes)
+
+
+def _binary(labels: tf.Tensor, logits: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Masks and logits of the classes without the background, both float32 (batch, height, width, classes)."""
+    true = _one_hot(labels, classes)[..., 1:]
+    return true, tf.reshape(tf.cast(logits, tf.float32), tf.shape(true))  # Keras drops the last axis of a lone class
+
+
+def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Callable[..., Loss]:
+    """The sum of a cross-entropy, which takes the label smoothing, and an overlap."""
+
+    def make(weights: Weights, smoothing: float = 0) -> Loss:
+        entropy, overlap = first(weights, smoothing), second(weights)
+        return lambda labels, logits: entropy(labels, logits) + overlap(labels, logits)
+
+    return make
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to make a loss from class weights, float32 (1 + classes,), and what turns its logits into probabilities.
+
+    Those with a cross-entropy (`stages.pipeline.settings.SMOOTHED`) take the label smoothing as a second argument.
+    `weighted` says whether class weights play a part.
+    """
+
+    make: Callable[..., Loss]
+    activation: Literal["softmax", "sigmoid"]
+    weighted: bool = True
+
+
+LOSSES = {
+    "cce": Kind(cce, "softmax"),
+    "cce_dice": Kind(_sum(cce, dice), "softmax"),
+    "cce_jaccard": Kind(_sum(cce, jaccard), "softmax"),
+    "dice": Kind(dice, "softmax", weighted=False),
+    "focal": Kind(focal, "softmax"),
+    "lovasz": Kind(lovasz, "softmax", weighted=False),
+    "bce": Kind(bce, "sigmoid"),
+    "bce_dice": Kind(_sum(bce, sigmoid_dice), "sigmoid"),
+}

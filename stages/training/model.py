@@ -1,0 +1,170 @@
+"""The network: from grey levels to logits, for images of any size."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from stages.pipeline.cli import UserError
+from stages.pipeline.settings import Train
+from stages.training import whole_batch
+from stages.training.library import sm
+from stages.training.losses import LOSSES
+from stages.training.mixup import Mixing
+
+keras: Any = tf.keras
+
+STRIDE = 32  # every encoder halves its input five times
+# What the names of the layers begin with that take the encoder's last features, in segmentation_models' networks.
+DECODERS = ("center_block", "decoder_stage0", "fpn_stage_p5")
+
+
+class PadToStride(keras.layers.Layer):  # type: ignore[misc]
+    """Mirror an image at its right and lower edge until its sides are multiples of `stride` pixels."""
+
+    def __init__(self, stride: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.stride = stride
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """Take and give float tensors of shape (batch, height, width, channel)."""
+        for axis in (1, 2):
+            length = tf.shape(images)[axis]
+            padded = length + -length % self.stride
+            place = tf.range(padded) % (2 * length)  # there and back again, as often as needed
+            images = tf.gather(images, tf.minimum(place, 2 * length - 1 - place), axis=axis)
+        return images
+
+
+class CropLike(keras.layers.Layer):  # type: ignore[misc]
+    """Cut what `PadToStride` added off again."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Take (padded, original); give the upper left part of `padded` that has the size of `original`."""
+        padded, original = inputs
+        shape = tf.shape(original)
+        return padded[:, : shape[1], : shape[2]]
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Let layers that are made in the block compute in `precision`, and no others.
+
+    segmentation_models makes its layers itself, so the policy has to be the process's for as long as that takes.
+    """
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(precision)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def bare(network: Any) -> Any:
+    """The same layers and weights without optimizer and metrics: what a file of weights should hold."""
+    return keras.Model(network.inputs, network.outputs)
+
+
+def build(options: Train, classes: int) -> Any:
+    """Build the network, with weights as `options.encoder_weights` says.
+
+    The architectures and encoders are those of `segmentation_models`.
+
+    Args:
+        options: the section `train` of params.yaml.
+        classes: how many classes there are, the background not counted.
+
+    Returns:
+        A Keras model from grey levels, float32 (batch, height, width, 1) in 0 … 255, to logits, float32
+        (batch, height, width, 1 + classes), the background first; without the background's channel for a loss of
+        sigmoids. Any height and width. With `options.presence_weight` it gives two outputs by name: these "logits", and
+        "presence", logits of each class being in the image, float32 (batch, classes). Between the two it computes in
+        `options.precision`; its weights are float32.
+
+    Raises:
+        UserError: the encoder's weights could not be fetched or read.
+    """
+    grey = keras.Input((None, None, 1), name="grey_levels")
+    padded = PadToStride(STRIDE * options.downscale, name="pad")(grey)
+    if options.downscale > 1:
+        padded = keras.layers.AveragePooling2D(options.downscale, name="downscale")(padded)
+    if options.encoder_weights is None:
+        channels = 1
+        # About zero mean and unit spread, where the moving averages of batch normalisation start from.
+        scaled = keras.layers.Rescaling(1 / 64, offset=-1.5, name="scale")(padded)
+    else:
+        channels = 3
+        colour = keras.layers.Concatenate(name="grey_as_colour")([padded] * channels)
+        scaled = _preprocessing(options.backbone)(colour)
+    softmax = LOSSES[options.loss].activation == "softmax"
+    # What is before and behind the network is made outside, and stays float32.
+    with _policy(options.precision), whole_batch.shared_batch_normalization():
+        network = _segmentation_network(options, channels, classes + softmax)
+        if options.presence_weight:
+            network = _with_presence(network, classes)
+    answer = network(scaled)
+    pixels, presence = answer if options.presence_weight else (answer, None)
+    logits = keras.layers.Activation("linear", dtype="float32", name="full_precision")(pixels)
+    if options.downscale > 1:
+        logits = keras.layers.UpSampling2D(options.downscale, interpolation="bilinear", name="upscale")(logits)
+    logits = CropLike(name="logits")([logits, grey])
+    outputs = logits
+    if options.presence_weight:
+        outputs = {
+            "logits": logits,
+            "presence": keras.layers.Activation("linear", dtype="float32", name="presence")(presence),
+        }
+    return Mixing(options.mixup, grey, outputs, name=options.architecture.lower())
+
+
+def _with_presence(network: Any, classes: int) -> Any:
+    """Give the network a second output, logits of each class being in the image, float32 (batch, classes).
+
+    A 1×1 convolution of the encoder's last features says it of every place, the largest value of the image: that means
+    the same in a crop and in an image of any size, where an average would sink with the size.
+    """
+    decoder = next(layer for layer in network.layers if layer.name.startswith(DECODERS))
+    places = keras.layers.Conv2D(classes, 1, name="presence_by_place")(decoder.input)
+    return keras.Model(network.input, [network.output, keras.layers.GlobalMaxPooling2D(name="presence")(places)])
+
+
+def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
+    arguments: dict[str, Any] = {
+        "backbone_name": options.backbone,
+        "input_shape": (None, None, channels),
+        "classes": outputs,
+        "activation": "linear",
+        "encoder_weights": options.encoder_weights,
+    }
+    if options.architecture == "FPN":  # its decoder has one width, and drops activations out by default
+        arguments |= {"pyramid_block_filters": options.decoder_filters[0], "pyramid_dropout": None}
+    elif options.architecture == "Linknet":
+        # Linknet's stages take the width of the encoder's where none is given.
+        arguments |= {"decoder_filters": (None, None, None, None, options.decoder_filters[-1])}
+    else:
+        arguments |= {"decoder_filters": options.decoder_filters}
+    try:
+        network = getattr(sm, options.architecture)(**arguments)
+    except Exception as error:
+        if options.encoder_weights not in (None, "imagenet"):
+            raise UserError(
+                f"params.yaml: train: encoder_weights: expected weights of {options.backbone} without its top in "
+                f"{options.encoder_weights}, found others: {error}"
+            ) from None
+        if options.encoder_weights is None or "URL fetch failure" not in str(error):
+            raise
+        raise UserError(
+            f"params.yaml: train: encoder_weights: the {options.encoder_weights} weights of {options.backbone} are "
+            f"fetched once from the network and kept in ~/.keras/models; that failed: {error}. Connect this machine "
+            "once, copy the file there from another machine, or set train.encoder_weights to null"
+        ) from None
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = options.batch_norm_momentum
+    return network
+
+
+def _preprocessing(backbone: str) -> Any:
+    """What the encoder's ImageNet weights expect of colours in 0 … 255, as a layer."""
+    return keras.layers.Lambda(sm.get_preprocessing(backbone), name="imagenet_preprocessing")

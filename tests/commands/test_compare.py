@@ -1,0 +1,171 @@
+"""Two experiments held against one another, without TensorFlow and without a run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.commands import compare
+from stages.commands.compare import Run
+from stages.pipeline import outputs
+from stages.pipeline.cli import UserError
+from stages.scoring import bootstrap, comparison, per_image
+from stages.scoring.comparison import Difference
+
+HEADER = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection"
+CLASSES = ["pit", "line"]
+
+
+def run(name: str, hits: list[int], true: int = 10, images: str = "", groups: list[int] | None = None) -> Run:
+    """A run of a few images, of whose pits `true` pixels are there, 10 predicted and `hits` in both; no lines."""
+    names = images.split() or [f"{number}.jpg" for number in range(len(hits))]
+    lines = [HEADER]
+    for split in ("held_out", "validation"):
+        for number, (image, hit) in enumerate(zip(names, hits, strict=True)):
+            group = groups[number] if groups else number
+            lines.append(f"{split},{image},{group},pit,{2 * hit / (true + 10)},{true},10,{hit}")
+            lines.append(f"{split},{image},{group},line,1.0,0,0,0")
+    scores = per_image.read(lines, name)
+    right = sum(hits)
+    matrix = np.array([[900, 10 * len(hits) - right, 0], [true * len(hits) - right, right, 0], [0, 0, 0]])
+    return Run(name, scores, ["background", *CLASSES], matrix)
+
+
+def test_a_clear_difference_is_told() -> None:
+    """B finds more on each of 30 images."""
+    a, b = run("a", [4] * 30), run("b", [8] * 30)
+    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    cells = {row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:-1]] for row in told.splitlines()}
+    assert cells["mean Dice"] == ["0.7000", "0.9000", "+0.2000", "+0.2000 … +0.2000", "B is higher"]
+    assert cells["Dice of pit"] == ["0.4000", "0.8000", "+0.4000", "+0.4000 … +0.4000", "B is higher"]
+    assert cells["Dice of line"] == ["undefined", "undefined", "undefined", "", "undefined"]
+    assert cells["precision of pit"][2] == "+0.4000"
+
+
+def test_noise_is_not_taken_for_a_difference() -> None:
+    """What one gains on an image the other gains on the next."""
+    a, b = run("a", [4, 8] * 10), run("b", [8, 4] * 9 + [8, 5])
+    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    (mean,) = [row for row in told.splitlines() if row.startswith("| mean Dice ")]
+    assert "the data cannot tell them apart" in mean
+
+
+def test_the_bootstrap_is_paired() -> None:
+    """Images differ far more than the two runs do, which both meet the same images: the difference is still clear."""
+    hits = [0, 3, 6, 9] * 10
+    a, b = run("a", hits), run("b", [hit + 1 for hit in hits])
+    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    (mean,) = [row for row in told.splitlines() if row.startswith("| Dice where there is a mask ")]
+    assert "B is higher" in mean
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        ((0.1, 0.2), "B is higher"),
+        ((-0.2, -0.1), "A is higher"),
+        ((-0.1, 0.1), "the data cannot tell them apart"),
+        ((0.0, 0.0), "the data cannot tell them apart"),
+        (None, "undefined"),
+    ],
+)
+def test_verdict(interval: tuple[float, float] | None, words: str) -> None:
+    """An interval that touches 0 decides nothing."""
+    assert Difference("mean_dice", 0, 0, interval, bootstrap.FEWEST).verdict() == words
+
+
+def test_a_figure_of_few_images_decides_nothing() -> None:
+    """Two images with pits, however clear their difference."""
+    a, b = run("a", [1, 1]), run("b", [9, 9])
+    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    (pits,) = [row for row in told.splitlines() if row.startswith("| Dice of pit ")]
+    assert "too few images to tell" in pits
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (run("b", [1, 2], images="0.jpg 2.jpg"), "expected the same held-out images, found 2 and 2, of which 2 are in"),
+        (run("b", [1, 2, 3]), "expected the same held-out images, found 2 and 3, of which 1 are in one of them only"),
+        (run("b", [1, 2], true=11), "expected the same true masks, found different ones of 0.jpg"),
+        (run("b", [1, 2], groups=[0, 0]), "expected the same groups of near-duplicates"),
+    ],
+)
+def test_unlike_experiments_are_refused(other: Run, reason: str) -> None:
+    """Other images, other masks, other groups."""
+    a, b = (one.scores["held_out"] for one in (run("a", [1, 2]), other))
+    with pytest.raises(UserError) as told:
+        comparison.refuse_unlike("a and b cannot be compared", "held-out", a, b)
+    assert str(told.value).startswith("a and b cannot be compared: ")
+    assert reason in str(told.value)
+
+
+def test_means_are_of_the_same_classes() -> None:
+    """A never predicts lines; B does, badly: the mean precision is that of pits in both."""
+    a, b = run("a", [4] * 9).scores["held_out"], run("b", [8] * 9).scores["held_out"]
+    b.predicted[:, 1] = 3
+    found = {difference.name: difference for difference in comparison.differences(a, b)}
+    assert np.isnan(found["precision.line"].a)
+    assert found["precision.line"].b == 0
+    assert (found["mean_precision"].a, found["mean_precision"].b) == (0.4, 0.8)
+
+
+def test_pooled_runs_keep_an_image_that_two_share_in_one_group() -> None:
+    """Same name and mask: one sheet, drawn together with its near-duplicates; the name alone is not enough."""
+    one = run("a", [1, 2, 3], images="x y z", groups=[0, 0, 1]).scores["held_out"]
+    two = run("b", [1, 2], images="y w", groups=[5, 6]).scores["held_out"]
+    pooled = comparison.pool([one, two])
+    x, y, z, again, w = pooled.groups.tolist()
+    assert x == y == again
+    assert len({x, z, w}) == 3
+    assert pooled.dice.shape == (5, 2)
+    other = run("c", [1, 2], true=11, images="y w").scores["held_out"]
+    assert len(set(comparison.pool([one, other]).groups.tolist())) == 4
+
+
+def test_matrices_stand_side_by_side() -> None:
+    """A, B and their difference in one table, in shares; of several runs the mean."""
+    told = compare.matrices([np.diag([4, 2])], [np.array([[4, 0], [1, 1]])], ["background", "pit"])
+    cells = [cell.strip() for cell in told.splitlines()[-1].split("|")[1:-1]]
+    assert cells == ["pit", "0.0000", "1.0000", "0.5000", "0.5000", "+0.5000", "-0.5000"]
+
+
+def test_a_class_that_a_run_lacks_does_not_count_as_missed() -> None:
+    """The mean of several runs is over those in which the class occurs."""
+    told = compare.matrices([np.diag([4, 2]), np.diag([4, 0])], [np.diag([4, 2])] * 2, ["background", "pit"])
+    cells = [cell.strip() for cell in told.splitlines()[-1].split("|")[1:-1]]
+    assert cells[:3] == ["pit", "0.0000", "1.0000"]
+
+
+def test_one_image_with_a_mask_decides_nothing() -> None:
+    """Neither of its class nor of the mean over classes."""
+    a, b = (run(name, [0] * 20).scores["held_out"] for name in "ab")
+    a.true[1:], b.true[1:], b.intersection[0, 0], b.dice[0, 0] = 0, 0, 9, 0.9
+    found = {difference.name: difference.verdict() for difference in comparison.differences(a, b)}
+    assert found["positive_mean_dice"] == found["positive_dice.pit"] == "too few images to tell"
+
+
+def test_an_empty_name() -> None:
+    """A comma too many is not the workspace."""
+    with pytest.raises(UserError, match="expected the name of an experiment, found an empty one"):
+        compare.load("")
+
+
+def test_a_number_of_runs_on_each_side() -> None:
+    """Runs are compared in pairs."""
+    with pytest.raises(UserError, match="expected as many experiments on both sides, found 2 and 1"):
+        compare.compare(["a", "b"], ["c"])
+
+
+def test_missing_metrics_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file, a file of another kind, a file without the held-out fold."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"workspace: expected metrics/images\.csv, found none: run dvc repro"):
+        compare.load("workspace")
+    outputs.write_table(compare.paths.IMAGES_TABLE, ["image", "class"], [])
+    with pytest.raises(UserError, match=r"expected the columns of metrics/images\.csv, found no dice, group"):
+        compare.load("workspace")
+    columns = HEADER.split(",")
+    outputs.write_table(compare.paths.IMAGES_TABLE, columns, [["validation", "a", 0, "pit", 1, 0, 0, 0]])
+    with pytest.raises(UserError, match="expected images of every split, found none of held_out"):
+        compare.load("workspace")

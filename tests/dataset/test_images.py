@@ -1,0 +1,271 @@
+"""Photographs: what is read, what is refused, and work on many of them at once."""
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.dataset import images
+
+# A left half of 40 and a right half of 200, 16×32 pixels: whole JPEG blocks, so that even a JPEG keeps it.
+HALVES = np.repeat(np.array([[40, 200]], np.uint8), 16, axis=1).repeat(16, axis=0)
+
+
+def encoded(suffix: str, image: np.ndarray) -> bytes:
+    """An image file's bytes."""
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def written(folder: Path, name: str, content: bytes) -> Path:
+    """A file with this content."""
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def message(path: Path, height: int = 16, width: int = 32) -> str:
+    """What is told about a file that cannot be read."""
+    with pytest.raises(images.ImageError) as told:
+        images.read(path, height, width)
+    return str(told.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png"])
+def test_grey_levels_are_read(tmp_path: Path, suffix: str) -> None:
+    """A grey image has its levels, one byte a pixel, height before width."""
+    image = images.read(written(tmp_path, f"a{suffix}", encoded(suffix, HALVES)), 16, 32)
+    assert (image.shape, image.dtype) == ((16, 32), np.uint8)
+    np.testing.assert_array_equal(image, HALVES)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_grey_stored_as_colour(tmp_path: Path, suffix: str) -> None:
+    """Three equal channels, as the competition stores them, become the one grey level that they share."""
+    colour = cv2.merge([HALVES, HALVES, HALVES])
+    np.testing.assert_array_equal(images.read(written(tmp_path, f"a{suffix}", encoded(suffix, colour)), 16, 32), HALVES)
+
+
+def test_transparent_and_16_bit_images(tmp_path: Path) -> None:
+    """An alpha channel is left out, and 16 bits become 8."""
+    opaque = cv2.merge([HALVES, HALVES, HALVES, np.zeros_like(HALVES)])
+    deep = HALVES.astype(np.uint16) << 8
+    for image in (opaque, deep):
+        np.testing.assert_array_equal(images.read(written(tmp_path, "a.png", encoded(".png", image)), 16, 32), HALVES)
+
+
+def test_png_named_jpg(tmp_path: Path) -> None:
+    """Contents decide, not the name."""
+    np.testing.assert_array_equal(images.read(written(tmp_path, "a.jpg", encoded(".png", HALVES)), 16, 32), HALVES)
+
+
+def test_exif_rotation_is_ignored(tmp_path: Path) -> None:
+    """A JPEG that a viewer would turn by 90° is read as stored, since masks are drawn on stored pixels."""
+    # APP1: Exif, big-endian TIFF, one entry in its directory: orientation (0x0112), a short, one value, 6.
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08" + b"\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00" + bytes(4)
+    exif = b"Exif\x00\x00" + tiff
+    jpeg = encoded(".jpg", HALVES)
+    turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+    path = written(tmp_path, "a.jpg", turned)
+    assert cv2.imread(str(path)).shape == (32, 16, 3)  # the rotation is really there
+    np.testing.assert_array_equal(images.read(path, 16, 32), HALVES)
+
+
+def test_cut_off_jpeg(tmp_path: Path) -> None:
+    """A JPEG without its end, which OpenCV would fill with grey, is refused: cut short, or zeros after a gap."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    whole = encoded(".jpg", noise)
+    half = len(whole) // 2
+    for content in (whole[:half], whole[:-2], whole[:half].ljust(len(whole), b"\0")):
+        told = message(written(tmp_path, "a.jpg", content), 64, 64)
+        assert told == f"expected a whole JPEG, found {len(content)} bytes without its end: it was cut off"
+
+
+def test_cut_off_jpeg_with_a_preview(tmp_path: Path) -> None:
+    """The end of a preview inside a cut-off JPEG is not taken for the end of the image."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    whole, preview = encoded(".jpg", noise), encoded(".jpg", HALVES)
+    whole = whole[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + whole[2:]
+    path = written(tmp_path, "a.jpg", whole)
+    assert images.read(path, 64, 64).shape == (64, 64)
+    path.write_bytes(whole[:-2])
+    assert message(path, 64, 64).endswith("bytes without its end: it was cut off")
+
+
+def test_a_jpeg_whose_only_end_stands_in_a_note(tmp_path: Path) -> None:
+    """Its pixels have none, and foreign bytes at their end are found all the same."""
+    whole = encoded(".jpg", HALVES)
+    without = whole[:2] + b"\xff\xe1\x00\x06hi\xff\xd9" + whole[2:-2]
+    told = message(written(tmp_path, "a.jpg", without + b"\xff\x01"), 16, 32)
+    assert told.startswith("expected a whole JPEG, found one that is damaged inside: bytes ff01")
+
+
+def test_jpeg_with_bytes_after_its_end(tmp_path: Path) -> None:
+    """A few bytes after the end, as some cameras leave, harm nothing."""
+    np.testing.assert_array_equal(
+        images.read(written(tmp_path, "a.jpg", encoded(".jpg", HALVES) + bytes(100)), 16, 32), HALVES
+    )
+
+
+def test_cut_off_png(tmp_path: Path) -> None:
+    """A PNG cut anywhere is refused."""
+    whole = encoded(".png", np.random.default_rng(0).integers(0, 256, (16, 32), dtype=np.uint8))
+    for length in (20, len(whole) // 2, len(whole) - 14):
+        assert message(written(tmp_path, "a.png", whole[:length])) == (
+            f"expected an image, found {length} bytes that cannot be decoded"
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"<html>Sign in</html>", encoded(".bmp", HALVES)])
+def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
+    """An empty file, text, a page in the place of a download and other formats are refused with their size."""
+    told = message(written(tmp_path, "a.jpg", content))
+    assert told == f"expected a JPEG or a PNG, found {len(content)} bytes that begin as neither"
+
+
+def test_other_formats_where_asked_for(tmp_path: Path) -> None:
+    """A BMP is read, and told when it has another size or is none at all."""
+    path = written(tmp_path, "a.bmp", encoded(".bmp", HALVES))
+    np.testing.assert_array_equal(images.read(path, 16, 32, others=True), HALVES)
+    with pytest.raises(images.ImageError, match=r"expected 16×33 pixels .*found 16×32"):
+        images.read(path, 16, 33, others=True)
+    with pytest.raises(images.ImageError, match="expected an image, found 5 bytes that cannot be decoded"):
+        images.read(written(tmp_path, "b.bmp", b"hello"), 16, 32, others=True)
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xd9", b"\xff\xd8" + bytes(20) + b"\xff\xd9"])
+def test_a_beginning_and_no_more(tmp_path: Path, content: bytes) -> None:
+    """What begins as an image and holds none is refused."""
+    told = message(written(tmp_path, "a.jpg", content))
+    assert told == f"expected an image, found {len(content)} bytes that cannot be decoded"
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    """What cannot be opened is told by its reason."""
+    assert message(tmp_path / "a.jpg") == "expected an image, found no readable file (No such file or directory)"
+    (tmp_path / "b.jpg").mkdir()
+    assert message(tmp_path / "b.jpg") == "expected an image, found no readable file (Is a directory)"
+
+
+@pytest.mark.parametrize("size", [(32, 16), (15, 32), (16, 33)])
+def test_wrong_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Another size, height and width exchanged included, is told with both."""
+    told = message(written(tmp_path, "a.jpg", encoded(".jpg", HALVES)), *size)
+    expected = f"{size[0]}×{size[1]} pixels (competition.image_height, image_width)"
+    assert told == f"expected {expected}, found 16×32"
+
+
+def test_size_from_the_header(tmp_path: Path) -> None:
+    """Height comes first, also behind a preview of another size; what is no image, or is not there, has none."""
+    preview, whole = encoded(".jpg", HALVES), encoded(".jpg", np.zeros((24, 40), np.uint8))
+    whole = whole[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + whole[2:]
+    assert images.size(written(tmp_path, "a.jpg", whole)) == (24, 40)
+    assert images.size(written(tmp_path, "a.png", encoded(".png", np.zeros((3, 5), np.uint8)))) == (3, 5)
+    assert images.size(written(tmp_path, "b.png", b"no image")) is None
+    assert images.size(tmp_path / "none.png") is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_picture_of_absurd_size_is_not_decoded(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000×10,000 pixels, of which the header alone tells, are refused without a byte of theirs."""
+    content = bytearray(encoded(suffix, HALVES))
+    place = content.index(b"\xff\xc0") + 5 if suffix == ".jpg" else 20
+    step = 2 if suffix == ".jpg" else -4  # height and width; a PNG has the width first
+    length = abs(step)
+    for start in (place, place + step):
+        content[start : start + length] = (10_000).to_bytes(length, "big")
+    monkeypatch.setattr(images.cv2, "imdecode", None)
+    told = message(written(tmp_path, f"a{suffix}", bytes(content)))
+    assert told == "expected 16×32 pixels (competition.image_height, image_width), found 10000×10000"
+
+
+def test_a_file_of_absurd_length_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than any encoding of so many pixels needs, and much beside it, are not read into memory."""
+    monkeypatch.setattr(images, "LARGEST_EXTRAS", 1000)
+    whole = encoded(".jpg", HALVES)
+    told = message(written(tmp_path, "a.jpg", whole.ljust(8 * 16 * 32 + 1001, b"\0")))
+    assert told == "expected an image of at most 5,096 bytes, found 5,097"
+
+
+def photograph(channels: int = 1) -> bytes:
+    """A JPEG of 256×512 pixels with texture, some 20 kB."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 512), dtype=np.uint8)
+    return encoded(".jpg", cv2.merge([cv2.GaussianBlur(noise, (0, 0), 3)] * channels))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_jpeg_with_a_hole(tmp_path: Path, channels: int) -> None:
+    """A sector of zeros, as a failed disk leaves, which OpenCV decodes with a warning at most."""
+    whole = photograph(channels)
+    half = len(whole) // 2
+    assert images.read(written(tmp_path, "a.jpg", whole), 256, 512).shape == (256, 512)
+    told = message(written(tmp_path, "a.jpg", whole[:half] + bytes(512) + whole[half + 512 :]), 256, 512)
+    assert told == f"expected a whole JPEG, found one that is damaged inside: a run of zeros at {half:,}"
+
+
+def test_a_jpeg_with_foreign_bytes_inside(tmp_path: Path) -> None:
+    """A sector of something else holds a marker that no encoder writes into pixels."""
+    whole, foreign = photograph(), np.random.default_rng(1).bytes(4096)
+    half = len(whole) // 2
+    told = message(written(tmp_path, "a.jpg", whole[:half] + foreign + whole[half + 4096 :]), 256, 512)
+    assert told.startswith("expected a whole JPEG, found one that is damaged inside: bytes ff")
+
+
+@pytest.mark.parametrize("shape", [(1024, 1024), (1024, 1024, 3)])
+@pytest.mark.parametrize("level", [0, 128])
+def test_even_pictures_with_fitted_codes_are_not_holes(tmp_path: Path, level: int, shape: tuple[int, ...]) -> None:
+    """A black picture whose encoder has fitted its codes may consist of zeros: that is no damage."""
+    even = cv2.imencode(".jpg", np.full(shape, level, np.uint8), [cv2.IMWRITE_JPEG_OPTIMIZE, 1])[1].tobytes()
+    assert bytes(512) in even
+    assert (images.read(written(tmp_path, "a.jpg", even), 1024, 1024) == level).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+        (cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+        (cv2.IMWRITE_JPEG_RST_INTERVAL, 1),
+        (cv2.IMWRITE_JPEG_QUALITY, 100),
+        (cv2.IMWRITE_JPEG_QUALITY, 1),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kind_of_whole_jpeg_is_read(tmp_path: Path, options: tuple[int, int], channels: int) -> None:
+    """Progressive ones, fitted codes, restart markers, best and worst quality: none is taken for damaged."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 512, channels), dtype=np.uint8)
+    content = cv2.imencode(".jpg", noise, options)[1].tobytes()
+    assert images.read(written(tmp_path, "a.jpg", content), 256, 512).shape == (256, 512)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([encoded(".jpg", HALVES), encoded(".png", HALVES)]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=3)), max_size=4),
+    st.integers(0, 40),
+)
+def test_altered_files_are_read_or_told(whole: bytes, changes: list[tuple[int, bytes]], lost: int) -> None:
+    """Whatever bytes are altered or lost, an image of the right size comes out or an `ImageError` of one line."""
+    content = bytearray(whole)
+    for place, new in changes:
+        content[place % len(whole) : place % len(whole) + len(new)] = new
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), "a.jpg", bytes(content[: len(content) - lost]))
+        told, image = None, None
+        try:
+            image = images.read(path, 16, 32)
+        except images.ImageError as error:
+            told = str(error)
+        assert (
+            (image is not None and image.shape == (16, 32)) if told is None else told.startswith(f"{path}: expected ")
+        )
+
+
+def test_listing(tmp_path: Path) -> None:
+    """Images are listed by name, in one order everywhere, and other files are left out."""
+    for name in ("b.jpg", "a.JPG", "c.png", "d.jpeg", "Thumbs.db", "notes.txt", "B.jpg", "jpg"):
+        (tmp_path / name).touch()
+    assert images.listing(tmp_path) == ["B.jpg", "a.JPG", "b.jpg", "c.png", "d.jpeg"]

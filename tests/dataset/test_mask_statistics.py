@@ -1,0 +1,165 @@
+"""Figures of a training table: areas, classes together, clean images, and the table's faults."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from stages.dataset import mask_statistics, rle, tables
+from stages.dataset.mask_statistics import Mask
+from stages.pipeline.cli import UserError
+
+TODAY = """ImageId,ClassId,EncodedPixels
+a.jpg,1,1 2
+a.jpg,2,3 1 5 2
+b.jpg,2,1 6
+"""  # 2×3 pixels: areas 2, 3 and 6
+
+PAIRS = """ImageId_ClassId,EncodedPixels
+a.jpg_1,1 2
+a.jpg_2,3 1 5 2
+b.jpg_1,
+b.jpg_2,1 6
+clean.jpg_1,
+clean.jpg_2,
+"""
+
+
+def collected(folder: Path, text: str, classes: int = 2) -> mask_statistics.Found:
+    """What a table of images of 2×3 pixels holds."""
+    table = folder / "train.csv"
+    table.write_text(text, encoding="utf-8")
+    return mask_statistics.collect(table, classes, 2, 3)
+
+
+def test_areas_are_kept_per_class(tmp_path):
+    """Every mask leaves its area and its image's name, in the order of the table."""
+    found = collected(tmp_path, TODAY)
+    assert found.masks == ([Mask(2, "a.jpg")], [Mask(3, "a.jpg"), Mask(6, "b.jpg")])
+    assert found.classes == {"a.jpg": {1, 2}, "b.jpg": {2}}
+
+
+def test_both_generations_agree(tmp_path):
+    """Rows with empty runs, as in 2019, are no masks."""
+    assert collected(tmp_path, PAIRS).masks == collected(tmp_path, TODAY).masks
+
+
+def test_class_figures(tmp_path):
+    """Areas 3 and 6 on two images of three: median 4.5, 9 pixels of 3 × 6."""
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), {"a.jpg", "b.jpg", "clean.jpg"})
+    line = figures["classes"]["line"]
+    assert line["area"] == {"min": 3, "median": 4.5, "mean": 4.5, "p95": 5.85, "max": 6}  # p95: 3 + 0.95 × 3
+    assert (line["images"], line["masks"], line["pixels"], line["share_of_pixels"]) == (2, 2, 9, 0.5)
+    assert line["share_of_masks"] == 0.666667
+    assert line["masks_over_200000_pixels"] == 0
+
+
+def test_classes_together_and_clean_images(tmp_path):
+    """One image carries both classes, one carries one, one is on disk alone and so is clean."""
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), {"a.jpg", "b.jpg", "clean.jpg"})
+    assert figures["images_by_number_of_classes"] == {"0": 1, "1": 1, "2": 1}
+    assert figures["images_with_pair"] == {"pit": {"line": 1}}
+    assert (figures["images"], figures["clean_images"], figures["masks"]) == (3, 1, 3)
+
+
+def test_clean_images_are_unknown_without_files(tmp_path):
+    """Today's table does not list clean images, so without files neither they nor shares of pixels are known."""
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), ())
+    assert figures["images"] is figures["clean_images"] is figures["missing_images"] is None
+    assert figures["images_by_number_of_classes"]["0"] is None
+    assert figures["classes"]["pit"]["share_of_pixels"] is None
+
+
+def test_the_table_of_2019_lists_clean_images(tmp_path):
+    """The form of 2019 has rows for clean images too, so they are known without files."""
+    figures = mask_statistics.summarise(collected(tmp_path, PAIRS), ("pit", "line"), ())
+    assert (figures["images"], figures["clean_images"]) == (3, 1)
+
+
+def test_images_missing_on_disk_are_counted(tmp_path):
+    """An image in the table without a file is missing, not clean."""
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), {"a.jpg", "clean.jpg"})
+    assert (figures["images"], figures["missing_images"], figures["clean_images"]) == (2, 1, 1)
+
+
+def test_a_table_without_masks(tmp_path):
+    """No masks at all: counts are 0, and what would divide by 0 is undefined."""
+    figures = mask_statistics.summarise(collected(tmp_path, "ImageId,ClassId,EncodedPixels\n", 1), ("pit",), {"a.jpg"})
+    pit = figures["classes"]["pit"]
+    assert (pit["masks"], pit["pixels"], pit["share_of_masks"]) == (0, 0, None)
+    assert set(pit["area"].values()) == {None}
+
+
+def test_pixels_claimed_by_two_classes(tmp_path):
+    """Pixels 2 and 3 are in a mask of both classes; a second mask of the same class does not count."""
+    text = "ImageId,ClassId,EncodedPixels\na.jpg,1,1 3\na.jpg,1,1 2\na.jpg,2,2 5\nb.jpg,2,1 6\n"
+    assert collected(tmp_path, text).shared_pixels == 2
+
+
+def test_shared_pixels_of_scattered_rows_are_unknown(tmp_path):
+    """An image that comes back later in the table would need all masks at once."""
+    text = "ImageId,ClassId,EncodedPixels\na.jpg,1,1 3\nb.jpg,2,1 6\na.jpg,2,2 5\n"
+    assert collected(tmp_path, text).shared_pixels is None
+
+
+def test_an_invalid_run_names_file_and_line(tmp_path):
+    """A run that leaves the image is told with file, line, image and class."""
+    with pytest.raises(UserError, match=r"train\.csv, line 3: image b\.jpg, class 2: .*found 6 2, which ends at 7"):
+        collected(tmp_path, "ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\nb.jpg,2,6 2\n")
+
+
+def test_an_unknown_class_names_file_and_line(tmp_path):
+    """A class beyond competition.classes is told with file and line."""
+    with pytest.raises(UserError, match=r"train\.csv, line 2: expected a class in 1 … 2, found '3'"):
+        collected(tmp_path, "ImageId,ClassId,EncodedPixels\na.jpg,3,1 2\n")
+
+
+def test_examples_step_evenly_through_the_ranks():
+    """Of eight areas, four examples are the 2nd, 4th, 6th and 8th, whatever the order of the table."""
+    masks = [Mask(area, f"{area}.jpg") for area in (80, 10, 70, 20, 60, 30, 50, 40)]
+    assert [mask.area for mask in mask_statistics.examples(masks, 4)] == [20, 40, 60, 80]
+    assert [mask.area for mask in mask_statistics.examples(masks[:2], 4)] == [10, 80]
+    assert mask_statistics.examples([], 4) == []
+
+
+def test_largest_takes_an_image_once():
+    """Two large masks on one image fill one place."""
+    masks = [Mask(9, "a.jpg"), Mask(8, "a.jpg"), Mask(5, "b.jpg"), Mask(7, "c.jpg")]
+    assert mask_statistics.largest(masks, 2) == [Mask(9, "a.jpg"), Mask(7, "c.jpg")]
+
+
+def test_rows_of_reads_only_the_images_asked_for(tmp_path):
+    """The second pass returns the rows of the images named and of no other."""
+    collected(tmp_path, TODAY)
+    rows = mask_statistics.rows_of(tmp_path / "train.csv", 2, {"a.jpg"})
+    assert {image: [row.line for row in found] for image, found in rows.items()} == {"a.jpg": [2, 3]}
+
+
+def test_real_annotations(shared_data, tmp_path):
+    """Median areas, large masks and overlaps of 5,159 real masks are those measured independently."""
+    table = tmp_path / "train.csv"
+    with gzip.open(shared_data / "severstal-train-annotations.csv.gz") as packed, table.open("wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked)
+    figures = mask_statistics.summarise(mask_statistics.collect(table, 4, 256, 1600), ("1", "2", "3", "4"), ())
+    of = figures["classes"]
+    assert [of[name]["area"]["median"] for name in of] == [3503, 2944, 11706, 24515]
+    assert [of[name]["masks_over_200000_pixels"] for name in of] == [0, 0, 30, 0]
+    assert figures["masks"] == 5159
+    assert figures["images_by_number_of_classes"] == {"0": None, "1": 4309, "2": 422, "3": 2, "4": 0}
+    assert figures["pixels_claimed_twice"] == 0
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@given(arrays.arrays(np.bool_, st.tuples(st.integers(2, 4), st.integers(1, 5), st.integers(1, 5))))
+def test_pixels_claimed_twice_of_random_masks(masks: np.ndarray) -> None:
+    """Counted from runs, they are those that two or more of the drawn masks cover; also with a class in two rows."""
+    rows = [tables.Row(2, "a.jpg", number + 1, rle.encode(mask)) for number, mask in enumerate(masks)]
+    group = [row for row in rows if row.runs]
+    assert mask_statistics._shared_pixels(group, *masks.shape[1:]) == (masks.sum(axis=0) > 1).sum()
+    assert mask_statistics._shared_pixels(group * 2, *masks.shape[1:]) == (masks.sum(axis=0) > 1).sum()

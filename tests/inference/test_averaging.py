@@ -1,0 +1,76 @@
+"""From batches of images to averaged, rounded predictions, with networks of NumPy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.inference import averaging
+from stages.pipeline.cli import UserError
+
+
+def brightness(grey: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats]:
+    """A network that calls bright pixels class 1 and dark ones class 2."""
+    one = grey.astype(np.float32) / 255
+    pixels = np.stack([one, 1 - one], axis=-1)
+    return pixels, pixels.max(axis=(1, 2))
+
+
+def test_networks_and_views_are_averaged_in_order() -> None:
+    """Two networks, mirror images, a last batch that is not full: each image comes back once, in its place."""
+    random = np.random.default_rng(0)
+    photographs = [random.integers(0, 256, (37, 7)).astype(np.uint8) for _ in range(23)]
+
+    def half(grey: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats]:
+        pixels, presence = brightness(grey)
+        return pixels / 2, presence / 2
+
+    found = list(averaging.predictions([brightness, half], photographs, 4, flips=True))
+    for image, prediction in zip(photographs, found, strict=True):
+        np.testing.assert_allclose(prediction.pixels[..., 0], image * 0.75, atol=0.51)
+        np.testing.assert_allclose(prediction.presence[0], image.max() * 0.75, atol=0.51)
+
+
+def test_a_batch_is_rounded_while_the_networks_see_the_next() -> None:
+    """The first prediction is given when the second batch has been seen, not the third."""
+    seen = []
+
+    def network(grey: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats]:
+        seen.append(len(grey))
+        return brightness(grey)
+
+    found = averaging.predictions([network], [np.zeros((2, 2), np.uint8)] * 9, 2)
+    next(found)
+    assert seen == [2, 2]
+    assert len(list(found)) == 8
+
+
+def test_what_a_network_gives_is_left_alone() -> None:
+    """Its arrays may be its engine's own memory: averages are made elsewhere."""
+    given = np.full((1, 2, 2, 1), 0.5, np.float32), np.full((1, 1), 0.5, np.float32)
+    for part in given:
+        part.flags.writeable = False
+    (mean,) = averaging.predictions([lambda _: given, lambda _: given], [np.zeros((2, 2), np.uint8)], 1, flips=True)
+    np.testing.assert_array_equal(mean.pixels, 128)  # 127.5, rounded to the even number
+    np.testing.assert_array_equal(given[0], 0.5)
+
+
+def test_few_images_are_held_at_a_time() -> None:
+    """Images are read as the networks come to them, two batches at most: memory stays flat."""
+    read = []
+
+    def photographs():  # type: ignore[no-untyped-def]
+        for number in range(1000):
+            read.append(number)
+            yield np.zeros((2, 2), np.uint8)
+
+    found = averaging.predictions([brightness], photographs(), 4)
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert len(read) == 8
+
+
+def test_a_folder_without_a_network_is_told(tmp_path: Path) -> None:
+    """With what to do about it."""
+    with pytest.raises(UserError, match="fold_0: expected the network that train writes, found none: run dvc repro"):
+        averaging.check(tmp_path / "fold_0")

@@ -1,0 +1,145 @@
+"""How stages start and end, in processes of their own and without one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.pipeline import cli
+
+ROOT = Path(__file__).parents[2]
+DOCSTRING = "Do something.\n\nReads data/raw."
+
+
+def called(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `python -m …` in a folder."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run([sys.executable, "-m", *words], cwd=folder, env=environment, text=True, capture_output=True)
+
+
+@pytest.fixture
+def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line holds the program alone."""
+    monkeypatch.setattr(sys, "argv", ["stage"])
+
+
+def explore() -> None:
+    """A stage whose user made a mistake."""
+    raise cli.UserError("train.csv, line 3: expected 3 fields, found 2")
+
+
+explore.__module__ = "stages.explore"
+
+
+@pytest.mark.usefixtures("no_arguments")
+def test_a_stage_that_succeeds_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage is run once, and what it prints is all that is printed."""
+    ran = []
+    cli.run(lambda: ran.append(1), DOCSTRING)
+    assert ran == [1]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("no_arguments")
+def test_a_users_mistake_becomes_the_exit_message() -> None:
+    """The message starts with the stage's name, in the way that Python prints on leaving."""
+    with pytest.raises(SystemExit) as left:
+        cli.run(explore, DOCSTRING)
+    assert left.value.code == "explore: train.csv, line 3: expected 3 fields, found 2"
+
+
+@pytest.mark.usefixtures("no_arguments")
+def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    """An interrupted stage leaves with 130, as shells expect, and one line."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    interrupted.__module__ = "__main__"
+    with pytest.raises(SystemExit) as left:
+        cli.run(interrupted, None)
+    assert left.value.code == 130
+    assert capsys.readouterr() == ("", "interrupted: interrupted\n")
+
+
+@pytest.mark.usefixtures("no_arguments")
+def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+    """What is not the user's mistake is not dressed up as one."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cli.run(broken, DOCSTRING)
+
+
+@pytest.mark.usefixtures("no_arguments")
+def test_what_the_system_refuses_is_one_line() -> None:
+    """Reading a folder as a file: the file and the system's reason, as the exit message."""
+
+    def reads() -> None:
+        Path("/").read_text()
+
+    reads.__module__ = "stages.reads"
+    with pytest.raises(SystemExit) as left:
+        cli.run(reads, DOCSTRING)
+    assert left.value.code == "reads: /: cannot be read or written: Is a directory"
+
+
+@pytest.mark.usefixtures("no_arguments")
+def test_an_error_of_a_library_keeps_its_traceback() -> None:
+    """An OSError without a number, such as Pillow's and requests' own, says nothing about the system."""
+
+    def broken() -> None:
+        raise OSError("cannot identify image file")
+
+    with pytest.raises(OSError, match="cannot identify"):
+        cli.run(broken, DOCSTRING)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["--help"], 0), (["-h"], 0), (["--epochs", "3"], 2), (["params.yaml"], 2)]
+)
+def test_help_and_arguments(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
+) -> None:
+    """Help tells what the stage does and where parameters stand; an argument is refused and nothing runs."""
+    monkeypatch.setattr(sys, "argv", ["stage", *arguments])
+    with pytest.raises(SystemExit) as left:
+        cli.run(explore, DOCSTRING)
+    assert left.value.code == status
+    printed = capsys.readouterr()
+    assert "usage: python -m stages.explore" in printed.out + printed.err
+    if status == 0:
+        assert DOCSTRING in printed.out
+        assert "Takes no arguments: everything stands in params.yaml." in printed.out
+
+
+def test_a_mistake_in_a_process(tmp_path: Path) -> None:
+    """Without params.yaml: exit status 1, one line on stderr, no traceback, nothing on stdout, no file written."""
+    result = called("stages", "check", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "check: params.yaml: expected the parameters of the pipeline, found no readable file "
+        "(No such file or directory)\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_without_some_characters(tmp_path: Path) -> None:
+    """In a locale that lacks …, a stage that prints it does its work, and ? stands in its place."""
+    (tmp_path / "dots.py").write_text("from stages.pipeline import cli\ncli.guard('dots', lambda: print('a…b'))\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    result = subprocess.run([sys.executable, "dots.py"], cwd=tmp_path, env=environment, capture_output=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"a?b\n", b"")
+
+
+def test_success_and_help_in_a_process(tmp_path: Path) -> None:
+    """With the committed params.yaml: exit status 0 and silence; `--help` tells the command to type."""
+    result = called("stages", "check", folder=ROOT)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    result = called("stages", "check", "--help", folder=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.startswith("usage: python -m stages check [-h]\n")

@@ -1,0 +1,35 @@
+"""Imported by every Python that starts with this folder on PYTHONPATH: notes which parameters a stage reads.
+
+What it noted is appended to the file that $RECORDED names, a line "stage section.key" each, when the process ends.
+"""
+
+import atexit
+import os
+import sys
+
+from pydantic import BaseModel
+
+read: set[str] = set()
+
+
+def note(self: BaseModel, name: str) -> object:
+    """Give an attribute as usual; remember it if it is a parameter and the reader is not the check of params.yaml."""
+    kind = type(self)
+    if kind.__module__ == "stages.pipeline.settings" and name in kind.model_fields:
+        checked_only = sys._getframe(1).f_code.co_filename.endswith("settings.py")
+        if not checked_only:
+            read.add(name if kind.__name__ == "Settings" else f"{kind.__name__.lower()}.{name}")
+    return object.__getattribute__(self, name)
+
+
+def write() -> None:
+    """Append what was read."""
+    main = sys.modules["__main__"].__spec__
+    if read and main:
+        with open(os.environ["RECORDED"], "a") as file:
+            file.writelines(f"{main.name.removeprefix('stages.')} {name}\n" for name in sorted(read))
+
+
+if "RECORDED" in os.environ:
+    BaseModel.__getattribute__ = note  # type: ignore[method-assign]
+    atexit.register(write)

@@ -1,0 +1,44 @@
+"""One small training as a process of its own: python tests/training/one_training.py PREPARED STATE OPTIONS [DEVICES].
+
+OPTIONS are changes of the section `train` of params.yaml, as JSON. DEVICES: how many of them the one processor stands
+for. TF_CONFIG is heeded as in the stage. Prints the history, as JSON, in a last line.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.training does, which starts the devices at its import
+import tensorflow as tf
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from stages.dataset.prepared import Dataset  # noqa: E402
+from stages.pipeline import cli, settings  # noqa: E402
+
+
+def main() -> None:
+    """Train."""
+    prepared, state, changes, *devices = sys.argv[1:]
+    if devices:  # before anything starts them
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * int(devices[0])
+        tf.config.set_logical_device_configuration(cpu, parts)
+    from stages.training import distribution, fit
+
+    options = settings.load(ROOT / "params.yaml").train.model_copy(update=json.loads(changes))
+    cluster = distribution.cluster(0)
+    if devices:
+        cluster = distribution.Cluster(tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(int(devices[0]))]))
+    cluster.check(options)
+    with distribution.losses_are_told(cluster):
+        cluster.check_consistent({"params.yaml: train": repr(options)})
+        fitted = fit.fit(Dataset(Path(prepared)), 0, options, 1, Path(state), lambda *logs: None, cluster)
+        cluster.barrier()
+    print(json.dumps(fitted.history), flush=True)
+
+
+if __name__ == "__main__":
+    cli.guard("train", main)

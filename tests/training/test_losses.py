@@ -1,0 +1,248 @@
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+# Two pixels of one image: the first is background, the second class 1.
+LABELS = np.array([[[0, 1]]], np.uint8)  # (batch, height, width)
+
+
+def logits(*probabilities: tuple[float, ...]) -> np.ndarray:
+    """Logits of shape (1, 1, pixels, classes) whose softmax is the given probabilities."""
+    return np.log(np.array([[probabilities]], np.float32))
+
+
+def test_cce_is_the_weighted_mean_of_minus_log_p() -> None:
+    """(1·-log 0.8 + 3·-log 0.5) / 2 pixels."""
+    from stages.training import losses
+
+    loss = losses.cce(np.array([1, 3], np.float32))(LABELS, logits((0.8, 0.2), (0.5, 0.5)))
+    assert float(loss) == pytest.approx((-np.log(0.8) - 3 * np.log(0.5)) / 2)
+
+
+def test_cce_of_certain_logits_is_finite() -> None:
+    """A logit of -1,000 for the true class costs 1,000, not infinity."""
+    from stages.training import losses
+
+    loss = losses.cce(np.ones(2, np.float32))(LABELS, np.array([[[[0, 1000], [0, 0]]]], np.float32))
+    assert float(loss) == pytest.approx((1000 + np.log(2)) / 2)
+
+
+def test_cce_is_that_of_segmentation_models_where_nothing_is_clipped() -> None:
+    """Its mean runs over the channels too."""
+    from stages.training import losses
+    from stages.training.library import sm
+
+    weights = np.array([1, 2, 3], np.float32)
+    random = np.random.default_rng(0)
+    scores, labels = random.normal(size=(2, 3, 3, 3)).astype(np.float32), random.integers(0, 3, (2, 3, 3))
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    expected = 3 * float(
+        sm.losses.CategoricalCELoss(class_weights=weights)(np.eye(3, dtype="f")[labels], probabilities)
+    )
+    assert float(losses.cce(weights)(labels, scores)) == pytest.approx(expected, rel=1e-5)
+
+
+# A 3×3 mask of class 1, at least two thirds probable where it is and one third where it is not.
+MASK = np.array([[[0, 0, 0], [0, 1, 1], [0, 1, 1]]], np.uint8)
+P = np.where(MASK == 1, 2 / 3, 1 / 3)
+SOFTMAX = np.log(np.stack([1 - P, P], axis=-1)).astype(np.float32)  # logits
+SIGMOID = np.log(P / (1 - P))[..., np.newaxis].astype(np.float32)
+
+# Worked out by hand: 4 pixels of 9 are there; p sums to 8/3 on them and to 5/3 on the others.
+ENTROPY = (5 * -np.log(2 / 3) + 4 * 3 * -np.log(2 / 3)) / 9  # weights 1 and 3
+DICE = 1 - 2 * (8 / 3) / (8 / 3 + 5 / 3 + 4)
+JACCARD = 1 - (8 / 3) / (4 + 5 / 3)
+# All errors are 1/3, and the gradients of the Jaccard loss along a sorted list add up to 1.
+LOVASZ = 1 / 3
+BY_HAND = {
+    "cce": ENTROPY,
+    "focal": ENTROPY * (1 / 3) ** 2,
+    "dice": DICE,
+    "cce_dice": ENTROPY + DICE,
+    "cce_jaccard": ENTROPY + JACCARD,
+    "lovasz": LOVASZ,
+    "bce": ENTROPY,  # of one class, the sigmoid's p is what the softmax's was
+    "bce_dice": ENTROPY + DICE,
+}
+
+
+def of(name: str, weights: tuple[float, ...], labels: np.ndarray, logits: np.ndarray) -> float:
+    """Value of a loss of the table."""
+    from stages.training import losses
+
+    return float(losses.LOSSES[name].make(np.array(weights, np.float32))(labels, logits))
+
+
+def test_every_loss_has_a_value_by_hand() -> None:
+    """And params.yaml accepts those and no others."""
+    from typing import get_args
+
+    from stages.pipeline.settings import Train
+    from stages.training import losses
+
+    assert set(losses.LOSSES) == set(BY_HAND) == set(get_args(Train.model_fields["loss"].annotation))
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_3_by_3_mask(name: str) -> None:
+    """The value worked out by hand above."""
+    logits = SIGMOID if name.startswith("bce") else SOFTMAX
+    assert of(name, (1, 3), MASK, logits) == pytest.approx(BY_HAND[name], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    {
+        "cce": -np.log(2 / 3),
+        "focal": -np.log(2 / 3) / 9,
+        "dice": 1,  # the class is invented where there is none: no overlap at all
+        "cce_dice": -np.log(2 / 3) + 1,
+        "cce_jaccard": -np.log(2 / 3) + 1,
+        "lovasz": 1 / 3,  # of the background, the only class there
+        "bce": -np.log(2 / 3),
+        "bce_dice": -np.log(2 / 3) + 1,
+    }.items(),
+)
+def test_3_by_3_background(name: str, expected: float) -> None:
+    """A batch without a defect, every pixel one third probable to be one; the weight of class 1 plays no part."""
+    logits = (
+        np.log(1 / 2) * np.ones((1, 3, 3, 1))
+        if name.startswith("bce")
+        else np.log([2 / 3, 1 / 3]) + np.zeros((1, 3, 3, 2))
+    )
+    assert of(name, (1, 3), np.zeros((1, 3, 3), np.uint8), logits.astype("f")) == pytest.approx(expected, abs=1e-4)
+
+
+def test_lovasz_of_hard_predictions_is_one_minus_iou() -> None:
+    """Classes 1 and background: 1 - 2/5 and 1 - 4/7 on a 3×3 mask of which two pixels are missed and one invented."""
+    predicted = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]]])
+    logits = np.where(np.eye(2)[predicted] == 1, 50, -50).astype(np.float32)
+    assert of("lovasz", (1, 1), MASK, logits) == pytest.approx(((1 - 2 / 5) + (1 - 4 / 7)) / 2, abs=1e-5)
+
+
+def test_lovasz_leaves_classes_out_that_are_not_in_the_batch() -> None:
+    """A third class that is neither there nor probable changes nothing."""
+    three = np.concatenate([SOFTMAX, np.full((1, 3, 3, 1), -50, np.float32)], axis=-1)
+    assert of("lovasz", (1, 1, 1), MASK, three) == pytest.approx(LOVASZ, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dice", "lovasz"])
+def test_weights_that_play_no_part(name: str) -> None:
+    """As the docstrings say."""
+    assert of(name, (1, 1), MASK, SOFTMAX) == of(name, (1, 50), MASK, SOFTMAX)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("labels", [MASK, np.zeros_like(MASK)], ids=["mask", "background"])
+@pytest.mark.parametrize("size", [0, 1, 60_000])
+def test_float16_logits_give_finite_losses_and_gradients(name: str, labels: np.ndarray, size: int) -> None:
+    """Up to the largest that float16 holds, right and wrong."""
+    import tensorflow as tf
+
+    from stages.training import losses
+
+    kind = losses.LOSSES[name]
+    channels = 2 if kind.activation == "sigmoid" else 3
+    logits = tf.constant(size * np.random.default_rng(0).choice([-1, 1], (1, 3, 3, channels)), tf.float16)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = kind.make(np.array([1, 2, 3], np.float32))(tf.constant(labels), logits)
+    assert value.dtype == tf.float32
+    assert np.isfinite(value)
+    assert np.isfinite(tape.gradient(value, logits)).all()
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_descent_on_a_loss_draws_the_mask(name: str) -> None:
+    """From logits of zero, the gradient alone makes every pixel of a two-class mask right."""
+    import tensorflow as tf
+
+    from stages.training import losses
+
+    labels = np.array([[[0, 0, 2], [0, 1, 1], [0, 1, 1]]], np.uint8)
+    kind = losses.LOSSES[name]
+    loss = kind.make(np.array([1, 2, 2], np.float32))
+    logits = tf.Variable(tf.zeros((1, 3, 3, 2 if kind.activation == "sigmoid" else 3)))
+    optimizer = tf.keras.optimizers.legacy.Adam(0.1)
+    for _ in range(60):
+        optimizer.minimize(lambda: loss(labels, logits), [logits])
+    scores = logits.numpy()
+    if kind.activation == "sigmoid":
+        scores = np.concatenate([np.zeros((1, 3, 3, 1)), scores], axis=-1)
+    np.testing.assert_array_equal(scores.argmax(axis=-1), labels)
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    """The same formula as compute_class_weight("balanced")."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    from stages.training import losses
+
+    true = np.repeat([0, 1, 2], [90, 8, 2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=true)
+    np.testing.assert_allclose(losses.class_weights("balanced", np.bincount(true)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["balanced", "sqrt_balanced"])
+def test_weights_average_to_one_over_all_pixels(kind: str) -> None:
+    """So the loss of a network that knows nothing does not depend on the kind of weights."""
+    from stages.training import losses
+
+    pixels = np.array([9_000, 900, 100])
+    weights = losses.class_weights(kind, pixels)  # type: ignore[arg-type]
+    assert (weights * pixels).sum() / pixels.sum() == pytest.approx(1)
+
+
+def test_sqrt_balanced_weights_go_with_the_root_of_rarity() -> None:
+    """A class 100 times rarer weighs 10 times as much."""
+    from stages.training import losses
+
+    weights = losses.class_weights("sqrt_balanced", np.array([10_000, 100]))
+    assert weights[1] / weights[0] == pytest.approx(10)
+
+
+def test_a_class_that_does_not_occur_weighs_nothing() -> None:
+    """And does not make the other weights infinite."""
+    from stages.training import losses
+
+    np.testing.assert_allclose(losses.class_weights("balanced", np.array([50, 0, 50])), [1, 0, 1])
+
+
+def test_list_and_none() -> None:
+    """A list is taken as it is; none weighs all alike."""
+    from stages.training import losses
+
+    np.testing.assert_array_equal(losses.class_weights([1, 10], np.array([5, 5])), [1, 10])
+    np.testing.assert_array_equal(losses.class_weights(None, np.array([5, 5])), [1, 1])
+
+
+def test_label_smoothing_of_cce() -> None:
+    """With 0.2, log p becomes 0.8·log p[true] + 0.2·(log p[0] + log p[1]) / 2."""
+    from stages.training import losses
+
+    loss = losses.cce(np.array([1, 3], np.float32), 0.2)(LABELS, logits((0.8, 0.2), (0.5, 0.5)))
+    first = 0.8 * np.log(0.8) + 0.2 * (np.log(0.8) + np.log(0.2)) / 2
+    assert float(loss) == pytest.approx((-first - 3 * np.log(0.5)) / 2)
+
+
+def test_label_smoothing_of_bce() -> None:
+    """With 0.2, what is there is 0.9 and what is not 0.1: the mean over two pixels of one class."""
+    from stages.training import losses
+
+    scores = np.log(np.array([[[[0.8 / 0.2], [0.6 / 0.4]]]], np.float32))
+    loss = losses.bce(np.ones(2, np.float32), 0.2)(LABELS, scores)
+    background = -0.1 * np.log(0.8) - 0.9 * np.log(0.2)
+    there = -0.9 * np.log(0.6) - 0.1 * np.log(0.4)
+    assert float(loss) == pytest.approx((background + there) / 2)
+
+
+def test_the_losses_that_label_smoothing_changes_are_those_that_settings_name() -> None:
+    """They take it as a second argument; the others have no such argument."""
+    import inspect
+
+    from stages.pipeline import settings
+    from stages.training import losses
+
+    taking = [name for name, kind in losses.LOSSES.items() if "smoothing" in inspect.signature(kind.make).parameters]
+    assert tuple(taking) == settings.SMOOTHED

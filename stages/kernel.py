@@ -29,6 +29,7 @@ MODULES = (
     "stages.postprocessing.prediction",
     "stages.postprocessing.rules",
     "stages.inference.cpu",
+    "stages.inference.tensorflow_start",
     "stages.inference.averaging",
     "stages.inference.savedmodel",
     "stages.inference.segmentation",
@@ -74,6 +75,7 @@ import types
 from pathlib import Path
 
 os.environ["TF_USE_LEGACY_KERAS"] = "0"  # the networks are TensorFlow's own, without Keras
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 SOURCES = {json.dumps(sources, indent=4, ensure_ascii=False)}
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, ImageStore
+from stages.inference import tensorflow_start
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,6 +42,13 @@ def shared_data() -> Path:
             pytest.skip(message)
         pytest.fail(message)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _tensorflow_is_started(request: pytest.FixtureRequest) -> None:
+    """Before a test that imports TensorFlow, as the stages do."""
+    if request.node.get_closest_marker("slow"):
+        tensorflow_start.start()
 
 
 HEIGHT, WIDTH, FOLDS, CLASSES = 40, 72, 3, ["bright", "dark"]

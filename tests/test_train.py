@@ -30,7 +30,7 @@ def options() -> settings.Train:
 
 def test_the_last_training_takes_its_length_from_validation(options: settings.Train) -> None:
     """Best after epoch 2 of one fold and 4 of the other: 3 epochs, and a warm-up that fits into them."""
-    from stages.train import for_every_fold
+    from stages.training.run import for_every_fold
 
     folds = [fitted([0.1, 0.5, 0.4, 0.4], 4), fitted([0.1, 0.2, 0.3, 0.6], 4)]
     last = for_every_fold(options, folds)
@@ -39,7 +39,7 @@ def test_the_last_training_takes_its_length_from_validation(options: settings.Tr
 
 def test_of_two_phases_the_second_is_cut(options: settings.Train) -> None:
     """The first keeps its length, though its second epoch was the best of all; of the second the best is the first."""
-    from stages.train import for_every_fold
+    from stages.training.run import for_every_fold
 
     two = options.model_copy(update={"full_size_epochs": 3})
     last = for_every_fold(two, [fitted([0.1, 0.9, 0.2, 0.8, 0.7, 0.6], 3, 3)])
@@ -71,7 +71,7 @@ def test_a_network_is_known_by_all_that_decides_it(prepared: Dataset, options: s
 
 def test_what_is_told_of_a_network(options: settings.Train) -> None:
     """The best epoch of the phase whose weights are used, from 1, with its figures."""
-    from stages.train import summary
+    from stages.training.run import summary
 
     told = summary(fitted([0.9, 0.1, 0.3, 0.2], 1, 3), ["pit", "line"], options)
     assert (told["epochs"], told["best_epoch"], told["val_mean_f1"]) == (4, 3, 0.3)
@@ -82,7 +82,7 @@ def test_what_the_system_refuses_is_told_as_such(tmp_path: Path) -> None:
     """TensorFlow's and HDF5's words for a full disk become the system's; a full graphics card stays what it is."""
     import tensorflow as tf
 
-    from stages.train import writing
+    from stages.training.run import writing
 
     full = tf.errors.ResourceExhaustedError(None, None, "{{function_node x}} a_temp/part-0; No space left on device")
     long = OSError(27, "Can't synchronously write data (time = today\n, errno = 27, error message = 'File too large')")

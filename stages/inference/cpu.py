@@ -10,7 +10,7 @@ Sizes of batches are parameters, since results may differ by them in the last bi
 `train.validation_batch_size`. With oneDNN, one image of 256×1600 a call took 6 to 10 s, four a call 0.5 s each: that is
 why both are 4, and why a last batch is filled up to its full size.
 
-Whoever imports TensorFlow imports this module first.
+`configure` sets them, before TensorFlow is imported.
 """
 
 import os
@@ -19,9 +19,12 @@ from stages.pipeline.cli import UserError
 
 INTRA_OP = "TF_NUM_INTRAOP_THREADS"
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if os.environ.get("OMP_NUM_THREADS", "").isdecimal():  # it may be a list, one a level of nesting
-    os.environ.setdefault(INTRA_OP, os.environ["OMP_NUM_THREADS"])
+
+def configure() -> None:
+    """Set the switches; a value that the user has set stays."""
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if os.environ.get("OMP_NUM_THREADS", "").isdecimal():  # it may be a list, one per level of nesting
+        os.environ.setdefault(INTRA_OP, os.environ["OMP_NUM_THREADS"])
 
 
 def threads() -> int:

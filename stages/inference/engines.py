@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.inference import cpu
+from stages.inference import cpu, tensorflow_start
 from stages.inference.averaging import Network
 
 
@@ -16,12 +16,14 @@ def load(engine: str, folder: Path) -> Network:
     Raises:
         UserError: there is no SavedModel, no OpenVINO, or an impossible number of threads in the environment.
     """
+    cpu.configure()
     cpu.threads()
     if engine == "openvino":
         from stages.inference import openvino
 
         return openvino.load(folder)
     if engine == "tensorflow":
+        tensorflow_start.start()
         from stages.inference import savedmodel
 
         return savedmodel.load(folder)

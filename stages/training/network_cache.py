@@ -10,9 +10,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import tensorflow as tf
+
 from stages.dataset.prepared import Dataset
 from stages.pipeline import paths, settings
-from stages.training import GPUS, fit
+from stages.training import fit
 
 KEPT = 30  # finished networks in data/state: the most recently used; of a ResNet18 U-Net 50 MB each
 # What makes crops and networks.
@@ -51,7 +53,9 @@ def facts(options: settings.Train, seed: int, data: Dataset) -> dict[str, str]:
         "params.yaml: train": repr(alone),
         "train.encoder_weights": hashlib.sha256(weights.read_bytes()).hexdigest() if own else "",
         "installed packages": repr([version(name) for name in PACKAGES]),
-        "kind of machine (GPU or not, oneDNN)": repr((GPUS > 0, os.environ["TF_ENABLE_ONEDNN_OPTS"])),
+        "kind of machine (GPU or not, oneDNN)": repr(
+            (bool(tf.config.list_physical_devices("GPU")), os.environ["TF_ENABLE_ONEDNN_OPTS"])
+        ),
         "code in stages/": _code(),
     }
 

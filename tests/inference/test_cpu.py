@@ -27,7 +27,7 @@ NAMES = ("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THRE
 def test_the_environment_decides(said: dict[str, str], onednn: str, threads: int) -> None:
     """oneDNN is on and all cores work unless the environment says otherwise; TensorFlow's own name comes first."""
     code = (
-        "import os; from stages.inference import cpu; "
+        "import os; from stages.inference import cpu; cpu.configure(); "
         "print(os.environ['TF_ENABLE_ONEDNN_OPTS'], cpu.threads(), os.environ.get('TF_NUM_INTRAOP_THREADS', 0))"
     )
     own = {name: value for name, value in os.environ.items() if name not in NAMES} | said

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.training does, which starts the devices at its import
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.inference.tensorflow_start does
 import tensorflow as tf
 
 ROOT = Path(__file__).parents[2]

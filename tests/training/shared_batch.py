@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.training does, which starts the devices at its import
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.inference.tensorflow_start does
 import numpy as np
 import tensorflow as tf
 

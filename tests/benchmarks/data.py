@@ -10,6 +10,7 @@ import cv2
 
 from stages import preprocess
 from stages.dataset.prepared import Dataset
+from stages.inference import tensorflow_start
 from stages.pipeline import paths
 from tests.benchmarks import samples
 from tests.benchmarks.rows import Pair, Place, Row
@@ -47,6 +48,7 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
 
 def batched(place: Place) -> Iterator[Pair]:
     """The crops of an epoch as training loads them, beside as many images decoded."""
+    tensorflow_start.start()
     from stages.training import crops as batches
 
     folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})

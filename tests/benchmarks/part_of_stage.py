@@ -15,6 +15,7 @@ from typing import Any
 
 from stages.dataset import submission
 from stages.dataset.prepared import Dataset, Sample
+from stages.inference import tensorflow_start
 from stages.pipeline import cli
 
 
@@ -44,6 +45,7 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
 
     seconds_a_step: the first step left out, which reads ahead. seconds_an_image: of validation.
     """
+    tensorflow_start.start()
     from stages.training import crops as batches
     from stages.training import fit
 

@@ -46,14 +46,15 @@ def real_data() -> Path:
     return REAL_DATA_FOLDER
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end of a run how many tests were skipped for want of real data or of a browser, and why."""
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     for reason, advice in (
         (NO_REAL_DATA, "REAL_DATA_FOLDER=PATH names another folder; REAL_DATA=required makes this a failure"),
-        (browser.MISSING, "CHROMIUM=required makes this a failure"),
+        (browser.missing(), "CHROMIUM=required makes this a failure"),
     ):
-        if count := sum(reason in each for each in skipped):
+        if reason and (count := sum(reason in each for each in skipped)):
             tests = "test was" if count == 1 else "tests were"
             terminalreporter.write_line(f"{count} {tests} skipped: {reason} ({advice})")
 

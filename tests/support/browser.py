@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-MISSING = "no browser to test pages in"
+
+
+def missing() -> str:
+    """What a test of a page lacks on this machine; empty if nothing."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        return f"no browser on PATH ({', '.join(BROWSERS)})"
+    return "" if shutil.which("chromedriver") else f"no chromedriver on PATH for {browser}"
 
 
 @contextmanager
@@ -28,16 +35,12 @@ def headless(profile: Path) -> "Iterator[webdriver.Chrome]":
     Args:
         profile: folder for what the browser stores.
     """
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        wanted = f"one of {', '.join(BROWSERS)}" if binary is None else f"chromedriver for {binary}"
-        message = f"{MISSING}: expected {wanted} on PATH, found none"
-        pytest.fail(message) if os.environ.get("CHROMIUM") == "required" else pytest.skip(message)
+    if reason := missing():
+        pytest.fail(reason) if os.environ.get("CHROMIUM") == "required" else pytest.skip(reason)
     from selenium import webdriver  # here, since every run of the tests reads this module
 
     options = webdriver.ChromeOptions()
-    options.binary_location = binary
+    options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
     for argument in (
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
         "--disable-background-networking", "--disable-component-update", "--proxy-server=127.0.0.1:9",
@@ -45,7 +48,7 @@ def headless(profile: Path) -> "Iterator[webdriver.Chrome]":
     ):  # fmt: skip
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    started = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:
         yield started
     finally:

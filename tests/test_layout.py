@@ -32,7 +32,7 @@ STARTS_TENSORFLOW = {"stages/inference/tensorflow_start.py"}  # imports it withi
 LONGEST_FILE, MOST_PARAMETERS = 300, 6
 # What does not keep these rules yet. Take entries away, and add none.
 SIDE_EFFECTS = {"stages/report.py", "stages/training/library.py"}
-LONG_FILES = {"stages/pipeline/settings.py", "stages/postprocessing/search.py"}
+LONG_FILES = {"stages/postprocessing/search.py"}
 WIDE_FUNCTIONS = {
     "stages/kaggle/notebook_submission.py: _finish",
     "stages/postprocessing/search.py: plan",

@@ -160,7 +160,7 @@ def test_the_notebook_is_private_and_offline() -> None:
 
 
 @pytest.mark.prove
-def test_an_older_tensorflow_without_a_network(shared_data: Path, tmp_path: Path) -> None:
+def test_an_older_tensorflow_without_a_network(real_data: Path, tmp_path: Path) -> None:
     """Kaggle's image lags: TensorFlow 2.18 with NumPy, pandas and OpenCV alone, on real test images.
 
     The same TensorFlow gives the same bytes; of 2.18 at most one pixel in ten thousand may differ.
@@ -171,7 +171,7 @@ def test_an_older_tensorflow_without_a_network(shared_data: Path, tmp_path: Path
     subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     project = tmp_path / "project"
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["download"]["source"] = str(shared_data / "severstal-sample.zip")
+    params["download"]["source"] = str(real_data / "severstal-sample.zip")
     params["train"] |= {"epochs": 1, "crops_per_image": 1}
     project.mkdir()
     (project / "params.yaml").write_text(yaml.safe_dump(params))

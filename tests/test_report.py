@@ -1,7 +1,6 @@
 """The report, made by `evaluate` and `report` from a drawn data set, in a real browser without a network."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from stages.dataset.prepared import Dataset
 from stages.inference import ensemble, probabilities
 from stages.postprocessing.prediction import Prediction
+from tests.support.browser import headless
 
 ROOT = Path(__file__).parents[1]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 HOSTILE = "5 <img src=x onerror=document.title='owned'>.png"  # the name of an image, as a stranger's archive may have
 
@@ -73,24 +72,9 @@ def page(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium, whose every connection would go to a port that nobody listens on."""
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if binary is None:
-        message = f"expected a browser to show the report in ({', '.join(BROWSERS)}), found none"
-        pytest.fail(message) if os.environ.get("CHROMIUM") == "required" else pytest.skip(message)
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--proxy-server=127.0.0.1:9",
-        "--window-size=1400,1000", f"--user-data-dir={tmp_path / 'profile'}",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = shutil.which("chromedriver")
-    driven = webdriver.Chrome(options, webdriver.ChromeService(driver) if driver else None)  # type: ignore[arg-type]
-    yield driven
-    driven.quit()
+    """Chromium without a window and without a network."""
+    with headless(tmp_path / "profile") as started:
+        yield started
 
 
 def names(browser: webdriver.Chrome) -> list[str]:

@@ -141,10 +141,10 @@ def test_rows_of_reads_only_the_images_asked_for(tmp_path):
     assert {image: [row.line for row in found] for image, found in rows.items()} == {"a.jpg": [2, 3]}
 
 
-def test_real_annotations(shared_data, tmp_path):
+def test_real_annotations(real_data, tmp_path):
     """Median areas, large masks and overlaps of 5,159 real masks are those measured independently."""
     table = tmp_path / "train.csv"
-    with gzip.open(shared_data / "severstal-train-annotations.csv.gz") as packed, table.open("wb") as unpacked:
+    with gzip.open(real_data / "severstal-train-annotations.csv.gz") as packed, table.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
     figures = mask_statistics.summarise(mask_statistics.collect(table, 4, 256, 1600), ("1", "2", "3", "4"), ())
     of = figures["classes"]

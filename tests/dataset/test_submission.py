@@ -245,10 +245,10 @@ def test_pairs_are_checked_as_pairs(tmp_path: Path) -> None:
     [("severstal-sample.zip", 4, (256, 1600), 20, 3), ("steel-900.zip", 3, (200, 200), 179, 2)],
 )
 def test_real_samples(
-    shared_data: Path, tmp_path: Path, archive: str, classes: int, size: tuple[int, int], images: int, columns: int
+    real_data: Path, tmp_path: Path, archive: str, classes: int, size: tuple[int, int], images: int, columns: int
 ) -> None:
     """The samples of both real archives are followed in both forms, with and without masks."""
-    with zipfile.ZipFile(shared_data / archive) as opened:
+    with zipfile.ZipFile(real_data / archive) as opened:
         opened.extract("sample_submission.csv", tmp_path)
         names = {Path(name).name for name in opened.namelist() if name.startswith("test_images/") and name[-1] != "/"}
     path = tmp_path / "sample_submission.csv"

@@ -90,6 +90,7 @@ lint: setup
 	ruff check
 	ruff format --check
 	mypy
+	deptry .
 
 format: setup
 	ruff check --fix

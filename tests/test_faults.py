@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def outputs(stage: str) -> list[str]:
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
-def run(stage: str, cases: list[tuple[Path, str, float]], *, mounting: bool = False) -> list[Result]:
+def run(stage: str, cases: Sequence[tuple[Path, str, float]], *, mounting: bool = False) -> list[Result]:
     """Run a stage in folders with faults."""
     command = [*(ROOT_ALONE if mounting else []), sys.executable, "-m", "tests.support.faults", stage]
     given = json.dumps([[str(folder), kind, number] for folder, kind, number in cases])
@@ -129,7 +130,7 @@ def check_whole_or_absent(stage: str, found: dict[str, str], expected: dict[str,
 def test_a_stage_that_is_killed_ends_as_an_undisturbed_one(stage: str, finished: Path, folders: Any) -> None:
     """SIGKILL at four moments of writing: no output is torn, and the same command again ends in the same bytes."""
     counted, *killed = folders(stage, 1 + len(MOMENTS))
-    cases = [(counted, "count", 0)]
+    cases: list[tuple[Path, str, float]] = [(counted, "count", 0)]
     for folder, moment in zip(killed, MOMENTS, strict=True):
         cases += [(folder, "kill", moment), (folder, "none", 0)]
     undisturbed, *results = run(stage, cases)
@@ -159,7 +160,8 @@ def check_refusals(stage: str, results: list[Result], expected: dict[str, str], 
 def test_a_full_disk(stage: str, finished: Path, folders: Any) -> None:
     """No space for a new file at two moments, and files that may not grow: one line that names file and reason."""
     counted, *others = folders(stage, 5)
-    cases = [(counted, "count", 0), *zip(others[:2], ("full",) * 2, (0.0, 0.4), strict=True)]
+    cases: list[tuple[Path, str, float]] = [(counted, "count", 0)]
+    cases += zip(others[:2], ("full",) * 2, (0.0, 0.4), strict=True)
     cases += zip(others[2:], ("limit",) * 2, (0, 200), strict=True)
     _, *results = run(stage, cases)
     check_refusals(stage, results[:2], files(finished), "No space left on device")

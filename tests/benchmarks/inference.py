@@ -170,8 +170,8 @@ def _save_network(setup: Setup) -> None:
 
     tensorflow_start.start()
     from stages.inference import ensemble, savedmodel
-    from stages.postprocessing import rules as postprocess
     from stages.postprocessing import rules_file
+    from stages.postprocessing.rules import Rule, Rules
     from stages.training import model
     from stages.training.losses import LOSSES
 
@@ -197,7 +197,7 @@ def _save_network(setup: Setup) -> None:
     equal = (1.0,) * (1 + classes)
     member = ensemble.EnsembleMember("fold_0", 0, softmax, options.presence_weight > 0, equal, equal)
     ensemble.write(folder, ensemble.Ensemble({}, [member]))
-    rules = postprocess.Rules("area", (postprocess.Rule(128, 100, 200, 50),) * classes, softmax=softmax)
+    rules = Rules("area", (Rule(128, 100, 200, 50),) * classes, softmax=softmax)
     rules_file.write(setup.folder / "data/postprocess.json", rules, [])
 
 

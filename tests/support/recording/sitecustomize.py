@@ -31,5 +31,5 @@ def write() -> None:
 
 
 if "RECORDED" in os.environ:
-    BaseModel.__getattribute__ = note  # type: ignore[method-assign]
+    BaseModel.__getattribute__ = note  # type: ignore[method-assign,assignment]
     atexit.register(write)

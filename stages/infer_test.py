@@ -7,6 +7,7 @@ that of train.final and those of train.blend included.
 from tqdm import tqdm
 
 from stages.dataset import images, submission
+from stages.dataset.layout import Layout
 from stages.inference import engines, ensemble, probabilities
 from stages.inference.averaging import Network, predictions
 from stages.pipeline import cli, outputs, parallel, paths, settings
@@ -16,7 +17,7 @@ from stages.pipeline.cli import UserError
 def infer_test() -> None:
     """Run the stage."""
     options = settings.load()
-    sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+    sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
     members = ensemble.read(paths.MODEL).members
     networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in members]
     stored = store(options, sample.images, networks)
@@ -34,7 +35,7 @@ def store(options: settings.Settings, names: list[str], networks: list[Network])
     Raises:
         UserError: a file is no photograph of the competition's size.
     """
-    size = (options.competition.image_height, options.competition.image_width)
+    size = Layout.of(options.competition).size
     progress = tqdm(names, "infer_test", unit=" images", disable=None)
     photographs = parallel.in_order(lambda name: images.read(paths.TEST_IMAGES / name, *size), progress)
     found = predictions(networks, photographs, options.inference.batch_size, options.inference.flips)

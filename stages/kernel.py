@@ -23,6 +23,7 @@ MODULES = (
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",
     "stages.dataset.rle",
+    "stages.dataset.layout",
     "stages.dataset.tables",
     "stages.dataset.images",
     "stages.dataset.submission",

@@ -7,6 +7,7 @@ and metrics/predict.json. No network runs.
 from tqdm import tqdm
 
 from stages.dataset import images, submission
+from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import cli, outputs, parallel, paths, settings
@@ -17,17 +18,16 @@ from stages.postprocessing import rules_file
 def predict() -> None:
     """Run the stage."""
     options = settings.load()
-    competition = options.competition
-    classes, height, width = len(competition.classes), competition.image_height, competition.image_width
-    sample = submission.template(paths.SAMPLE_SUBMISSION, classes)
+    layout = Layout.of(options.competition)
+    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
     _tell_extra(sample.images)
     rules = rules_file.read(paths.RULES).rules
     cached = Cache(paths.TEST_PROBABILITIES)
     progress = tqdm(sample.images, "predict", unit=" images", disable=None)
     label_maps = parallel.in_order(lambda image: postprocess.label_map(cached[image], rules), progress)
-    submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
-    counts = submission.check(paths.SUBMISSION, sample, options.predict.form, classes, height, width)
-    masks = {name: counts[f"class_{number}"] for number, name in enumerate(competition.classes, start=1)}
+    submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form)
+    counts = submission.check(paths.SUBMISSION, sample, options.predict.form)
+    masks = {name: counts[f"class_{number}"] for number, name in enumerate(layout.classes, start=1)}
     members = ensemble.read(paths.MODEL).members
     unscored = sum(member.fold is None for member in members)
     outputs.write_metrics(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stages.dataset import submission
+from stages.dataset.layout import Layout
 from tests.support import repository
 from tests.support.repository import ROOT, SMALL, setting
 
@@ -42,8 +43,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def check_submission(folder: Path, classes: int, height: int, width: int) -> int:
     """The submission of a run, held against the sample submission; returns the number of images."""
-    sample = submission.template(folder / "data/raw/sample_submission.csv", classes)
-    return submission.check(folder / "data/submission.csv", sample, "sample", classes, height, width)["images"]
+    sample = submission.template(folder / "data/raw/sample_submission.csv", Layout.unnamed(classes, height, width))
+    return submission.check(folder / "data/submission.csv", sample, "sample")["images"]
 
 
 def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:

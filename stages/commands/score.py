@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.dataset import rle, submission, tables
+from stages.dataset.layout import Layout
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
 from stages.scoring import dice as figures
@@ -25,20 +26,19 @@ from stages.scoring.dice import Counts
 Masks = dict[str, dict[int, str]]  # of each image the run lengths of each class that has a mask
 
 
-def score(sent: Path, truth: Path, names: Sequence[str], height: int, width: int) -> str:
+def score(sent: Path, truth: Path, layout: Layout) -> str:
     """The figures of a submission as text.
 
     Args:
         sent: the submission.
         truth: true masks, in either form of train.csv.
-        names: of the classes, ClassId 1 first.
-        height, width: size of every image in pixels.
+        layout: classes and image size.
 
     Raises:
         UserError: a file that is not valid, or true masks of images that the submission lacks.
     """
-    predicted = predictions(sent, len(names), height, width)
-    true = true_masks(truth, len(names), height, width)
+    predicted = predictions(sent, layout)
+    true = true_masks(truth, layout)
     lacking = sorted(true.keys() - predicted.keys())
     if lacking:
         raise UserError(
@@ -47,36 +47,36 @@ def score(sent: Path, truth: Path, names: Sequence[str], height: int, width: int
     unknown = sorted(predicted.keys() - true.keys())
     if unknown and len(tables.header(truth)) == 2:
         raise UserError(f"{truth}: expected every image of {sent}, found {len(unknown)} missing, such as {unknown[0]}")
-    return told(*count(predicted, true, len(names), height, width), names)
+    return told(*count(predicted, true, layout), layout.classes)
 
 
-def predictions(path: Path, classes: int, height: int, width: int) -> Masks:
+def predictions(path: Path, layout: Layout) -> Masks:
     """Read and check a submission of either form.
 
     Raises:
         UserError: as `submission.check`, or the rows of one image stand in two places.
     """
-    grouped = groupby(tables.read(path, classes, filler=True), key=lambda row: row.image)
+    grouped = groupby(tables.read(path, layout, filler=True), key=lambda row: row.image)
     found: Masks = {}
     pairs = len(tables.header(path)) == 2
     for image, group in grouped:
         rows = list(group)
         if image in found:
             raise UserError(f"{path}: expected the rows of one image one after the other, found {image} in two places")
-        if pairs and len(rows) < classes:
+        if pairs and len(rows) < layout.number_of_classes:
             raise UserError(
-                f"{path}: {image}: expected a row for each of {classes} classes (--classes, or competition.classes in "
-                f"params.yaml), found {len(rows)}"
+                f"{path}: {image}: expected a row for each of {layout.number_of_classes} classes (--classes, or "
+                f"competition.classes in params.yaml), found {len(rows)}"
             )
         found[image] = {row.class_id: row.runs for row in rows if row.class_id and row.runs.strip()}
     if not found:
         raise UserError(f"{path}: expected a row for every test image, found none")
-    itself = submission.Template(tables.header(path), list(found), [])
-    submission.check(path, itself, "sample", classes, height, width)
+    itself = submission.Template(layout, tables.header(path), list(found), [])
+    submission.check(path, itself, "sample")
     return found
 
 
-def true_masks(path: Path, classes: int, height: int, width: int) -> Masks:
+def true_masks(path: Path, layout: Layout) -> Masks:
     """Read and check true masks.
 
     Raises:
@@ -84,26 +84,26 @@ def true_masks(path: Path, classes: int, height: int, width: int) -> Masks:
     """
     found: Masks = {}
     seen: set[tuple[str, int]] = set()
-    for row in tables.read(path, classes):
+    for row in tables.read(path, layout):
         where = f"{path}, line {row.line}: {row.image}, class {row.class_id}"
         if (row.image, row.class_id) in seen:
             raise UserError(f"{where}: expected one row, found another")
         seen.add((row.image, row.class_id))
         try:
-            rle.parse(row.runs, height, width)
+            rle.parse(row.runs, *layout.size)
         except rle.RunLengthError as error:
             raise UserError(f"{where}: {error}") from None
         found.setdefault(row.image, {}).update({row.class_id: row.runs} if row.runs.strip() else {})
     return found
 
 
-def count(predicted: Masks, true: Masks, classes: int, height: int, width: int) -> tuple[Counts, Counts, Counts]:
+def count(predicted: Masks, true: Masks, layout: Layout) -> tuple[Counts, Counts, Counts]:
     """Pixels in both masks, in the true and in the predicted one, each int64 (images, classes)."""
-    both, drawn, found = (np.zeros((len(predicted), classes), np.int64) for _ in range(3))
+    both, drawn, found = (np.zeros((len(predicted), layout.number_of_classes), np.int64) for _ in range(3))
     for position, image in enumerate(tqdm(predicted, "score: images", unit=" images", disable=None)):
-        for number in range(1, classes + 1):
+        for number in layout.class_ids:
             right, sent = (
-                rle.decode(masks.get(image, {}).get(number, ""), height, width) for masks in (true, predicted)
+                rle.decode(masks.get(image, {}).get(number, ""), *layout.size) for masks in (true, predicted)
             )
             place = position, number - 1
             both[place], drawn[place], found[place] = (right & sent).sum(), right.sum(), sent.sum()
@@ -131,7 +131,7 @@ def _scored(given: argparse.Namespace) -> str:
     if None in (names, height, width):
         fixed = settings.load().competition
         names, height, width = names or fixed.classes, height or fixed.image_height, width or fixed.image_width
-    return score(given.submission, given.truth, names, height, width)
+    return score(given.submission, given.truth, Layout(tuple(names), height, width))
 
 
 def _pixels(text: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.dataset import images, mask_statistics, rle, tables
+from stages.dataset.layout import Layout
 from stages.dataset.mask_statistics import LARGE, Found, Mask
 from stages.figures import overlays
 from stages.pipeline.cli import UserError
@@ -25,16 +26,15 @@ class Sheet:
     images: tuple[str, ...]
 
 
-def choose(found: Found, names: Sequence[str], files: Collection[str]) -> list[Sheet]:
+def choose(found: Found, files: Collection[str]) -> list[Sheet]:
     """One sheet `examples_<class>.jpg` for every class that occurs, and `largest.jpg`.
 
     Args:
         found: all masks of the table.
-        names: names of the classes, ClassId 1 first.
         files: names of the images on disk; masks of other images are passed over.
     """
     sheets, everything = [], []
-    for name, all_masks in zip(names, found.masks, strict=True):
+    for name, all_masks in zip(found.layout.classes, found.masks, strict=True):
         masks = [mask for mask in all_masks if mask.image in files]
         everything += masks
         chosen = mask_statistics.examples(masks, EXAMPLES)
@@ -50,17 +50,14 @@ def choose(found: Found, names: Sequence[str], files: Collection[str]) -> list[S
     return [sheet for sheet in sheets if sheet.images]
 
 
-def draw(
-    sheet: Sheet, rows: Mapping[str, Sequence[tables.Row]], folder: Path, names: Sequence[str], size: tuple[int, int]
-) -> overlays.Pixels:
+def draw(sheet: Sheet, rows: Mapping[str, Sequence[tables.Row]], folder: Path, layout: Layout) -> overlays.Pixels:
     """Draw the images of a sheet with all their masks outlined, each with its name, classes and areas above.
 
     Args:
         sheet: what to draw.
         rows: for each image of the sheet, its rows of the table.
         folder: where the images lie.
-        names: names of the classes, ClassId 1 first.
-        size: (height, width) of every image in pixels.
+        layout: classes and image size.
 
     Returns:
         RGB picture, uint8 (height, width, 3).
@@ -69,7 +66,9 @@ def draw(
         UserError: an image cannot be read or has another size.
     """
     masks = {image: [(row.class_id, row.runs) for row in rows[image]] for image in sheet.images}
-    drawn = [_captioned(folder / image, rle.label_map(masks[image], *size), names) for image in sheet.images]
+    drawn = [
+        _captioned(folder / image, rle.label_map(masks[image], *layout.size), layout.classes) for image in sheet.images
+    ]
     body = overlays.stack(drawn, columns=max(1, WIDTH // drawn[0].shape[1]))
     title = overlays.caption(body[:0], sheet.title)  # the bar alone, so that a gap sets it off from the first image's
     return overlays.stack([title, body])

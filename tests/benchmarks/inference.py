@@ -156,10 +156,11 @@ def pipeline(folder: Path, options: Any, network: Any) -> int:
     """Run infer_test and predict in a folder, with a network that is loaded; returns the number of images."""
     from stages import infer_test, predict
     from stages.dataset import submission
+    from stages.dataset.layout import Layout
     from stages.pipeline import paths
 
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+        sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
         infer_test.store(options, sample.images, [network])
         predict.predict()
     return len(sample.images)

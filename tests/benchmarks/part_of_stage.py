@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.dataset import submission
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import tensorflow_start
 from stages.pipeline import cli
@@ -33,9 +34,9 @@ def shorten_test(images: int) -> None:
     """Let the sample submission, and with it the test set, end after so many images."""
     whole = submission.template
 
-    def template(path: Path, classes: int) -> submission.Template:
-        sample = whole(path, classes)
-        return submission.Template(sample.header, sample.images[:images], sample.rows[:images])
+    def template(path: Path, layout: Layout) -> submission.Template:
+        sample = whole(path, layout)
+        return submission.Template(layout, sample.header, sample.images[:images], sample.rows[:images])
 
     submission.template = template
 

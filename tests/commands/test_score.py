@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.commands import score
+from stages.dataset.layout import Layout
 from stages.pipeline import cli
 from stages.pipeline.cli import UserError
 
@@ -13,7 +14,7 @@ MASKS = "ImageId,ClassId,EncodedPixels\na.png,1,1 2\nb.png,2,5 2\n"
 MASKS_AS_PAIRS = "ImageId_ClassId,EncodedPixels\na.png_1,1 2\na.png_2,\nb.png_1,\nb.png_2,5 2\nc.png_1,\nc.png_2,\n"
 SENT = "ImageId,EncodedPixels,ClassId\na.png,2 2,1\nb.png,5 2,2\nb.png,1 1,1\nc.png,1 6,0\n"
 SENT_AS_PAIRS = "ImageId_ClassId,EncodedPixels\na.png_1,2 2\na.png_2,\nb.png_1,1 1\nb.png_2,5 2\nc.png_1,\nc.png_2,\n"
-NAMES = ["pit", "line"]
+NAMES = ("pit", "line")
 
 
 def scored(folder: Path, sent: str, true: str) -> str:
@@ -21,7 +22,7 @@ def scored(folder: Path, sent: str, true: str) -> str:
     paths = folder / "sent.csv", folder / "true.csv"
     for path, text in zip(paths, (sent, true), strict=True):
         path.write_text(text, encoding="utf-8")
-    return score.score(*paths, NAMES, 2, 3)
+    return score.score(*paths, Layout(NAMES, 2, 3))
 
 
 @pytest.mark.parametrize("true", [MASKS, MASKS_AS_PAIRS])

@@ -28,12 +28,13 @@ def evaluation(path: Path) -> str:
     """The headline, the classes and the confusion matrix of an evaluation.json."""
     figures = _read(path)
     held_out, validation = figures, figures["validation"]
+    without = [part["without_postprocessing"] for part in (held_out, validation)]
     headline = [
         ["mean Dice", held_out["mean_dice"], validation["mean_dice"]],
         ["mean Dice of predicting nothing", held_out["all_empty_mean_dice"], validation["all_empty_mean_dice"]],
         ["Dice where there is a mask", held_out["positive_mean_dice"], validation["positive_mean_dice"]],
         *(
-            [f"{title}, without post-processing", *(part["without_postprocessing"][key] for part in (held_out, validation))]
+            [f"{title}, without post-processing", *(raw[key] for raw in without)]
             for key, title in (("mean_dice", "mean Dice"), ("positive_mean_dice", "Dice where there is a mask"))
         ),
     ]  # fmt: skip

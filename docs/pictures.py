@@ -124,7 +124,7 @@ def report(path: Path) -> None:
             chromium.execute_script("document.querySelector(arguments[0]).scrollIntoView()", place)
             time.sleep(2)  # images are drawn when they come into view
             screen = cv2.imdecode(np.frombuffer(chromium.get_screenshot_as_png(), np.uint8), cv2.IMREAD_COLOR_RGB)
-            halves.append(screen[:, :-16])  # without the scroll bar
+            halves.append(screen[:-16, :-16])  # without scroll bars
     overlays.save(np.hstack(halves), path)
 
 

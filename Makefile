@@ -29,7 +29,8 @@ MARKS ?= not prove and not committed
 FOLDER ?=
 GPU_SECONDS ?=
 
-.PHONY: all setup repro compare ablation test fresh committed lint format prove bench coverage audit scale update clean help
+.PHONY: all setup repro compare ablation pictures test fresh committed lint format prove bench coverage audit scale update \
+	clean help
 
 all: repro
 	@python -m stages summary
@@ -61,6 +62,11 @@ compare: setup
 # One step of ablation.yaml after the other, in data/ablation; what is done is not run again.
 ablation: setup
 	@python -m stages ablate $(if $(DATA),--data "$(DATA)")
+
+# The pictures of README.md and docs/, of the finished run; then the output that their pages quote.
+pictures: setup
+	@python -m docs.pictures
+	@python -m docs.quoted
 
 # Time, memory and disk of every stage at the competition's size.
 scale: setup
@@ -130,6 +136,7 @@ help:
 	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
 	@echo "make ablation   what each step of ablation.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
+	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
 	@echo "make scale    what each stage needs at the competition's size; FOLDER=PATH says where there is room, and"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes what a GPU of such speed would take"
 	@echo "make test     set up and pass the tests"

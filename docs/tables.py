@@ -28,23 +28,20 @@ def evaluation(path: Path) -> str:
     """The headline, the classes and the confusion matrix of an evaluation.json."""
     figures = _read(path)
     held_out, validation = figures, figures["validation"]
+    without = [part["without_postprocessing"] for part in (held_out, validation)]
     headline = [
         ["mean Dice", held_out["mean_dice"], validation["mean_dice"]],
         ["mean Dice of predicting nothing", held_out["all_empty_mean_dice"], validation["all_empty_mean_dice"]],
         ["Dice where there is a mask", held_out["positive_mean_dice"], validation["positive_mean_dice"]],
         *(
-            [f"{title}, without post-processing", *(part["without_postprocessing"][key] for part in (held_out, validation))]
+            [f"{title}, without post-processing", *(raw[key] for raw in without)]
             for key, title in (("mean_dice", "mean Dice"), ("positive_mean_dice", "Dice where there is a mask"))
         ),
     ]  # fmt: skip
-    classes = [
-        [name, dice, *(held_out["classes"][name][key] for key in ("precision", "recall", "f1", "iou"))]
-        for name, dice in held_out["positive_dice"].items()
-    ]
     return "\n\n".join(
         [
             _table(["", "held out", "validation (cross-fitted)"], headline),
-            _table(["class", "Dice where there is a mask", "precision", "recall", "F1", "IoU"], classes),
+            classes(path),
             _table(
                 ["true \\ predicted", *held_out["confusion"]],
                 [[name, *shares.values()] for name, shares in held_out["confusion"].items()],
@@ -52,6 +49,16 @@ def evaluation(path: Path) -> str:
             ),
         ]
     )
+
+
+def classes(path: Path) -> str:
+    """The classes of an evaluation.json, held-out fold."""
+    figures = _read(path)
+    rows = [
+        [name, dice, *(figures["classes"][name][key] for key in ("precision", "recall", "f1", "iou"))]
+        for name, dice in figures["positive_dice"].items()
+    ]
+    return _table(["held-out fold", "Dice where there is a mask", "precision", "recall", "F1", "IoU"], rows)
 
 
 def benchmarks() -> str:
@@ -121,13 +128,14 @@ def main() -> None:
     """Print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tables = parser.add_subparsers(dest="table", required=True)
-    tables.add_parser("evaluation").add_argument("path", type=Path)
+    for name in ("evaluation", "classes"):
+        tables.add_parser(name).add_argument("path", type=Path)
     tables.add_parser("benchmarks")
     tables.add_parser("full-scale")
     tables.add_parser("study").add_argument("data", choices=_read(STUDY)["data"])
     given = parser.parse_args()
-    if given.table == "evaluation":
-        print(evaluation(given.path))
+    if given.table in ("evaluation", "classes"):
+        print((evaluation if given.table == "evaluation" else classes)(given.path))
     elif given.table == "study":
         print(study(given.data))
     else:

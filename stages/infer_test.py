@@ -1,7 +1,7 @@
 """Run the networks on the test images, and store their probabilities.
 
 Reads data/raw and data/model; writes data/test_probabilities and metrics/infer_test.json. All networks are averaged,
-that of train.final and those of train.blend included.
+including those of train.final and train.blend.
 """
 
 from tqdm import tqdm
@@ -26,14 +26,14 @@ def infer_test() -> None:
         paths.INFER_TEST_METRICS,
         {"engine": options.inference.engine, "images": count, "megabytes_per_image": stored / count / 1e6},
     )
-    print(f"infer_test: {count} images, {stored / count / 1e6:.3f} MB an image: {paths.TEST_PROBABILITIES}")
+    print(f"infer_test: {count} images, {stored / count / 1e6:.3f} MB per image: {paths.TEST_PROBABILITIES}")
 
 
 def store(options: settings.Settings, names: list[str], networks: list[Network]) -> int:
-    """Average the networks over the test images of these names, and store what they say; returns the bytes of it.
+    """Store the averaged probabilities of the test images with these names. Returns their size in bytes.
 
     Raises:
-        UserError: a file is no photograph of the competition's size.
+        UserError: a file is not a photograph of the competition's size.
     """
     size = Layout.of(options.competition).size
     progress = tqdm(names, "infer_test", unit=" images", disable=None)

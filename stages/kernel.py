@@ -19,6 +19,7 @@ from stages.postprocessing.rules import Rules
 ROOT = Path(__file__).parents[1]
 # In the order of their imports. `stages.training` is not among them: it sets switches for training.
 MODULES = (
+    "stages.pipeline.arrays",
     "stages.pipeline.cli",
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",

@@ -48,7 +48,7 @@ def shared_data() -> Path:
 def _tensorflow_is_started(request: pytest.FixtureRequest) -> None:
     """Before a test that imports TensorFlow, as the stages do."""
     if request.node.get_closest_marker("slow"):
-        tensorflow_start.start()
+        tensorflow_start.start(training=True)
 
 
 HEIGHT, WIDTH, FOLDS, CLASSES = 40, 72, 3, ["bright", "dark"]

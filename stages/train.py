@@ -18,7 +18,7 @@ def train() -> None:
     """Run the stage, or one worker's part in it."""
     options = settings.load()
     data = Dataset(paths.PREPARED)
-    gpus = tensorflow_start.start()
+    gpus = tensorflow_start.start(training=True)
     from stages.training import run  # imports TensorFlow
 
     run.run(options, data, gpus)

@@ -63,7 +63,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _tensorflow_is_started(request: pytest.FixtureRequest) -> None:
     """Set TensorFlow's switches before a test that imports it, as the stages do."""
     if request.node.get_closest_marker("slow"):
-        tensorflow_start.start()
+        tensorflow_start.start(training=True)
 
 
 HEIGHT, WIDTH, FOLDS, CLASSES = 40, 72, 3, ["bright", "dark"]

@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import segmentation_models as sm
 import tensorflow as tf
 
 from stages.training import whole_batch
-from stages.training.library import sm
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Weights = npt.NDArray[np.float32]

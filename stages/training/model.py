@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import segmentation_models as sm
 import tensorflow as tf
 
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.training import whole_batch
-from stages.training.library import sm
 from stages.training.losses import LOSSES
 from stages.training.mixup import Mixing
 

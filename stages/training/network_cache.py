@@ -36,7 +36,6 @@ MODULES = (
     "stages.training.crops",
     "stages.training.distribution",
     "stages.training.fit",
-    "stages.training.library",
     "stages.training.losses",
     "stages.training.mixup",
     "stages.training.model",

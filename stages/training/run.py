@@ -20,7 +20,7 @@ from scmrepo.exceptions import SCMError
 from stages.dataset.prepared import Dataset
 from stages.inference import blend, ensemble, savedmodel
 from stages.pipeline import cli, outputs, paths, settings
-from stages.training import distribution, fit, model, network_cache
+from stages.training import distribution, fit, forced, model, network_cache
 from stages.training.callbacks import Curve, Logs, best_epochs
 from stages.training.distribution import Cluster
 from stages.training.losses import LOSSES
@@ -73,6 +73,7 @@ def _train(options: settings.Settings, data: Dataset, cluster: Cluster) -> None:
     used: list[Path] = []
     metrics: dict[str, Any] = {}
     fitted: dict[int | None, fit.Fitted] = {}
+    starting_over = forced.StartingOver(forced.is_forced())
     with outputs.folder(paths.MODEL) as folder, outputs.folder(paths.TRAIN_CURVES) as curves:
         members = []
         joining = [  # before hours of training, since a name may be wrong
@@ -83,6 +84,7 @@ def _train(options: settings.Settings, data: Dataset, cluster: Cluster) -> None:
         _tell_other_folds(joining, options.train.folds)
         for fold in options.train.folds:
             used.append(network_cache.folder(options.train, options.seed, data, fold))
+            starting_over.prepare(used[-1] / f"fold_{fold}", fit.FINISHED)
             fitted[fold] = _fit(data, fold, options.train, options.seed, used[-1], (folder, curves), cluster)
             metrics[f"fold_{fold}"] = summary(fitted[fold], data.classes, options.train)
             members.append(_member(f"fold_{fold}", fold, fitted[fold], options.train))
@@ -90,11 +92,13 @@ def _train(options: settings.Settings, data: Dataset, cluster: Cluster) -> None:
             final = for_every_fold(options.train, list(fitted.values()))
             print(f"train: on every fold for {final.epochs} + {final.full_size_epochs} epochs; unscored", flush=True)
             used.append(network_cache.folder(final, options.seed, data, None))
+            starting_over.prepare(used[-1] / "final", fit.FINISHED)
             last = _fit(data, None, final, options.seed, used[-1], (folder, curves), cluster)
             metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
             members.append(_member("final", None, last, final))
         ensemble.write(folder, ensemble.Ensemble(data.summary, [*members, *joining]))
     outputs.write_metrics(paths.TRAIN_METRICS, metrics)
+    starting_over.finish()
     network_cache.tidy(set(used))
 
 

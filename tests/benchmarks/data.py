@@ -49,7 +49,7 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
 
 def batched(place: Place) -> Iterator[Pair]:
     """The crops of an epoch as training loads them, beside as many images decoded."""
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     from stages.training.crops import Crops, dataset
 
     folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})

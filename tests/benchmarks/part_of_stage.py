@@ -46,7 +46,7 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
 
     seconds_a_step: the first step left out, which reads ahead. seconds_an_image: of validation.
     """
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     from stages.training import callbacks, fit
     from stages.training.crops import Crops
 

@@ -27,7 +27,7 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
     """Seconds of a step: in each epoch of a training, and then of as many bare steps; the first epoch warms up."""
 
     def measure(place: Place) -> Iterator[Pair]:
-        tensorflow_start.start()
+        tensorflow_start.start(training=True)
         from stages.training import callbacks, fit
         from stages.training.crops import Crops
 
@@ -83,7 +83,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     import numpy as np
     import tensorflow as tf
 
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     from stages.training import fit, losses, model
     from stages.training.crops import dataset
 
@@ -98,7 +98,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 
 def ahead(place: Place) -> Iterator[Pair]:
     """Seconds of a crop: to load it, and to train on it."""
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     from stages.training.crops import Crops, dataset
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})

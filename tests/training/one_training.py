@@ -9,11 +9,14 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.inference.tensorflow_start does
-import tensorflow as tf
-
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
+
+from stages.inference import cpu, tensorflow_start  # noqa: E402
+
+cpu.configure()  # not all of tensorflow_start.start, which starts the devices
+os.environ.update(tensorflow_start.FOR_TRAINING)
+import tensorflow as tf  # noqa: E402
 
 from stages.dataset.prepared import Dataset  # noqa: E402
 from stages.pipeline import cli, settings  # noqa: E402

@@ -34,8 +34,9 @@ def test_a_build_that_fails_leaves_no_precision_behind(
     options: settings.Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process's policy is float32 again, whatever happens."""
+    import segmentation_models as sm
+
     from stages.training import model
-    from stages.training.library import sm
 
     def fail(**arguments: object) -> None:
         raise RuntimeError("no")

@@ -1,8 +1,8 @@
 """README.md and docs/ held against the repository: their commands, links, files and quoted output."""
 
 import argparse
-import ast
 import contextlib
+import doctest
 import importlib
 import io
 import os
@@ -199,8 +199,18 @@ def test_every_command_is_documented() -> None:
     assert {path.stem for path in (ROOT / "stages/commands").glob("[a-z]*.py")} <= typed
 
 
-def test_python_blocks_are_valid() -> None:
-    """Code in pages can at least be parsed."""
-    for page in PAGES:
-        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            ast.parse(block)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_python_in_pages_runs(page: Path) -> None:
+    """Python blocks are doctests: they print what stands below them."""
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        example = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
+        assert example.examples
+        printed_lines = io.StringIO()
+        assert doctest.DocTestRunner().run(example, out=printed_lines.write).failed == 0, printed_lines.getvalue()
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    """A tag can be moved to other code; a commit cannot."""
+    for workflow in (ROOT / ".github/workflows").glob("*.yml"):
+        for action in re.findall(r"uses: (\S+)", workflow.read_text(encoding="utf-8")):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), f"{workflow.name}: {action}"

@@ -141,6 +141,15 @@ def test_files_in_backticks_exist(page: Path) -> None:
     assert missing == []
 
 
+def test_faults_name_their_tests() -> None:
+    """Each test module in the table of faults exists; those with a star have tests that run in `make prove`."""
+    text = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    for name, star in re.findall(r"`(test_\w+)`(\\\*)?", text):
+        assert name in modules
+        assert not star or "mark.prove" in modules[name], name
+
+
 @pytest.mark.parametrize("page", quoted.pages(), ids=page_id)
 def test_quoted_output_is_current(page: Path) -> None:
     """What a page quotes is what the command prints from the committed metrics: `python -m docs.quoted` updates it."""

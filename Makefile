@@ -23,11 +23,14 @@ LOSSES ?= cce cce_dice
 ROWS ?=
 # The data that `make ablation` takes its steps on; empty: as ablation.yaml has it.
 SOURCE ?=
+# The tests that `make test` runs, by their marks in pyproject.toml.
+MARKS ?= not prove and not committed
 # For `make scale`: a folder with room, and seconds that a GPU takes for a training step and for an image.
 FOLDER ?=
 GPU_SECONDS ?=
 
-.PHONY: all setup repro compare ablation pictures test lint format prove bench coverage audit scale update clean help
+.PHONY: all setup repro compare ablation pictures test fresh committed lint format prove bench coverage audit scale update \
+	clean help
 
 all: repro
 	@python -m stages summary
@@ -71,7 +74,19 @@ scale: setup
 	@python -m tests.benchmarks.full_scale --folder "$(FOLDER)" $(if $(GPU_SECONDS),--gpu $(GPU_SECONDS))
 
 test: setup
-	pytest -n auto --maxprocesses 4 --dist loadfile -m "not prove"
+	pytest -n auto --maxprocesses 4 --dist loadfile -m "$(MARKS)"
+
+# Whether dvc.lock and metrics/ belong to the committed code and parameters. Another processor may round their last
+# digits differently.
+committed: setup
+	pytest -m committed
+
+# The fast tests of the committed state, as a stranger gets it: a clone in an empty folder, with nothing beside it.
+fresh: setup
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	git clone --quiet "$(CURDIR)" "$$folder/clone"; ln -s "$(CURDIR)/.venv" "$$folder/clone/.venv"; \
+	env -u REAL_DATA -u REAL_DATA_FOLDER $(MAKE) --no-print-directory --directory="$$folder/clone" --assume-old=setup test \
+		MARKS="not slow and not prove and not committed"
 
 # What takes minutes: kills in mid-training, other servers, long trainings.
 prove: setup
@@ -81,6 +96,7 @@ lint: setup
 	ruff check
 	ruff format --check
 	mypy
+	deptry .
 
 format: setup
 	ruff check --fix

@@ -19,10 +19,12 @@ from stages.postprocessing.rules import Rules
 ROOT = Path(__file__).parents[1]
 # In the order of their imports. `stages.training` is not among them: it sets switches for training.
 MODULES = (
+    "stages.pipeline.arrays",
     "stages.pipeline.cli",
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",
     "stages.dataset.rle",
+    "stages.dataset.layout",
     "stages.dataset.tables",
     "stages.dataset.images",
     "stages.dataset.submission",

@@ -8,12 +8,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from stages.pipeline.arrays import Float64
+from stages.pipeline.arrays import Float64, Int64
 from stages.scoring import confusion
 
 
-def draw(matrix: confusion.Matrix, names: Sequence[str], path: Path) -> None:
-    """Write a confusion matrix as a PNG: colour and first figure the share of the true class, then the pixels.
+def draw(matrix: Int64, names: Sequence[str], path: Path) -> None:
+    """Write a confusion matrix as a PNG: each cell shows its share of the true class, also as colour, and its pixels.
 
     Args:
         matrix: int64 of shape (1 + classes, 1 + classes), true by predicted.

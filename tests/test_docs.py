@@ -150,6 +150,7 @@ def test_faults_name_their_tests() -> None:
         assert not star or "mark.prove" in modules[name], name
 
 
+@pytest.mark.committed  # a run on another CPU, or an ablation of one's own, changes metrics/
 @pytest.mark.parametrize("page", quoted.pages(), ids=page_id)
 def test_quoted_output_is_current(page: Path) -> None:
     """What a page quotes is what the command prints from the committed metrics: `python -m docs.quoted` updates it."""

@@ -71,7 +71,7 @@ def refusal(words: list[str]) -> str:
     match words:
         case ["make", *rest]:
             names = [word.partition("=")[0] for word in rest]
-            unknown = [name for name in names if name not in TARGETS and f"$({name}" not in MAKEFILE]
+            unknown = [name for name in names if name not in TARGETS and f"$({name})" not in MAKEFILE]
             return f"no such target or variable: {', '.join(unknown)}" if unknown else ""
         case ["python", "-m", "stages", command, *rest] if not command.startswith("-"):
             try:

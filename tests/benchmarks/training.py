@@ -93,9 +93,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     fit._compile(network, options, weights, crops.steps)
     batch = next(iter(dataset(crops, 0, 1)))
     compiled = tf.function(lambda: network.train_step(batch))
-    return lambda: {
-        name: float(value) for name, value in compiled().items()
-    }  # reading the values waits for the step's end
+    return lambda: {name: float(value) for name, value in compiled().items()}  # waits until the step ends
 
 
 def ahead(place: Place) -> Iterator[Pair]:

@@ -39,7 +39,7 @@ class Storage:
 def environment_with_s3(folder: Path) -> Path:
     """Make a virtual environment with the project's version of DVC, its S3 plug-in and a server; returns its `bin`.
 
-    The plug-in needs an older python-dateutil than the project's lock has. Without a package index, the test is skipped.
+    The plug-in needs an older python-dateutil than the project's lock has. It is skipped without a package index.
     """
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     packages = [f"dvc=={version('dvc')}", "dvc-s3>=3.2,<4", "moto[server]>=5"]

@@ -61,11 +61,11 @@ def folder(path: Path) -> None:
 
 
 IMAGE_FAULTS: dict[str, tuple[Change, str]] = {
-    "cut off": (cut, "expected a whole JPEG, found {length} bytes without its end: it was cut off"),
+    "cut off": (cut, "expected a whole JPEG, found one that is cut off or damaged: Premature end of JPEG file"),
     "empty": (write(b""), "expected a JPEG or a PNG, found 0 bytes that begin as neither"),
     "text": (write(b"<html>Sign in"), "expected a JPEG or a PNG, found 13 bytes that begin as neither"),
     "another format": (write(bytes_of(".bmp", 32, 64)), "expected a JPEG or a PNG, found 3126 bytes that begin as"),
-    "damaged inside": (holed, "expected a whole JPEG, found one that is damaged inside: a run of zeros at "),
+    "damaged inside": (holed, "expected a whole JPEG, found one that is cut off or damaged: "),
     "wrong size": (write(bytes_of(".jpg", 32, 65)), SIZE + "32×65"),
     "turned": (write(bytes_of(".jpg", 64, 32)), SIZE + "64×32"),
     "absurd size": (absurd, SIZE + "10000×10000"),

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 # In the order of their imports. `stages.training` is not among them: it sets switches for training.
 MODULES = (
     "stages.pipeline.cli",
+    "stages.pipeline.arrays",
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",
     "stages.dataset.rle",

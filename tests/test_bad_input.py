@@ -102,13 +102,13 @@ def test_bad_test_images(competition_folder: Path, tmp_path: Path, fault: str) -
     assert tiny.left(project, "check_data") == []
 
 
-def test_test_images_of_another_size_are_an_alarm(competition_folder: Path, tmp_path: Path) -> None:
+def test_test_images_of_another_size_are_a_problem(competition_folder: Path, tmp_path: Path) -> None:
     """They stop `infer_test` only, since all before it can do without them; an absurd size is told, not decoded."""
     absurd(competition_folder / TEST_IMAGE)
     project = tiny.project(tmp_path / "project", competition_folder)
     stage, told = tiny.run(project, ("download", "preprocess", "check_data"))
     assert stage is None
-    assert "ALARM: 1 of 3 test images are not of 32×64 pixels" in told
+    assert "PROBLEM: image size: 1 of 3 test images are not of 32×64 pixels" in told
     assert "such as one of 10000×10000" in told
 
 

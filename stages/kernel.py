@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = (
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
+    "stages.pipeline.arrays",
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",
     "stages.dataset.rle",

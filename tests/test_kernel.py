@@ -127,7 +127,7 @@ def test_what_is_not_mounted_is_told(project: Path, tmp_path: Path, monkeypatch:
 
 
 def test_the_script_needs_what_kaggle_has() -> None:
-    """TensorFlow, NumPy, OpenCV and Python's own library."""
+    """TensorFlow, NumPy, OpenCV and Python's own library; simplejpeg only where it is installed."""
     needed = set()
     for name in kernel.MODULES:
         for node in ast.walk(ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text())):
@@ -138,7 +138,7 @@ def test_the_script_needs_what_kaggle_has() -> None:
                 if node.module.startswith("stages"):
                     assert within & set(kernel.MODULES), node.module
                 needed.add(node.module.split(".")[0])
-    assert needed - set(sys.stdlib_module_names) == {"stages", "tensorflow", "numpy", "cv2"}
+    assert needed - set(sys.stdlib_module_names) == {"stages", "tensorflow", "numpy", "cv2", "simplejpeg"}
 
 
 @pytest.mark.parametrize("slug", [SLUG, "a-competition-whose-name-is-so-long-that-kaggle-would-not-take-it"])

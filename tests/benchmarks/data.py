@@ -48,7 +48,7 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
 
 def batched(place: Place) -> Iterator[Pair]:
     """The crops of an epoch as training loads them, beside as many images decoded."""
-    tensorflow_start.start(training=True)
+    tensorflow_start.start()
     from stages.training import crops as batches
 
     folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})

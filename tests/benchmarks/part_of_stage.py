@@ -45,7 +45,7 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
 
     seconds_a_step: the first step left out, which reads ahead. seconds_an_image: of validation.
     """
-    tensorflow_start.start(training=True)
+    tensorflow_start.start()
     from stages.training import crops as batches
     from stages.training import fit
 

@@ -27,7 +27,7 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
     """Seconds of a step: in each epoch of a training, and then of as many bare steps; the first epoch warms up."""
 
     def measure(place: Place) -> Iterator[Pair]:
-        tensorflow_start.start(training=True)
+        tensorflow_start.start()
         from stages.training import crops as batches
         from stages.training import fit
 
@@ -83,7 +83,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     import numpy as np
     import tensorflow as tf
 
-    tensorflow_start.start(training=True)
+    tensorflow_start.start()
     from stages.training import crops as batches
     from stages.training import fit, losses, model
 
@@ -98,7 +98,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 
 def ahead(place: Place) -> Iterator[Pair]:
     """Seconds of a crop: to load it, and to train on it."""
-    tensorflow_start.start(training=True)
+    tensorflow_start.start()
     from stages.training import crops as batches
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})

@@ -28,7 +28,8 @@ def test_training_gets_keras_2_whatever_the_environment_says(environment: dict[s
     """Other values, set for other work, are replaced, with one line that says so; without any there is no line."""
     code = (
         "tensorflow_start.start(training=True); tensorflow_start.start(training=True); "
-        "from stages.training import model; print(model.keras.Model.__module__.split('.')[0], os.environ['SM_FRAMEWORK'])"
+        "from stages.training import model; "
+        "print(model.keras.Model.__module__.split('.')[0], os.environ['SM_FRAMEWORK'])"
     )
     *messages, last = started(code, **environment)
     assert last == "tf_keras tf.keras"

@@ -194,7 +194,7 @@ def _is_address(text: Any) -> bool:
 
 
 @contextmanager
-def losses_are_told(cluster: Cluster) -> Iterator[None]:
+def lost_workers_reported(cluster: Cluster) -> Iterator[None]:
     """Turn TensorFlow's errors about a worker that is gone into one message.
 
     Raises:

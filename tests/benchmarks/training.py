@@ -30,6 +30,7 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
         tensorflow_start.start(training=True)
         from stages.training import callbacks, fit
         from stages.training.crops import Crops
+        from stages.training.job import Job
 
         folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
         with samples.inside(folder) as options:
@@ -46,7 +47,7 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
             state = folder / "data/state"
             shutil.rmtree(state, ignore_errors=True)
             with patch.object(fit, "Bar", clocked(callbacks.Bar)):
-                fit.fit(prepared, 0, training, options.seed, state, after_epoch)
+                fit.fit(Job(prepared, training, options.seed), 0, state, after_epoch)
             yield from pairs[1:]
 
     return measure
@@ -99,7 +100,8 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 def ahead(place: Place) -> Iterator[Pair]:
     """Seconds per crop: to load it, and to train on it."""
     tensorflow_start.start(training=True)
-    from stages.training.crops import Crops, dataset
+    from stages.training.augment import dataset
+    from stages.training.crops import Crops
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
     with samples.inside(folder) as options:

@@ -30,17 +30,18 @@ def main() -> None:
         parts = [tf.config.LogicalDeviceConfiguration()] * int(devices[0])
         tf.config.set_logical_device_configuration(cpu, parts)
     from stages.training import distribution, fit
+    from stages.training.job import Job
 
     options = settings.load(ROOT / "params.yaml").train.model_copy(update=json.loads(changes))
     cluster = distribution.cluster(0)
     if devices:
         cluster = distribution.Cluster(tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(int(devices[0]))]))
     cluster.check(options)
-    with distribution.losses_are_told(cluster):
+    with distribution.lost_workers_reported(cluster):
         cluster.check_consistent({"params.yaml: train": repr(options)})
-        fitted = fit.fit(Dataset(Path(prepared)), 0, options, 1, Path(state), lambda *logs: None, cluster)
+        trained = fit.fit(Job(Dataset(Path(prepared)), options, 1, cluster), 0, Path(state), lambda *logs: None)
         cluster.barrier()
-    print(json.dumps(fitted.history), flush=True)
+    print(json.dumps(trained.history), flush=True)
 
 
 if __name__ == "__main__":

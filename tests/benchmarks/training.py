@@ -86,7 +86,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 
     tensorflow_start.start(training=True)
     from stages.training import fit, losses, model
-    from stages.training.crops import dataset
+    from stages.training.augment import dataset
 
     classes = len(crops.data.classes)
     network = model.build(options, classes)

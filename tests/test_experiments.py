@@ -84,8 +84,8 @@ def test_a_second_clone_pulls_and_has_nothing_to_do(author: Path, shared: Storag
     check_nothing_to_do(clone, shared)
     for file in ("data/submission.csv", "data/model/fold_0/saved_model.pb", "data/prepared/images.npy"):
         assert (clone / file).read_bytes() == (author / file).read_bytes()
-    told = dvc(clone, shared, "status", "--cloud")
-    assert told == f"Cache and remote '{shared.name}' are in sync.\n"
+    printed = dvc(clone, shared, "status", "--cloud")
+    assert printed == f"Cache and remote '{shared.name}' are in sync.\n"
     (clone / "params.yaml").write_text((clone / "params.yaml").read_text().replace("seed: 42", "seed: 43"))
     assert "Running stage 'train'" in dvc(clone, shared, "repro", "--dry")
 
@@ -115,8 +115,8 @@ def test_an_experiment_is_pushed_and_pulled(author: Path, shared: Storage, tmp_p
 def test_keys_are_taken_from_the_environment(author: Path, shared: Storage, tmp_path: Path) -> None:
     """Without them DVC cannot reach an S3 remote, and no file of the repository contains them."""
     call(tmp_path, "git", "clone", "--quiet", str(author.parent / "origin.git"), "second")
-    told = dvc(tmp_path / "second", shared, "pull", succeeds=False, keys=False)
-    assert "credentials" in told.lower()
+    printed = dvc(tmp_path / "second", shared, "pull", succeeds=False, keys=False)
+    assert "credentials" in printed.lower()
     for folder in (author, tmp_path / "second"):
         for key in storage.KEYS.values():
             found = ["grep", "--recursive", "--files-with-matches", "--fixed-strings", key, ".dvc", ".git"]
@@ -153,8 +153,8 @@ def test_two_at_a_time_give_what_one_after_the_other_gives(author: Path, tmp_pat
 
     clone = second(author, tmp_path, remote)  # its cache has the first run but not the two variants
     for name, parameter in VARIANTS.items():
-        told = call(clone, "dvc", "exp", "run", "-n", name, *setting(parameter))
-        assert "Running stage 'train'" in told
+        printed = call(clone, "dvc", "exp", "run", "-n", name, *setting(parameter))
+        assert "Running stage 'train'" in printed
         call(clone, "git", "checkout", "--force", "--quiet", ".")
         assert result(clone, name) == result(author, name)
     assert result(author, "low") != result(author, "high")

@@ -68,15 +68,15 @@ def test_a_full_disk_under_a_network(project: Path, stage: str, fault: str) -> N
     shutil.rmtree(project / "data/state", ignore_errors=True)
     command = ["dvc", "repro", "--force", "--single-item", stage]
     if fault == "no new files":
-        told = call(project, *command, status=None, PYTHONPATH=FAULTING, FAULT=f"{stage}:full:1")
+        printed = call(project, *command, status=None, PYTHONPATH=FAULTING, FAULT=f"{stage}:full:1")
         reason = "No space left on device"
     else:
         sizes = {"infer": 100, "infer_test": 100, "train": 2_000 if fault == "no tables" else 1_000_000}
-        told = limited(project, sys.executable, "-m", f"stages.{stage}", size=sizes[stage])
+        printed = limited(project, sys.executable, "-m", f"stages.{stage}", size=sizes[stage])
         reason = "disk I/O error" if fault == "no tables" else "File too large"
-    assert "Traceback" not in told
-    lines = [line for line in told.splitlines() if reason in line]
-    assert len(lines) == 1, told
+    assert "Traceback" not in printed
+    lines = [line for line in printed.splitlines() if reason in line]
+    assert len(lines) == 1, printed
     assert lines[0].startswith(f"{stage}: ")
     assert not list(project.glob("*/.*.partial"))
     after = tiny_project.results(project)

@@ -26,9 +26,9 @@ def test_the_same_again(once: Path) -> None:
     """Run again, without the stored networks, the pipeline gives the same dvc.lock, metrics and data."""
     before = tiny_project.results(once)
     shutil.rmtree(once / "data/state")
-    told = call(once, "dvc", "repro", "--force")
-    assert told.count("Running stage") == len(STAGES)
-    assert "train: epoch 1" in told
+    printed = call(once, "dvc", "repro", "--force")
+    assert printed.count("Running stage") == len(STAGES)
+    assert "train: epoch 1" in printed
     assert tiny_project.results(once) == before
 
 
@@ -38,11 +38,11 @@ def test_the_same_elsewhere(once: Path, tmp_path: Path) -> None:
     scratch.mkdir()
     call(tmp_path, "git", "clone", "--quiet", str(once), str(other))
     command = ["sh", "-c", 'umask 077; exec dvc repro --force "$@"', "sh"]
-    told = call(
+    printed = call(
         other, *command, TMPDIR=str(scratch), LC_ALL="C", LANG="C", TZ="Pacific/Kiritimati", PYTHONHASHSEED="123",
         COLUMNS="40",
     )  # fmt: skip
-    assert told.count("Running stage") == len(STAGES)
+    assert printed.count("Running stage") == len(STAGES)
     assert tiny_project.results(other) == tiny_project.results(once)
 
 

@@ -189,7 +189,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._remembered = progress["callbacks"]
         for epoch, logs in enumerate(self.history):
             self.curve(epoch, logs)
-        print(f"train: going on after epoch {len(self.history)}", flush=True)
+        print(f"train: continuing after epoch {len(self.history)}", flush=True)
         return len(self.history)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

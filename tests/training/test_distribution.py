@@ -232,12 +232,12 @@ def test_a_lost_worker_ends_the_others_and_a_restart_goes_on(machines: list[Path
     processes[victim].communicate()
     status, _, stderr = end(processes[1 - victim])
     assert status != 0
-    assert "the exchange with the other workers broke off" in stderr
+    assert "the connection to the other workers is lost" in stderr
     assert "Traceback" not in stderr
     assert not (machines[0] / "data/model").exists()
     results = list(map(end, both(machines)))
     assert [status for status, _, _ in results] == [0, 0], results
-    assert all("train: going on after epoch" in stdout for _, stdout, _ in results)
+    assert all("train: continuing after epoch" in stdout for _, stdout, _ in results)
     assert (machines[0] / "data/model/fold_0/saved_model.pb").exists()
     assert sorted(path.name for path in machines[1].iterdir()) == [".git", "data", "params.yaml"]
     assert [path.name for path in (machines[1] / "data").iterdir()] == ["prepared"]

@@ -23,11 +23,14 @@ LOSSES ?= cce cce_dice
 ROWS ?=
 # The data that `make ablation` takes its steps on; empty: as ablation.yaml has it.
 SOURCE ?=
+# The tests that `make test` runs, by their marks in pyproject.toml.
+MARKS ?= not prove and not committed
 # For `make scale`: a folder with room, and seconds that a GPU takes for a training step and for an image.
 FOLDER ?=
 GPU_SECONDS ?=
 
-.PHONY: all setup repro compare ablation test lint format prove bench coverage audit scale update clean help
+.PHONY: all setup repro compare ablation pictures test fresh committed lint format prove bench coverage audit scale update \
+	clean help
 
 all: repro
 	@python -m stages summary
@@ -60,13 +63,30 @@ compare: setup
 ablation: setup
 	@python -m stages ablate $(if $(DATA),--data "$(DATA)")
 
+# The pictures of README.md and docs/, of the finished run; then the output that their pages quote.
+pictures: setup
+	@python -m docs.pictures
+	@python -m docs.quoted
+
 # Time, memory and disk of every stage at the competition's size.
 scale: setup
 	@if [ ! -d "$(FOLDER)" ]; then echo "make: expected a folder with 25 GB of room: make scale FOLDER=/path" >&2; exit 1; fi
 	@python -m tests.benchmarks.full_scale --folder "$(FOLDER)" $(if $(GPU_SECONDS),--gpu $(GPU_SECONDS))
 
 test: setup
-	pytest -n auto --maxprocesses 4 --dist loadfile -m "not prove"
+	pytest -n auto --maxprocesses 4 --dist loadfile -m "$(MARKS)"
+
+# Whether dvc.lock and metrics/ belong to the committed code and parameters. Another processor may round their last
+# digits differently.
+committed: setup
+	pytest -m committed
+
+# The fast tests of the committed state, as a stranger gets it: a clone in an empty folder, with nothing beside it.
+fresh: setup
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	git clone --quiet "$(CURDIR)" "$$folder/clone"; ln -s "$(CURDIR)/.venv" "$$folder/clone/.venv"; \
+	env -u REAL_DATA -u REAL_DATA_FOLDER $(MAKE) --no-print-directory --directory="$$folder/clone" --assume-old=setup test \
+		MARKS="not slow and not prove and not committed"
 
 # What takes minutes: kills in mid-training, other servers, long trainings.
 prove: setup
@@ -76,6 +96,7 @@ lint: setup
 	ruff check
 	ruff format --check
 	mypy
+	deptry .
 
 format: setup
 	ruff check --fix
@@ -115,6 +136,7 @@ help:
 	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
 	@echo "make ablation   what each step of ablation.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
+	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
 	@echo "make scale    what each stage needs at the competition's size; FOLDER=PATH says where there is room, and"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes what a GPU of such speed would take"
 	@echo "make test     set up and pass the tests"

@@ -1,4 +1,4 @@
 """From a Kaggle segmentation competition's archive to a scored model and a valid submission.
 
-`dvc.yaml` is the table of contents: every stage there is the module of the same name here.
+`dvc.yaml` is the table of contents: each of its stages is the module of the same name in this folder.
 """

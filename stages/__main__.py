@@ -1,6 +1,6 @@
 """The commands that people type beside `dvc`: python -m stages COMMAND …
 
-Without a command, or with --help, lists them with one line each. The stages of dvc.yaml are no commands: DVC runs them.
+Without a command, or with --help, lists the commands. The stages of dvc.yaml are not commands: DVC runs them.
 """
 
 import ast
@@ -14,7 +14,7 @@ COMMANDS = sorted(path.stem for path in (Path(__file__).parent / "commands").glo
 
 
 def main(words: Sequence[str]) -> None:
-    """Run one command, or list all; a command that does not exist ends with exit status 2."""
+    """Run one command, or list all. An unknown command ends with exit status 2."""
     if words and words[0] in COMMANDS:
         cli.run_command(words[0], words[1:])
         return
@@ -27,10 +27,10 @@ def main(words: Sequence[str]) -> None:
 
 
 def overview() -> str:
-    """The commands, each with the first line of its docstring; none of them is imported."""
+    """List the commands, each with the first line of its docstring; none of them is imported."""
     width = max(map(len, COMMANDS)) + 2
     lines = [f"  {name:{width}}{_summary(name)}" for name in COMMANDS]
-    return "\n".join(["usage: python -m stages COMMAND …     (python -m stages COMMAND --help tells more)", "", *lines])
+    return "\n".join(["usage: python -m stages COMMAND …     (details: python -m stages COMMAND --help)", "", *lines])
 
 
 def _summary(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from stages.dataset import images, mask_statistics
+from stages.dataset.layout import Layout
 from stages.figures import contact_sheets, overlays
 from stages.pipeline import cli, outputs, paths, settings
 
@@ -20,22 +21,20 @@ def explore() -> None:
     """Run the stage."""
     from stages.figures import mask_charts  # Matplotlib, which takes longer than all other imports together
 
-    competition = settings.load().competition
-    names, size = competition.classes, (competition.image_height, competition.image_width)
+    layout = Layout.of(settings.load().competition)
+    names = layout.classes
     files = set(images.listing(paths.TRAIN_IMAGES)) if paths.TRAIN_IMAGES.is_dir() else set()
-    found = mask_statistics.collect(paths.TRAIN_TABLE, len(names), *size)
-    figures = mask_statistics.summarise(found, names, files)
+    found = mask_statistics.collect(paths.TRAIN_TABLE, layout)
+    figures = mask_statistics.summarise(found, files)
     with outputs.folder(paths.EXPLORE_PICTURES) as folder:
         carriers = {name: figures["classes"][name]["images"] for name in names}
         mask_charts.save(mask_charts.classes(carriers, figures["images_by_number_of_classes"]), folder / "classes.png")
         areas = {name: [mask.area for mask in masks] for name, masks in zip(names, found.masks, strict=True)}
         mask_charts.save(mask_charts.areas(areas, mask_statistics.LARGE), folder / "areas.png")
-        chosen = contact_sheets.choose(found, names, files)
-        rows = mask_statistics.rows_of(
-            paths.TRAIN_TABLE, len(names), {image for sheet in chosen for image in sheet.images}
-        )
+        chosen = contact_sheets.choose(found, files)
+        rows = mask_statistics.rows_of(paths.TRAIN_TABLE, layout, {image for sheet in chosen for image in sheet.images})
         for sheet in tqdm(chosen, "explore: pictures", unit=" sheets", disable=None):
-            overlays.save(contact_sheets.draw(sheet, rows, paths.TRAIN_IMAGES, names, size), folder / sheet.file)
+            overlays.save(contact_sheets.draw(sheet, rows, paths.TRAIN_IMAGES, layout), folder / sheet.file)
     outputs.write_metrics(paths.EXPLORE_METRICS, figures)
     _print_summary(figures)
     _print_left_out(found, files)

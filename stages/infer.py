@@ -1,12 +1,12 @@
 """Run the networks on the validation folds and the held-out fold, and store their probabilities.
 
-Reads data/prepared and data/model; writes data/probabilities and metrics/infer.json. Each validation fold is seen by
-the networks that were not trained on it; the held-out fold by all that were not, which is what predict averages. A
-network of train.final has seen everything, and takes no part here.
+Reads data/prepared and data/model; writes data/probabilities and metrics/infer.json. Each validation fold goes through
+the networks that were not trained on it; the held-out fold through all networks that were not trained on it, as in
+predict. The network of train.final was trained on every fold and is left out here.
 """
 
 from collections.abc import Iterator
-from functools import cache as remembered
+from functools import cache
 
 from tqdm import tqdm
 
@@ -19,38 +19,37 @@ from stages.postprocessing.prediction import Prediction
 
 def infer() -> None:
     """Run the stage."""
-    options = settings.load()
-    data = Dataset(paths.PREPARED)
-    noted = ensemble.read(paths.MODEL)
+    options, data = settings.load(), Dataset(paths.PREPARED)
+    networks = ensemble.read(paths.MODEL)
 
-    @remembered
+    @cache
     def load(folder: str) -> Network:
         return engines.load(options.inference.engine, paths.MODEL / folder)
 
     def averaged(
         members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
     ) -> Iterator[tuple[str, Prediction]]:
-        networks = [load(member.folder) for member in members]
+        loaded = [load(member.folder) for member in members]
         images = (data.images[sample.position] for sample in tqdm(samples, title, unit=" images", disable=None))
-        found = predictions(networks, images, options.inference.batch_size, options.inference.flips)
+        found = predictions(loaded, images, options.inference.batch_size, options.inference.flips)
         return zip((sample.image for sample in samples), found, strict=True)
 
     def validation() -> Iterator[tuple[str, Prediction]]:
         for fold in options.train.folds:
-            yield from averaged(noted.of_fold(fold), data.fold(fold), f"infer: fold {fold}")
+            yield from averaged(networks.of_fold(fold), data.fold(fold), f"infer: fold {fold}")
 
     held_out = data.fold(data.held_out)
     with outputs.folder(paths.PROBABILITIES) as folder:
         size = probabilities.write(folder / paths.VALIDATION_PROBABILITIES.name, validation())
         size += probabilities.write(
-            folder / paths.HELD_OUT_PROBABILITIES.name, averaged(noted.scored, held_out, "infer: held out")
+            folder / paths.HELD_OUT_PROBABILITIES.name, averaged(networks.scored, held_out, "infer: held out")
         )
     images = len(held_out) + sum(len(data.fold(fold)) for fold in options.train.folds)
     outputs.write_metrics(
         paths.INFER_METRICS,
         {"engine": options.inference.engine, "images": images, "megabytes_per_image": size / images / 1e6},
     )
-    print(f"infer: {images} images, {size / images / 1e6:.3f} MB an image: {paths.PROBABILITIES}")
+    print(f"infer: {images} images, {size / images / 1e6:.3f} MB per image: {paths.PROBABILITIES}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Run the networks on the test images, and store their probabilities.
 
 Reads data/raw and data/model; writes data/test_probabilities and metrics/infer_test.json. All networks are averaged,
-that of train.final and those of train.blend included.
+including those of train.final and train.blend.
 """
 
 from tqdm import tqdm
 
 from stages.dataset import images, submission
+from stages.dataset.layout import Layout
 from stages.inference import engines, ensemble, probabilities
 from stages.inference.averaging import Network, predictions
 from stages.pipeline import cli, outputs, parallel, paths, settings
@@ -16,7 +17,7 @@ from stages.pipeline.cli import UserError
 def infer_test() -> None:
     """Run the stage."""
     options = settings.load()
-    sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+    sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
     members = ensemble.read(paths.MODEL).members
     networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in members]
     stored = store(options, sample.images, networks)
@@ -25,16 +26,16 @@ def infer_test() -> None:
         paths.INFER_TEST_METRICS,
         {"engine": options.inference.engine, "images": count, "megabytes_per_image": stored / count / 1e6},
     )
-    print(f"infer_test: {count} images, {stored / count / 1e6:.3f} MB an image: {paths.TEST_PROBABILITIES}")
+    print(f"infer_test: {count} images, {stored / count / 1e6:.3f} MB per image: {paths.TEST_PROBABILITIES}")
 
 
 def store(options: settings.Settings, names: list[str], networks: list[Network]) -> int:
-    """Average the networks over the test images of these names, and store what they say; returns the bytes of it.
+    """Store the averaged probabilities of the test images with these names. Returns their size in bytes.
 
     Raises:
-        UserError: a file is no photograph of the competition's size.
+        UserError: a file is not a photograph of the competition's size.
     """
-    size = (options.competition.image_height, options.competition.image_width)
+    size = Layout.of(options.competition).size
     progress = tqdm(names, "infer_test", unit=" images", disable=None)
     photographs = parallel.in_order(lambda name: images.read(paths.TEST_IMAGES / name, *size), progress)
     found = predictions(networks, photographs, options.inference.batch_size, options.inference.flips)

@@ -1,124 +1,67 @@
-"""Choose how probabilities become masks: thresholds, gates and smallest areas for each class, on the validation folds.
+"""Choose how probabilities become masks: thresholds, gates and smallest areas of each class, on the validation folds.
 
 Reads data/prepared, data/model/ensemble.json and data/probabilities; writes data/postprocess.json,
-metrics/postprocess.json and metrics/reliability.csv. No network runs. The validation images are also split into parts,
-and each part gets what the other parts chose: by that evaluate scores them.
+metrics/postprocess.json and metrics/reliability.csv. No network runs. The validation images are also split into parts.
+The rules for each part are chosen on the other parts; evaluate scores the validation images with those.
 """
 
-import numpy as np
-import numpy.typing as npt
+from typing import Any
+
 from tqdm import tqdm
 
-from stages.dataset.prepared import Dataset, Sample
-from stages.inference import ensemble
+from stages.dataset.prepared import Dataset
+from stages.inference import correction, ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import cli, outputs, paths, settings
-from stages.pipeline.cli import UserError
-from stages.postprocessing import rules as rules_of
 from stages.postprocessing import rules_file, search
+from stages.postprocessing.counts import count
 from stages.postprocessing.prediction import FULL
-from stages.postprocessing.rules import Rules
+from stages.postprocessing.rules import Rule, Rules, corrected, plain
+from stages.postprocessing.search_space import search_space
 from stages.scoring import calibration, precision_recall
 
 
 def postprocess() -> None:
     """Run the stage."""
-    options = settings.load()
-    data = Dataset(paths.PREPARED)
+    options, data = settings.load(), Dataset(paths.PREPARED)
     samples = [sample for fold in options.train.folds for sample in data.fold(fold)]
-    cached = Cache(paths.VALIDATION_PROBABILITIES)
-    plan = _plan(options.postprocess, data, options.train.folds)
-    tables, counts = [], np.zeros((len(data.classes), 2, 256), np.int64)
-    for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
-        prediction, true = cached[sample.image], data.labels[sample.position]
-        pixels = prediction.pixels
-        if plan.factors:
-            pixels = rules_of.corrected(pixels, plan.factors, plan.softmax)
-        counts += precision_recall.histogram(pixels, true)
-        tables.append(search.table(prediction, true, plan))
-    rules, parts = _chosen(options, samples, tables, plan)
-    rules_file.write(paths.RULES, rules, parts)
-    errors = calibration.expected_calibration_error(counts)
-    _write(rules, errors, counts, data.classes)
-
-
-def _plan(options: settings.Postprocess, data: Dataset, folds: tuple[int, ...]) -> search.Plan:
-    """What is searched: everything that the parameters do not fix."""
     members = ensemble.read(paths.MODEL).scored
-    if options.enabled and options.gate == "presence" and not all(member.presence for member in members):
-        raise UserError(
-            "params.yaml: postprocess: gate: presence asks every network which classes are present; found some without "
-            "an image-level head (train.blend)"
-        )
-    factors = None
-    if options.enabled and options.divide_by_weights:
-        if len({member.softmax for member in members}) > 1:
-            raise UserError(
-                "params.yaml: postprocess: divide_by_weights: expected networks of one kind, found softmax and sigmoid "
-                "ones (train.blend)"
-            )
-        factors = ensemble.factors(members, _image_share(data, folds))
-    return search.plan(
-        len(data.classes),
-        (data.images.height, data.images.width),
-        options.gate,
-        factors,
-        ensemble.softmax(members),
-        thresholds=options.thresholds,
-        min_components=options.min_components,
-        min_areas=options.min_areas,
-        gates=options.gates,
-        min_positive_dice_ratio=options.min_positive_dice_ratio,
-    )
+    correction.check_presence(options.postprocess, members)
+    factors = correction.factors(options.postprocess, members, data, options.train.folds)
+    size = data.images.height, data.images.width
+    space = search_space(options.postprocess, len(data.classes), size, factors, ensemble.softmax(members))
+    cache, counts = Cache(paths.VALIDATION_PROBABILITIES), []
+    histogram = precision_recall.empty_histogram(len(data.classes))
+    for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
+        prediction = corrected(cache[sample.image], space.factors, space.softmax)
+        true = data.labels[sample.position]
+        histogram += precision_recall.histogram(prediction.pixels, true)
+        counts.append(count(prediction, true, space))
+    if options.postprocess.enabled:
+        rules, parts = search.fit(samples, counts, space, options.postprocess.parts, options.seed)
+    else:
+        rules = plain(len(data.classes))
+        parts = [([sample.image for sample in samples], rules)]
+    rules_file.write(paths.RULES, rules, parts)
+    curve = [(data.classes[class_id - 1], *row) for class_id, *row in calibration.curve(histogram)]
+    outputs.write_table(paths.RELIABILITY_TABLE, ["class", "probability", "observed", "pixels"], curve)
+    errors = calibration.expected_calibration_error(histogram)
+    chosen = zip(data.classes, rules.rules, errors, strict=True)
+    metrics = {name: _figures(rule, error) for name, rule, error in chosen}
+    outputs.write_metrics(paths.POSTPROCESS_METRICS, metrics)
+    _report(rules, data.classes)
 
 
-def _image_share(data: Dataset, folds: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Share of each class in the pixels of the images that are neither held out nor scored here, the background first.
-
-    If every other fold is a validation fold, of those: there are no further images.
-    """
-    others = [sample for sample in data.index if sample.fold not in (*folds, data.held_out)]
-    samples = others or [sample for sample in data.index if sample.fold != data.held_out]
-    pixels = np.sum([sample.pixels for sample in samples], axis=0)
-    seen = len(samples) * data.images.height * data.images.width
-    return np.asarray(np.concatenate([[seen - pixels.sum()], pixels]) / seen)
+def _figures(rule: Rule, error: float | None) -> dict[str, Any]:
+    bounds = {"gate": rule.gate, "min_area": rule.min_area, "min_component": rule.min_component}
+    return {"threshold": rule.threshold / FULL, "calibration_error": error} | bounds
 
 
-def _chosen(
-    options: settings.Settings, samples: list[Sample], tables: list[search.Table], plan: search.Plan
-) -> tuple[Rules, list[tuple[list[str], Rules]]]:
-    """Rules for other images, and the validation images in parts with the rules of each."""
-    names = [sample.image for sample in samples]
-    if not options.postprocess.enabled:
-        plain = rules_of.plain(len(plan.thresholds))
-        return plain, [(names, plain)]
-    part = search.parts(samples, options.postprocess.parts, options.seed)
-    crossed = search.crossfit(tables, part, plan)
-    members = [[name for name, of in zip(names, part, strict=True) if of == number] for number in range(len(crossed))]
-    return search.choose(tables, plan), list(zip(members, crossed, strict=True))
-
-
-def _write(rules: Rules, errors: list[float | None], counts: npt.NDArray[np.int64], classes: list[str]) -> None:
-    outputs.write_table(
-        paths.RELIABILITY_TABLE,
-        ["class", "probability", "observed", "pixels"],
-        [(classes[class_id - 1], *row) for class_id, *row in calibration.curve(counts)],
-    )
-    chosen = {
-        name: {
-            "threshold": rule.threshold / FULL,
-            "gate": rule.gate,
-            "min_area": rule.min_area,
-            "min_component": rule.min_component,
-            "calibration_error": error,
-        }
-        for name, rule, error in zip(classes, rules.rules, errors, strict=True)
-    }
-    outputs.write_metrics(paths.POSTPROCESS_METRICS, chosen)
-    for name, of in chosen.items():
+def _report(rules: Rules, classes: list[str]) -> None:
+    for name, rule in zip(classes, rules.rules, strict=True):
         print(
-            f"postprocess: {name}: probability from {of['threshold']:.2f}, gate ({rules.gate}) from {of['gate']}, "
-            f"mask from {of['min_area']} pixels, each part from {of['min_component']}"
+            f"postprocess: {name}: probability >= {rule.threshold / FULL:.2f}, gate ({rules.gate}) >= {rule.gate}, "
+            f"mask >= {rule.min_area} pixels, each component >= {rule.min_component}"
         )
 
 

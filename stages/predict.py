@@ -1,4 +1,4 @@
-"""Make the masks of the test images and write submission.csv in the competition's form; read it back and check it.
+"""Make the masks of the test images, write submission.csv in the competition's form, read it back and check it.
 
 Reads data/raw, data/model/ensemble.json, data/test_probabilities and data/postprocess.json; writes data/submission.csv
 and metrics/predict.json. No network runs.
@@ -7,45 +7,42 @@ and metrics/predict.json. No network runs.
 from tqdm import tqdm
 
 from stages.dataset import images, submission
+from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import cli, outputs, parallel, paths, settings
-from stages.postprocessing import rules as postprocess
 from stages.postprocessing import rules_file
+from stages.postprocessing.rules import label_map
 
 
 def predict() -> None:
     """Run the stage."""
     options = settings.load()
-    competition = options.competition
-    classes, height, width = len(competition.classes), competition.image_height, competition.image_width
-    sample = submission.template(paths.SAMPLE_SUBMISSION, classes)
-    _tell_extra(sample.images)
+    layout = Layout.of(options.competition)
+    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
+    _report_extra(sample.images)
     rules = rules_file.read(paths.RULES).rules
-    cached = Cache(paths.TEST_PROBABILITIES)
+    cache = Cache(paths.TEST_PROBABILITIES)
     progress = tqdm(sample.images, "predict", unit=" images", disable=None)
-    label_maps = parallel.in_order(lambda image: postprocess.label_map(cached[image], rules), progress)
-    submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form, classes)
-    counts = submission.check(paths.SUBMISSION, sample, options.predict.form, classes, height, width)
-    masks = {name: counts[f"class_{number}"] for number, name in enumerate(competition.classes, start=1)}
+    label_maps = parallel.in_order(lambda image: label_map(cache[image], rules), progress)
+    submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form)
+    counts = submission.check(paths.SUBMISSION, sample, options.predict.form)
+    masks = {name: counts[f"class_{number}"] for number, name in enumerate(layout.classes, start=1)}
     members = ensemble.read(paths.MODEL).members
     unscored = sum(member.fold is None for member in members)
     outputs.write_metrics(
         paths.PREDICT_METRICS,
         {"images": counts["images"], "masks": masks, "networks": len(members), "unscored_networks": unscored},
     )
-    told = ", ".join(f"{name} {count}" for name, count in masks.items())
-    print(f"predict: {counts['images']} images, {counts['masks']} masks ({told}), checked: {paths.SUBMISSION}")
+    by_class = ", ".join(f"{name} {count}" for name, count in masks.items())
+    print(f"predict: {counts['images']} images, {counts['masks']} masks ({by_class}), checked: {paths.SUBMISSION}")
     if unscored:
-        print(
-            f"predict: {unscored} of {len(members)} networks were trained on every fold: the figures of evaluate are "
-            "of the others alone"
-        )
+        print(f"predict: {unscored} of {len(members)} networks were trained on every fold; evaluate leaves them out")
     if not counts["masks"]:
-        print("predict: every mask is empty: the network has collapsed, this scores what submitting nothing does")
+        print("predict: every mask is empty: the network has collapsed; this scores the same as an empty submission")
 
 
-def _tell_extra(wanted: list[str]) -> None:
+def _report_extra(wanted: list[str]) -> None:
     extra = sorted(set(images.listing(paths.TEST_IMAGES)) - set(wanted))
     if extra:
         print(

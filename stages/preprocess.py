@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.dataset import duplicates, folds, images, rle, submission, tables, validation
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, ImageStore
 from stages.pipeline import cli, outputs, parallel, paths, settings
 from stages.pipeline.cli import UserError
@@ -46,8 +47,11 @@ def preprocess() -> None:
     options = settings.load()
     names = _images(options)
     with outputs.folder(paths.PREPARED) as folder:
-        size = (len(names), options.competition.image_height, options.competition.image_width)
-        stacks = ImageStore.create(folder / IMAGES, *size), ImageStore.create(folder / LABELS, *size)
+        size = Layout.of(options.competition).size
+        stacks = (
+            ImageStore.create(folder / IMAGES, len(names), *size),
+            ImageStore.create(folder / LABELS, len(names), *size),
+        )
         with tempfile.TemporaryFile(dir=folder) as texts:
             measured = _store(names, _masks(names, texts, options), stacks, options)
         pixels = measured.pixels
@@ -90,7 +94,7 @@ def _images(options: settings.Settings) -> list[str]:
 
 def _check_sample(options: settings.Settings) -> None:
     """Hold the sample submission against the test images: better told now than after the training."""
-    sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+    sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
     there = {entry.name for entry in paths.TEST_IMAGES.iterdir()}
     missing = [image for image in sample.images if image not in there]
     if missing:
@@ -126,10 +130,9 @@ class Masks:
 
 def _masks(names: list[str], texts: BinaryIO, options: settings.Settings) -> Masks:
     """Read the training table; what is wrong with its rows is noted, and those are left out."""
-    competition, masks = options.competition, Masks(texts)
+    masks = Masks(texts)
     positions = {name: position for position, name in enumerate(names)}
-    size = competition.image_height, competition.image_width
-    rows = validation.masks(paths.TRAIN_TABLE, set(positions), len(competition.classes), *size, masks.faults)
+    rows = validation.masks(paths.TRAIN_TABLE, set(positions), Layout.of(options.competition), masks.faults)
     for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
         masks.add(positions[row.image], row)
     masks.flush()

@@ -1,124 +1,58 @@
 """Write data/report.html: figures with intervals, charts and every held-out image, in one file that needs no network.
 
-Reads what evaluate and train left in metrics/ and data/; the charts are those of `dvc plots`.
+Reads what evaluate and train have written to metrics/ and data/. The charts are those of `dvc plots`.
 """
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import vl_convert
+import pandas as pd
 from tqdm import tqdm
 
 from stages.dataset.prepared import Dataset
-from stages.figures import gallery, overlays, vega
+from stages.figures import gallery, report_page
 from stages.pipeline import cli, outputs, paths, settings
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap, per_image
-from stages.scoring.per_image import ImageScores
-
-csv.field_size_limit(2**31 - 1)  # run lengths of a torn mask are long
-RUN = "this run"
-PAGES = Path(__file__).parent / "figures"
 
 
 def report() -> None:
     """Run the stage."""
-    options = settings.load()
-    data = Dataset(paths.PREPARED)
+    options, data = settings.load(), Dataset(paths.PREPARED)
+    samples = data.fold(data.held_out)
     with paths.IMAGES_TABLE.open(encoding="utf-8", newline="") as file:
         scores = per_image.read(file, str(paths.IMAGES_TABLE))["held_out"]
-    entries = data.fold(data.held_out)
-    if [entry.image for entry in entries] != scores.images:
+    if [sample.image for sample in samples] != scores.images:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
-    metrics = json.loads(paths.EVALUATION_METRICS.read_text(encoding="utf-8"))
-    items = gallery.items(data, entries, scores, _predicted())
-    loader = jinja2.FileSystemLoader(PAGES)
-    page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("report.html.j2")
+    metrics = _read(paths.EVALUATION_METRICS)
+    items = gallery.items(data, samples, scores, _predicted_masks())
+    page = report_page.render(
+        data.classes,
+        tqdm(items, "report: images", len(samples), unit=" images", disable=None),
+        metrics=metrics,
+        headline=bootstrap.headline(scores, metrics["validation"]),
+        groups=len(set(scores.groups.tolist())),
+        options=options,
+        source=_read(paths.DOWNLOAD_METRICS),
+    )
     with outputs.file(paths.REPORT) as stream:
-        for part in page.generate(
-            metrics=metrics,
-            classes=data.classes,
-            colours={name: overlays.colour(k) for k, name in enumerate(data.classes, start=1)},
-            figures=intervals(scores, metrics),
-            groups=len(set(scores.groups.tolist())),
-            options=options,
-            source=json.loads(paths.DOWNLOAD_METRICS.read_text(encoding="utf-8")),
-            charts={name: json_for_script(chart) for name, chart in _charts().items()},
-            vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
-            items=map(json_for_script, tqdm(items, "report: images", len(entries), unit=" images", disable=None)),
-        ):
-            stream.write(part)
-    print(f"report: {len(entries)} held-out images, {paths.REPORT.stat().st_size / 1e6:.1f} MB: {paths.REPORT}")
+        stream.writelines(page)
+    print(f"report: {len(samples)} held-out images, {paths.REPORT.stat().st_size / 1e6:.1f} MB: {paths.REPORT}")
 
 
-def intervals(scores: ImageScores, metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of the headline table: title, value, 95% interval (None where undefined), figure of the validation folds."""
-    drawn = bootstrap.figures(scores, bootstrap.draws(scores.groups))
-    value = {name: float(values[0]) for name, values in bootstrap.figures(scores).items()}
-    titles = {"mean_dice": "Mean Dice, the competition's score", "positive_mean_dice": "Dice where there is a mask"}
-    titles |= {f"positive_dice.{name}": name for name in scores.classes}
-    return [
-        {
-            "title": title,
-            "of_class": "." in name,
-            "value": value[name] if value[name] == value[name] else None,
-            "interval": bootstrap.interval(drawn[name]),
-            "few": bootstrap.groups(scores, name) < bootstrap.FEWEST,
-            "validation": metrics["validation"].get(name),
-        }
-        for name, title in titles.items()
-    ]
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
-def json_for_script(value: Any) -> str:
-    """JSON that can stand inside a script element of HTML."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _predicted() -> dict[str, dict[str, str]]:
-    masks: dict[str, dict[str, str]] = {}
-    with paths.PREDICTED_MASKS.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            masks.setdefault(row["image"], {})[row["class"]] = row["run_lengths"]
-    return masks
-
-
-def _charts() -> dict[str, dict[str, Any]]:
-    curves = [row for file in sorted(paths.TRAIN_CURVES.glob("*/plots/metrics/*.tsv")) for row in _curve(file)]
-    tables = {
-        "curves": ("curves", curves, "step", "value", ""),
-        "confusion": ("confusion_shares", vega.read(paths.CONFUSION_TABLE, RUN), "predicted", "actual", ""),
-        "classes": ("class_bars", vega.read(paths.CLASSES_TABLE, RUN), "class", "value", ""),
-        "precision_recall": (
-            "precision_recall",
-            vega.read(paths.PRECISION_RECALL_TABLE, RUN),
-            "recall",
-            "precision",
-            "",
-        ),
-        "presence": ("presence_shares", vega.read(paths.PRESENCE_TABLE, RUN), "predicted", "actual", ""),
-        "reliability": (
-            "reliability",
-            vega.read(paths.RELIABILITY_TABLE, RUN),
-            "probability",
-            "observed",
-            "",
-        ),
-        "sizes": ("dice_by_size", vega.read(paths.IMAGES_TABLE, RUN), "true_pixels", "dice", ""),
-    }
+def _predicted_masks() -> dict[str, dict[str, str]]:
+    """Run lengths by image and class."""
+    table = pd.read_csv(paths.PREDICTED_MASKS, dtype=str, keep_default_na=False)
     return {
-        name: vega.fill(template, paths.PLOT_TEMPLATES, rows, x, y, title)
-        for name, (template, rows, x, y, title) in tables.items()
-        if rows
+        str(image): dict(zip(masks["class"], masks["run_lengths"], strict=True))
+        for image, masks in table.groupby("image", sort=False)
     }
-
-
-def _curve(file: Path) -> vega.Rows:
-    """One curve of DVCLive, whose value stands in a column of its own name."""
-    return [row | {"value": row[row["field"]]} for row in vega.read(file, RUN, delimiter="\t")]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What several tests share: the real data, and a tiny competition drawn by hand."""
+"""What several tests share: the real data, a tiny competition drawn by hand, and what is printed when a run ends."""
 
 import csv
 import json
@@ -11,6 +11,7 @@ import pytest
 
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, ImageStore
 from stages.inference import tensorflow_start
+from tests.support import browser
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,21 +33,35 @@ RECTANGLES: dict[str, list[tuple[int, tuple[int, int, int, int]]]] = {
 }
 
 
+# The competition's rules forbid shipping its images, so they lie outside the repository.
+REAL_DATA_FOLDER = Path(os.environ.get("REAL_DATA_FOLDER") or ROOT.parent / "shared/data")
+NO_REAL_DATA = f"no real data in {REAL_DATA_FOLDER}"
+
+
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real data, which lies beside the repository."""
-    folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
-        message = f"{folder}: expected the real data; REAL_DATA=absent skips the tests that need it"
-        if os.environ.get("REAL_DATA") == "absent":  # the competition's rules forbid shipping its images
-            pytest.skip(message)
-        pytest.fail(message)
-    return folder
+def real_data() -> Path:
+    """The folder of real data. Tests that use it are skipped without it; REAL_DATA=required makes them fail instead."""
+    if not REAL_DATA_FOLDER.is_dir():
+        pytest.fail(NO_REAL_DATA) if os.environ.get("REAL_DATA") == "required" else pytest.skip(NO_REAL_DATA)
+    return REAL_DATA_FOLDER
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end of a run how many tests were skipped for want of real data or of a browser, and why."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for reason, advice in (
+        (NO_REAL_DATA, "REAL_DATA_FOLDER=PATH names another folder; REAL_DATA=required makes this a failure"),
+        (browser.missing(), "CHROMIUM=required makes this a failure"),
+    ):
+        if reason and (count := sum(reason in each for each in skipped)):
+            tests = "test was" if count == 1 else "tests were"
+            terminalreporter.write_line(f"{count} {tests} skipped: {reason} ({advice})")
 
 
 @pytest.fixture(autouse=True)
 def _tensorflow_is_started(request: pytest.FixtureRequest) -> None:
-    """Before a test that imports TensorFlow, as the stages do."""
+    """Set TensorFlow's switches before a test that imports it, as the stages do."""
     if request.node.get_closest_marker("slow"):
         tensorflow_start.start()
 

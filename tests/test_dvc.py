@@ -92,6 +92,7 @@ def test_commands_start_without_what_they_may_not_need(module: str) -> None:
     assert not slow & set(result.stdout.split())
 
 
+@pytest.mark.committed
 def test_committed_lock_is_current() -> None:
     """A clone of the committed state has nothing to run: dvc.lock and metrics belong to this code and params.yaml."""
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]

@@ -133,10 +133,10 @@ def test_a_missing_table_is_told(project):
         explore()
 
 
-def test_real_images_of_another_competition(project, shared_data):
+def test_real_images_of_another_competition(project, real_data):
     """Real 200×200 images with three classes: sheets stay under 1 MB and 240 masks a class are counted."""
     write_params(project, 200, 200, ["inclusion", "patches", "scratches"])
-    with zipfile.ZipFile(shared_data / "steel-900.zip") as archive:
+    with zipfile.ZipFile(real_data / "steel-900.zip") as archive:
         archive.extractall(project / "data/raw")
     explore()
     figures = json.loads((project / "metrics/explore.json").read_text(encoding="utf-8"))
@@ -145,10 +145,10 @@ def test_real_images_of_another_competition(project, shared_data):
     assert max(map(len, outputs(project).values())) < 1_000_000
 
 
-def test_the_real_annotations_alone(project, shared_data):
+def test_the_real_annotations_alone(project, real_data):
     """The table of 5,159 real masks without images: charts only, number of images unknown."""
     write_params(project, 256, 1600, ["defect_1", "defect_2", "defect_3", "defect_4"])
-    unpacked = gzip.decompress((shared_data / "severstal-train-annotations.csv.gz").read_bytes())
+    unpacked = gzip.decompress((real_data / "severstal-train-annotations.csv.gz").read_bytes())
     (project / "data/raw/train.csv").write_bytes(unpacked)
     explore()
     assert set(outputs(project)) == {"explore.json", "explore/areas.png", "explore/classes.png"}

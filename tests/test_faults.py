@@ -1,7 +1,7 @@
-"""Stages that are killed, and that meet a full disk or a read-only folder, while they write.
+"""Stages that are killed, or that meet a full disk or a read-only folder, while they write.
 
-The stages without TensorFlow, on a tiny competition, each run by `python -m tests.support.faults`. Every case starts,
-as in DVC, from the inputs of the stage with none of its outputs.
+Each stage without TensorFlow runs on a tiny competition, by `python -m tests.support.faults`. Every case starts as in
+DVC: from the inputs of the stage and none of its outputs.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.dataset.prepared import Dataset
+from stages.dataset.prepared import Dataset, Sample
 from stages.inference import ensemble, probabilities
 from stages.pipeline import paths
 from stages.postprocessing.prediction import Prediction
@@ -28,10 +29,16 @@ from tests.support.faults import files
 ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = ["download", "explore", "preprocess", "check_data", "postprocess", "evaluate", "predict", "kernel", "report"]
-MOMENTS = (0.0, 0.3, 0.6, 0.999)  # share of the changes that are done, the last one included
-ROOT_ALONE = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+AS_ROOT = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+
+# When a fault happens, as a share of the changes that a stage makes to the file system: somewhere in the middle and
+# before the last one; and, among the tests that take minutes, at other moments.
+SOME = {"kill": (0.3, 0.999), "full": (0.4,), "limit": (200,)}
+MORE = {"kill": (0.0, 0.6), "full": (0.0,), "limit": (0,)}  # "limit": the size that no file may exceed
 
 Result = dict[str, Any]
+Case = tuple[Path, str, float]
+Folders = Callable[[str, int], list[Path]]
 
 
 def outputs(stage: str) -> list[str]:
@@ -40,9 +47,9 @@ def outputs(stage: str) -> list[str]:
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
-def run(stage: str, cases: list[tuple[Path, str, float]], *, mounting: bool = False) -> list[Result]:
+def run(stage: str, cases: Sequence[Case], *, mounting: bool = False) -> list[Result]:
     """Run a stage in folders with faults."""
-    command = [*(ROOT_ALONE if mounting else []), sys.executable, "-m", "tests.support.faults", stage]
+    command = [*(AS_ROOT if mounting else []), sys.executable, "-m", "tests.support.faults", stage]
     given = json.dumps([[str(folder), kind, number] for folder, kind, number in cases])
     result = subprocess.run(command, cwd=ROOT, input=given, text=True, capture_output=True)
     assert result.returncode == 0, result.stderr
@@ -51,7 +58,7 @@ def run(stage: str, cases: list[tuple[Path, str, float]], *, mounting: bool = Fa
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny project, all stages run; a made-up network knows half of the truth."""
+    """A tiny project with all stages run; the predictions of its made-up network are half right."""
     folder = tmp_path_factory.mktemp("finished")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["download"]["source"] = str(draw_competition(tmp_path_factory.mktemp("source") / "competition"))
@@ -68,14 +75,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def invent_networks(folder: Path) -> None:
-    """What train, infer and infer_test leave."""
+    """Write what train, infer and infer_test would write."""
     data = Dataset(folder / paths.PREPARED)
 
-    def known(entries: list[Any]) -> Any:
-        for entry in entries:
-            labels = data.labels[entry.position]
+    def known(samples: list[Sample]) -> Iterator[tuple[str, Prediction]]:
+        for sample in samples:
+            labels = data.labels[sample.position]
             pixels = np.stack([np.where(labels == k, 200, 10) for k in (1, 2, 3, 4)], axis=-1).astype(np.uint8)
-            yield entry.image, Prediction(pixels, np.full(4, 255, np.uint8))
+            yield sample.image, Prediction(pixels, np.full(4, 255, np.uint8))
 
     probabilities.write(folder / paths.VALIDATION_PROBABILITIES, known(data.fold(0)))
     probabilities.write(folder / paths.HELD_OUT_PROBABILITIES, known(data.fold(2)))
@@ -94,8 +101,8 @@ def invent_networks(folder: Path) -> None:
 
 
 @pytest.fixture
-def folders(finished: Path, tmp_path: Path) -> Any:
-    """Makes folders for the cases of a stage: the finished project without what that stage writes."""
+def folders(finished: Path, tmp_path: Path) -> Folders:
+    """Makes folders for the cases of a stage: the finished project without the outputs of that stage."""
 
     def make(stage: str, count: int) -> list[Path]:
         made = []
@@ -112,7 +119,7 @@ def folders(finished: Path, tmp_path: Path) -> Any:
 
 
 def check_whole_or_absent(stage: str, found: dict[str, str], expected: dict[str, str], *, swept: bool) -> None:
-    """Of each output all or nothing is there, everything else is as it was; `swept`: no partial file is left."""
+    """Each output is complete or absent, and all other files are unchanged; `swept`: no partial file is left."""
     partial = {name for name in found if any(part.endswith(".partial") for part in Path(name).parts)}
     assert not (swept and partial)
     there = {name: digest for name, digest in found.items() if name not in partial}
@@ -125,24 +132,8 @@ def check_whole_or_absent(stage: str, found: dict[str, str], expected: dict[str,
     assert there == expected
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_that_is_killed_ends_as_an_undisturbed_one(stage: str, finished: Path, folders: Any) -> None:
-    """SIGKILL at four moments of writing: no output is torn, and the same command again ends in the same bytes."""
-    counted, *killed = folders(stage, 1 + len(MOMENTS))
-    cases = [(counted, "count", 0)]
-    for folder, moment in zip(killed, MOMENTS, strict=True):
-        cases += [(folder, "kill", moment), (folder, "none", 0)]
-    undisturbed, *results = run(stage, cases)
-    expected = files(finished)
-    assert undisturbed["files"] == expected
-    for cut, again in zip(results[::2], results[1::2], strict=True):
-        assert cut["status"] == -9
-        check_whole_or_absent(stage, cut["files"], expected, swept=False)
-        assert (again["status"], again["files"]) == (0, expected)
-
-
 def check_refusals(stage: str, results: list[Result], expected: dict[str, str], reason: str) -> None:
-    """Each case failed in one line that names the reason, left no part of an output and no other change."""
+    """Each case failed in one line that names the reason, left no part of an output and changed nothing else."""
     for result in results:
         if result["status"] == 0 and result["number"] > 1:  # the fault came after the last file
             assert result["files"] == expected
@@ -155,25 +146,48 @@ def check_refusals(stage: str, results: list[Result], expected: dict[str, str], 
         check_whole_or_absent(stage, result["files"], expected, swept=True)
 
 
+@pytest.mark.parametrize(
+    "faults", [pytest.param(SOME, id="some"), pytest.param(MORE, id="more", marks=pytest.mark.prove)]
+)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_full_disk(stage: str, finished: Path, folders: Any) -> None:
-    """No space for a new file at two moments, and files that may not grow: one line that names file and reason."""
-    counted, *others = folders(stage, 5)
-    cases = [(counted, "count", 0), *zip(others[:2], ("full",) * 2, (0.0, 0.4), strict=True)]
-    cases += zip(others[2:], ("limit",) * 2, (0, 200), strict=True)
-    _, *results = run(stage, cases)
-    check_refusals(stage, results[:2], files(finished), "No space left on device")
-    check_refusals(stage, results[2:], files(finished), "File too large")
+def test_a_kill_and_a_full_disk(
+    stage: str, faults: dict[str, tuple[float, ...]], finished: Path, folders: Folders
+) -> None:
+    """A killed stage leaves no torn output and, run again, ends in the same bytes as an undisturbed one.
+
+    Without space for a new file, and with files that may not grow, it fails in one line with the file and the reason.
+    """
+    counted, *others = folders(stage, 1 + sum(map(len, faults.values())))
+    cases: list[Case] = [(counted, "count", 0)]
+    for kind, numbers in faults.items():
+        for number in numbers:
+            folder = others.pop()
+            cases.append((folder, kind, number))
+            if kind == "kill":
+                cases.append((folder, "none", 0))
+    undisturbed, *results = run(stage, cases)
+    expected = files(finished)
+    assert undisturbed["files"] == expected
+
+    killed, results = results[: 2 * len(faults["kill"])], results[2 * len(faults["kill"]) :]
+    for cut, again in zip(killed[::2], killed[1::2], strict=True):
+        assert cut["status"] == -9
+        check_whole_or_absent(stage, cut["files"], expected, swept=False)
+        assert (again["status"], again["files"]) == (0, expected)
+
+    full, limited = results[: len(faults["full"])], results[len(faults["full"]) :]
+    check_refusals(stage, full, expected, "No space left on device")
+    check_refusals(stage, limited, expected, "File too large")
 
 
 @pytest.fixture(scope="session")
 def mounting(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Skips where nothing can be mounted."""
-    command = [*ROOT_ALONE, "mount", "-t", "tmpfs", "tmpfs", str(tmp_path_factory.mktemp("mount"))]
+    command = [*AS_ROOT, "mount", "-t", "tmpfs", "tmpfs", str(tmp_path_factory.mktemp("mount"))]
     try:
         result = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError as error:
-        pytest.skip(f"needs unshare, to mount small disks: {error}")
+        pytest.skip(f"needs unshare to mount small disks: {error}")
     if result.returncode:
         pytest.skip(f"needs the right to mount small disks: {result.stderr.strip()}")
 
@@ -181,12 +195,12 @@ def mounting(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.mark.prove
 @pytest.mark.usefixtures("mounting")
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_small_disk_and_a_read_only_one(stage: str, finished: Path, folders: Any) -> None:
-    """A real file system without space, and read-only folders with the old outputs in them, which stay."""
+def test_a_small_disk_and_a_read_only_one(stage: str, finished: Path, folders: Folders) -> None:
+    """A real file system without space, and read-only folders with the old outputs in them, which are kept."""
     full, nearly_full = folders(stage, 2)
     readonly = full.with_name("readonly")
     shutil.copytree(finished, readonly)
-    cases = [(full, "disk", 0), (nearly_full, "disk", 4096), (readonly, "readonly", 0)]
+    cases: list[Case] = [(full, "disk", 0), (nearly_full, "disk", 4096), (readonly, "readonly", 0)]
     results = run(stage, cases, mounting=True)
     expected = files(finished)
     check_refusals(stage, results[:1], expected, "No space left on device")

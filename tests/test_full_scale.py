@@ -27,7 +27,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_frequencies_are_those_of_the_competition() -> None:
     """12,568 images, and the images of each class that its training table has."""
-    counts = Counter()
+    counts = Counter[int]()
     for classes, count in large_set.FREQUENCY.items():
         counts.update(dict.fromkeys(classes, count))
     assert sum(large_set.FREQUENCY.values()) == 12_568

@@ -13,6 +13,7 @@ import yaml
 
 from stages import kernel
 from stages.dataset import submission
+from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.kaggle import bundle
 from stages.postprocessing import rules as postprocess
@@ -111,8 +112,8 @@ def test_the_script_stops_in_time(project: Path, tmp_path: Path, monkeypatch: py
     result = ran(sys.executable, project / "data/kernel/submission.py", mounted, tmp_path / "working")
     assert result.returncode == 0, result.stderr
     assert "OUT OF TIME: the last 3 of 3 images are submitted as empty" in result.stdout
-    sample = submission.template(project / "data/raw/sample_submission.csv", 4)
-    assert submission.check(tmp_path / "working/submission.csv", sample, "sample", 4, 32, 64)["masks"] == 0
+    sample = submission.template(project / "data/raw/sample_submission.csv", Layout.unnamed(4, 32, 64))
+    assert submission.check(tmp_path / "working/submission.csv", sample, "sample")["masks"] == 0
 
 
 @pytest.mark.slow
@@ -185,7 +186,7 @@ def test_the_notebook_is_private_and_offline() -> None:
 
 
 @pytest.mark.prove
-def test_an_older_tensorflow_without_a_network(shared_data: Path, tmp_path: Path) -> None:
+def test_an_older_tensorflow_without_a_network(real_data: Path, tmp_path: Path) -> None:
     """Kaggle's image lags: TensorFlow 2.18 with NumPy, pandas and OpenCV alone, on real test images.
 
     The same TensorFlow gives the same bytes; of 2.18 at most one pixel in ten thousand may differ.
@@ -196,7 +197,7 @@ def test_an_older_tensorflow_without_a_network(shared_data: Path, tmp_path: Path
     subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     project = tmp_path / "project"
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["download"]["source"] = str(shared_data / "severstal-sample.zip")
+    params["download"]["source"] = str(real_data / "severstal-sample.zip")
     params["train"] |= {"epochs": 1, "crops_per_image": 1}
     project.mkdir()
     (project / "params.yaml").write_text(yaml.safe_dump(params))
@@ -220,8 +221,9 @@ def differing(one: Path, other: Path) -> float:
     """Share of the pixels, of all images and classes that have a mask in either, that two submissions disagree on."""
     from stages.dataset import rle, tables
 
+    layout = Layout.unnamed(4, 256, 1600)
     masks = [
-        {(row.image, row.class_id): rle.decode(row.runs, 256, 1600) for row in tables.read(path, 4, filler=True)}
+        {(row.image, row.class_id): rle.decode(row.runs, 256, 1600) for row in tables.read(path, layout, filler=True)}
         for path in (one, other)
     ]
     keys = {key for found in masks for key in found if key[1]}

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stages.dataset import submission
+from stages.dataset.layout import Layout
 from tests.support import repository
 from tests.support.repository import ROOT, SMALL, setting
 
@@ -42,8 +43,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def check_submission(folder: Path, classes: int, height: int, width: int) -> int:
     """The submission of a run, held against the sample submission; returns the number of images."""
-    sample = submission.template(folder / "data/raw/sample_submission.csv", classes)
-    return submission.check(folder / "data/submission.csv", sample, "sample", classes, height, width)["images"]
+    sample = submission.template(folder / "data/raw/sample_submission.csv", Layout.unnamed(classes, height, width))
+    return submission.check(folder / "data/submission.csv", sample, "sample")["images"]
 
 
 def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:
@@ -239,18 +240,18 @@ def test_a_failed_stage_says_what_to_mend_and_the_committed_files_come_back(clon
     assert "up to date" in call(clone, "dvc", "repro")
 
 
-def test_real_steel_in_todays_form(clone: Path, shared_data: Path) -> None:
+def test_real_steel_in_todays_form(clone: Path, real_data: Path) -> None:
     """58 real training images, 20 test images, a three-column sample submission."""
-    archive = shared_data / "severstal-sample.zip"
+    archive = real_data / "severstal-sample.zip"
     told = experiment(clone, "severstal", *SMALL, f"download.source={archive}")
     assert "58 images in 3 folds" in told
     assert check_submission(clone, 4, 256, 1600) == 20
     assert (clone / "data/submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\n")
 
 
-def test_real_steel_in_the_older_form(clone: Path, shared_data: Path, tmp_path: Path) -> None:
+def test_real_steel_in_the_older_form(clone: Path, real_data: Path, tmp_path: Path) -> None:
     """Images of 200×200, which no power of two divides, and a two-column sample submission; crops are clipped."""
-    archive = some_of(shared_data / "steel-900.zip", tmp_path / "some.zip", train=36, test=6)
+    archive = some_of(real_data / "steel-900.zip", tmp_path / "some.zip", train=36, test=6)
     crop = ["train.crop_height=256", "train.crop_width=256", "competition.classes=[inclusion,patches,scratches]"]
     told = experiment(clone, "steel-900", *SMALL, *STEEL_900, *crop, f"download.source={archive}")
     assert "train: crops of 256×256 clipped to 200×200" in told

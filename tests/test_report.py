@@ -1,7 +1,6 @@
 """The report, made by `evaluate` and `report` from a drawn data set, in a real browser without a network."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from stages.dataset.prepared import Dataset
 from stages.inference import ensemble, probabilities
 from stages.postprocessing.prediction import Prediction
+from tests.support.browser import headless
 
 ROOT = Path(__file__).parents[1]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 HOSTILE = "5 <img src=x onerror=document.title='owned'>.png"  # the name of an image, as a stranger's archive may have
 
@@ -28,9 +27,9 @@ pytestmark = pytest.mark.slow
 
 
 def by_grey_level(grey: np.ndarray) -> Prediction:
-    """What a network says that takes bright pixels for class 1 and dark ones for class 2, and invents a corner."""
+    """The answer of a network for which bright pixels and one corner are class 1, and dark pixels class 2."""
     bright, dark = (grey > 200) * 230, (grey < 50) * 204
-    bright[:4, :4] = 178  # invented
+    bright[:4, :4] = 178  # false positives
     return Prediction(np.stack([bright, dark], axis=-1).astype(np.uint8), np.full(2, 255, np.uint8))
 
 
@@ -73,24 +72,9 @@ def page(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium, whose every connection would go to a port that nobody listens on."""
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if binary is None:
-        message = f"expected a browser to show the report in ({', '.join(BROWSERS)}), found none"
-        pytest.fail(message) if os.environ.get("CHROMIUM") == "required" else pytest.skip(message)
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--proxy-server=127.0.0.1:9",
-        "--window-size=1400,1000", f"--user-data-dir={tmp_path / 'profile'}",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = shutil.which("chromedriver")
-    driven = webdriver.Chrome(options, webdriver.ChromeService(driver) if driver else None)  # type: ignore[arg-type]
-    yield driven
-    driven.quit()
+    """Chromium without a window and without a network."""
+    with headless(tmp_path / "profile") as started:
+        yield started
 
 
 def names(browser: webdriver.Chrome) -> list[str]:
@@ -112,8 +96,8 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     wait.until(lambda driven: len(driven.find_elements(By.CSS_SELECTOR, ".chart svg")) == 7)
     assert "</script><b>drawn" in browser.find_element(By.CSS_SELECTOR, "header").text
     labels = browser.find_element(By.CSS_SELECTOR, "[data-chart=confusion]").text
-    for told in ("bright", "dark", "background", "true class", "predicted class", "1.000"):
-        assert told in labels
+    for label in ("bright", "dark", "background", "true class", "predicted class", "1.000"):
+        assert label in labels
     assert "training loss · network of fold 0" in browser.find_element(By.CSS_SELECTOR, "[data-chart=curves]").text
 
     # The held-out fold is images 2, 5, 8 and 11; 8 is clean, 2 has a dark square, 5 and 11 have bright ones.
@@ -121,7 +105,7 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     shown = {control: Select(controls.find_element(By.NAME, control)) for control in ("sort", "class")}
     worst_first = names(browser)
     assert sorted(worst_first) == ["11.png", "2.png", HOSTILE, "8.png"]
-    assert worst_first[0] == "8.png"  # an invented pixel on a clean image costs all
+    assert worst_first[0] == "8.png"  # one false positive on a clean image costs everything
     shown["sort"].select_by_visible_text("Dice, best first")
     assert names(browser)[-1] == "8.png"
     shown["sort"].select_by_visible_text("name")
@@ -132,13 +116,13 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     shown["class"].select_by_visible_text("without a defect")
     assert names(browser) == ["8.png"]
     shown["class"].select_by_visible_text("any")
-    controls.find_element(By.NAME, "missed").click()
+    controls.find_element(By.NAME, "false_negatives").click()
     assert names(browser) == []
-    controls.find_element(By.NAME, "missed").click()
-    controls.find_element(By.NAME, "invented").click()
+    controls.find_element(By.NAME, "false_negatives").click()
+    controls.find_element(By.NAME, "false_positives").click()
     assert len(names(browser)) == 4
 
-    # What is drawn: the invented corner is blue in the errors, the bright square has its class's colour in the truth.
+    # The corner of false positives is blue in the errors; the bright square has its class's colour in the truth.
     card = browser.find_elements(By.CSS_SELECTOR, ".card")[2]
     browser.execute_script("arguments[0].scrollIntoView()", card)
     colour = (
@@ -171,10 +155,11 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     dialog.send_keys(Keys.ESCAPE)
     wait.until(lambda driven: not dialog.is_displayed())
 
-    told = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    messages = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
     assert browser.title != "owned"
     assert browser.find_elements(By.TAG_NAME, "img") == []
-    assert [message for message in told if "will-read-frequently" not in message] == []  # this test reads, not the page
+    # This test reads canvases, the page does not.
+    assert [message for message in messages if "will-read-frequently" not in message] == []
 
 
 def test_names_from_outside_are_text(page: Path) -> None:
@@ -212,15 +197,14 @@ def test_intervals_and_headline(page: Path) -> None:
 
 
 def test_intervals_of_enough_images() -> None:
-    """Around the value, from rounds over groups; of a class with few images there is none to trust."""
-    from stages import report
-    from stages.scoring import per_image
+    """They lie around the value; a class in few images has no interval to trust."""
+    from stages.scoring import bootstrap, per_image
 
     lines = ["split,image,group,class,dice,true_pixels,predicted_pixels,intersection"]
     for number in range(12):
         lines.append(f"held_out,{number}.jpg,{number},pit,{number / 20},9,9,1")
         lines.append(f"held_out,{number}.jpg,{number},line,{float(number > 1)},{3 * (number < 2)},{3 * (number < 2)},0")
-    rows = report.intervals(per_image.read(lines, "drawn")["held_out"], {"validation": {"mean_dice": 0.5}})
+    rows = bootstrap.headline(per_image.read(lines, "drawn")["held_out"], {"mean_dice": 0.5})
     found = {row["title"]: row for row in rows}
     low, high = found["pit"]["interval"]
     assert found["pit"]["value"] == pytest.approx(0.275)

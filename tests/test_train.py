@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.dataset.prepared import Dataset
 from stages.pipeline import settings
 
 ROOT = Path(__file__).parents[1]
@@ -44,29 +43,6 @@ def test_of_two_phases_the_second_is_cut(options: settings.Train) -> None:
     two = options.model_copy(update={"full_size_epochs": 3})
     last = for_every_fold(two, [fitted([0.1, 0.9, 0.2, 0.8, 0.7, 0.6], 3, 3)])
     assert (last.epochs, last.full_size_epochs) == (3, 1)
-
-
-def test_a_network_is_known_by_all_that_decides_it(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
-    """Other folds, a last training or a blend do not change a network; its own fold, seed, options and weights do."""
-    from stages.training.network_cache import fingerprint
-
-    here = fingerprint(options, 1, prepared, 0)
-    for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}):
-        assert fingerprint(options.model_copy(update=changes), 1, prepared, 0) == here
-    file = tmp_path / "weights.h5"
-    file.write_bytes(b"1")
-    with_file = options.model_copy(update={"encoder_weights": str(file)})
-    first = fingerprint(with_file, 1, prepared, 0)
-    file.write_bytes(b"2")
-    others = [
-        fingerprint(options, 2, prepared, 0),
-        fingerprint(options, 1, prepared, 1),
-        fingerprint(options, 1, prepared, None),
-        fingerprint(options.model_copy(update={"mixup": 0.5}), 1, prepared, 0),
-        first,
-        fingerprint(with_file, 1, prepared, 0),
-    ]
-    assert len({here, *others}) == 7
 
 
 def test_what_is_told_of_a_network(options: settings.Train) -> None:

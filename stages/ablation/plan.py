@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
-from stages.pipeline import settings, yaml_files
+from stages.pipeline import sections, settings, yaml_files
 from stages.pipeline.cli import UserError
 
 Params = dict[str, Any]
@@ -26,7 +26,7 @@ SHARED = ("seed", "download", "competition", "preprocess")  # they decide the im
 TAKEN = {"data", "metrics", "seconds", "state"}  # names beside those of the rows in data/ablation
 
 
-class Step(settings.Section):
+class Step(sections.Section):
     """One row as ablation.yaml has it; what is not given is as in the other rows."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -35,13 +35,13 @@ class Step(settings.Section):
     seeds: Seeds | None = None
 
 
-class Plan(settings.Section):
+class Plan(sections.Section):
     """All of ablation.yaml."""
 
     source: Annotated[str, Field(min_length=1)] | None = None
     base: Params = Field(default_factory=dict)
     seeds: Seeds = (1,)
-    budget: Annotated[settings.Number, Field(gt=0)] = 360
+    budget: Annotated[sections.Number, Field(gt=0)] = 360
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     last: Step | None = None
 

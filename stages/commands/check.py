@@ -1,4 +1,4 @@
-"""Check params.yaml; say nothing when all is well."""
+"""Check params.yaml, and print nothing if it is correct."""
 
 import argparse
 
@@ -6,9 +6,9 @@ from stages.pipeline import settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
+    """Add none."""
 
 
 def run(given: argparse.Namespace) -> None:
-    """Run the command."""
+    """Read and check the parameters."""
     settings.load()

@@ -1,25 +1,27 @@
-"""Say whether two experiments can be told apart, and lay their confusion matrices side by side.
+"""Say whether the data can tell two experiments apart, and show their confusion matrices side by side.
 
     python -m stages compare cce cce_dice
     python -m stages compare cce-1,cce-2,cce-3 cce_dice-1,cce_dice-2,cce_dice-3      # several seeds of each
     python -m stages compare --losses cce cce_dice           # trains both first: what `make compare` does
 
-Takes names of experiments, branches, tags or commits, or `workspace`. Differences are of the second less the first,
-with 95% intervals of a paired bootstrap: in each round both are scored on the same draw of groups of near-duplicates.
+Arguments are names of experiments, branches, tags or commits, or `workspace`. Differences are second minus first, with
+95% intervals of a paired bootstrap: in each round both are scored on the same draw of groups of near-duplicates.
 """
 
 import argparse
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
+import pandas as pd
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 from stages.ablation import variants
 from stages.pipeline import paths
+from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.scoring import bootstrap, comparison, confusion, per_image
@@ -31,18 +33,18 @@ SPLITS = {"validation": "Validation folds (choose by these)", "held_out": "Held-
 TITLES = {
     "mean_dice": "mean Dice",
     "positive_mean_dice": "Dice where there is a mask",
-    "mean_precision": "precision of the pixels, mean over classes",
-    "mean_recall": "recall of the pixels, mean over classes",
+    "mean_precision": "precision over pixels, mean over classes",
+    "mean_recall": "recall over pixels, mean over classes",
 }
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one experiment left.
+    """The metrics of one experiment.
 
     Attributes:
-        name: as it was given.
-        scores: per split.
+        name: as given on the command line.
+        scores: by split.
         names: of the classes, the background first.
         matrix: confusion matrix of the held-out fold, int64 (1 + classes, 1 + classes).
     """
@@ -50,17 +52,17 @@ class Run:
     name: str
     scores: dict[str, ImageScores]
     names: list[str]
-    matrix: confusion.Matrix
+    matrix: Int64
 
 
 def compare(first: Sequence[str], second: Sequence[str]) -> str:
-    """The comparison as text, in tables that Markdown knows.
+    """The comparison as text, with Markdown tables.
 
     Args:
-        first, second: experiments, in pairs: each two must be of the same images, masks and folds.
+        first, second: experiments, compared in pairs. Both of a pair must have the same images, masks and folds.
 
     Raises:
-        UserError: an experiment or its metrics are not there, or a pair is not of the same data and folds.
+        UserError: an experiment or its metrics are missing, or a pair does not have the same data and folds.
     """
     if len(first) != len(second):
         raise UserError(f"expected as many experiments on both sides, found {len(first)} and {len(second)}")
@@ -76,7 +78,7 @@ def compare(first: Sequence[str], second: Sequence[str]) -> str:
         parts.append(f"{title}: {_counted(pooled[0], len(first))}\n\n{differences(*pooled)}")
     parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
     if len(first) > 1:
-        parts.append(_seeds(before, after))
+        parts.append(pairs(before, after))
     return "\n\n".join(parts)
 
 
@@ -84,85 +86,73 @@ def load(name: str) -> Run:
     """Read an experiment's metrics from git.
 
     Raises:
-        UserError: there is no such experiment or commit, or it lacks the metrics.
+        UserError: there is no such experiment or commit, or it has no such metrics.
     """
     where = f"{name}: {paths.IMAGES_TABLE}"
     scores = per_image.read(io.StringIO(_read(name, paths.IMAGES_TABLE)), where)
     missing = [split for split in SPLITS if split not in scores]
     if missing:
         raise UserError(f"{where}: expected images of every split, found none of {', '.join(missing)}")
-    rows = list(csv.DictReader(io.StringIO(_read(name, paths.CONFUSION_TABLE))))
-    names = list(dict.fromkeys(row["actual"] for row in rows))
-    matrix = np.array([int(row["pixels"]) for row in rows], np.int64).reshape(len(names), len(names))
-    return Run(name, scores, names, matrix)
+    table = pd.read_csv(io.StringIO(_read(name, paths.CONFUSION_TABLE)), dtype={"actual": str}, keep_default_na=False)
+    names = table["actual"].unique().tolist()
+    return Run(name, scores, names, table["pixels"].to_numpy(np.int64).reshape(len(names), len(names)))
 
 
 def differences(a: ImageScores, b: ImageScores) -> str:
-    """Table of figures, differences, their intervals, and what that means in words."""
-    rows = [["", "A", "B", "B less A", "95% interval", ""]]
+    """Table of figures, differences, their intervals, and what these mean in words."""
+    rows = []
     for found in comparison.differences(a, b):
         title = TITLES.get(found.name) or found.name.replace("positive_dice", "Dice").replace(".", " of ")
-        told = f"{found.interval[0]:+.4f} … {found.interval[1]:+.4f}" if found.interval else ""
-        cells = [_shown(found.a), _shown(found.b), _shown(found.b - found.a, "+.4f"), told, found.verdict()]
-        rows.append([title, *cells])
-    return table(rows)
+        interval = f"{found.interval[0]:+.4f} … {found.interval[1]:+.4f}" if found.interval else ""
+        difference = _format(found.b - found.a, "+.4f")
+        rows.append([title, _format(found.a), _format(found.b), difference, interval, found.verdict()])
+    return _table(["", "A", "B", "B - A", "95% interval", ""], rows)
 
 
-def matrices(before: list[confusion.Matrix], after: list[confusion.Matrix], names: list[str]) -> str:
-    """Confusion matrices side by side, of several runs their mean, and the difference; shares of the true class."""
+def matrices(before: list[Int64], after: list[Int64], names: list[str]) -> str:
+    """Confusion matrices (means of several runs) and their difference side by side, as shares of the true class."""
     a, b = (_mean_shares(runs) for runs in (before, after))
-    parts = [("A", a, ".4f"), ("B", b, ".4f"), ("B less A", b - a, "+.4f")]
+    parts = [("A", a, ".4f"), ("B", b, ".4f"), ("B - A", b - a, "+.4f")]
     header = ["true \\ predicted"] + [f"{title}: {name}" for title, _, _ in parts for name in names]
     rows = [
         [name, *(format(value, form) for _, values, form in parts for value in values[row])]
         for row, name in enumerate(names)
     ]
-    return f"Confusion matrices of the held-out fold, share of the true class's pixels\n\n{table([header, *rows])}"
+    return f"Confusion matrices of the held-out fold, share of the true class's pixels\n\n{_table(header, rows)}"
 
 
-def _mean_shares(runs: list[confusion.Matrix]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Shares of the true class, of each class the mean over the runs in which it occurs; 0 if it occurs in none."""
+def pairs(before: Sequence[Run], after: Sequence[Run]) -> str:
+    """The differences of each pair alone: how much one training differs from another."""
+    rows = []
+    for one, other in zip(before, after, strict=True):
+        a, b = (bootstrap.figures(run.scores["held_out"]) for run in (one, other))
+        differences = [_format(float(b[name][0] - a[name][0]), "+.4f") for name in TITLES]
+        rows.append([f"{other.name} - {one.name}", *differences])
+    return f"Each pair alone\n\n{_table(['held-out fold', *TITLES.values()], rows)}"
+
+
+def _mean_shares(runs: list[Int64]) -> Float64:
+    """Shares of the true class, for each class the mean over the runs in which it occurs; 0 if it occurs in none."""
     occurs = np.array([matrix.sum(axis=1) > 0 for matrix in runs])  # (run, class)
     shares = np.array([confusion.shares(matrix) for matrix in runs])
-    total: np.ndarray[Any, np.dtype[np.float64]] = shares.sum(axis=0) / np.maximum(occurs.sum(axis=0), 1)[:, np.newaxis]
+    total: Float64 = shares.sum(axis=0) / np.maximum(occurs.sum(axis=0), 1)[:, np.newaxis]
     return total
 
 
-def table(rows: list[list[str]]) -> str:
-    """A Markdown table whose columns are aligned for the eye too."""
-    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
-
-    def line(cells: list[str]) -> str:
-        first, *others = (
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "| " + " | ".join([first, *others]) + " |"
-
-    rule = ["-" * width if column == 0 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    return "\n".join([line(rows[0]), line(rule), *map(line, rows[1:])])
-
-
-def _seeds(before: list[Run], after: list[Run]) -> str:
-    """The figures of each pair by itself: how much one training differs from another."""
-    rows = [["held-out fold", *(title for title in TITLES.values())]]
-    for one, other in zip(before, after, strict=True):
-        a, b = (bootstrap.figures(run.scores["held_out"]) for run in (one, other))
-        rows.append(
-            [f"{other.name} less {one.name}", *(_shown(float(b[name][0] - a[name][0]), "+.4f") for name in TITLES)]
-        )
-    return f"Each pair by itself\n\n{table(rows)}"
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    align = ["left"] + ["right"] * (len(header) - 1)
+    return str(tabulate(rows, header, tablefmt="pipe", colalign=align, disable_numparse=True))
 
 
 def _read(name: str, path: Path) -> str:
-    """A file of an experiment, of any git revision, or of the workspace."""
+    """The text of a file in an experiment, in any git revision, or in the workspace."""
     if not name:
         raise UserError("expected the name of an experiment, found an empty one")
     if name == WORKSPACE:
         if not path.is_file():
             raise UserError(f"{name}: expected {path}, found none: run dvc repro")
         return path.read_text(encoding="utf-8")
-    import dvc.api  # takes a second
+    import dvc.api  # the import takes a second
     from dvc.exceptions import DvcException
     from dvc.scm import RevError
     from scmrepo.exceptions import SCMError
@@ -173,24 +163,24 @@ def _read(name: str, path: Path) -> str:
         raise UserError(
             f"expected the name of an experiment (dvc exp show lists them), a commit or 'workspace', found {name!r}"
         ) from None
-    except (DvcException, SCMError, OSError, AttributeError) as error:  # AttributeError: of a tag on a file
+    except (DvcException, SCMError, OSError, AttributeError) as error:  # AttributeError: a tag on a file
         raise UserError(f"{name}: expected {path} among its metrics, found none ({error})") from None
     return content
 
 
 def _counted(scores: ImageScores, seeds: int) -> str:
-    of = f" of {seeds} runs" if seeds > 1 else ""
-    return f"{len(scores.images)} images{of} in {len(np.unique(scores.groups))} groups of near-duplicates"
+    runs = f" of {seeds} runs" if seeds > 1 else ""
+    return f"{len(scores.images)} images{runs} in {len(np.unique(scores.groups))} groups of near-duplicates"
 
 
-def _shown(value: float, form: str = ".4f") -> str:
+def _format(value: float, form: str = ".4f") -> str:
     return "undefined" if np.isnan(value) else format(value, form)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("first", metavar="A", help="an experiment, or several with commas between them")
-    parser.add_argument("second", metavar="B", help="as many others")
+    parser.add_argument("first", metavar="A", help="an experiment, or several separated by commas")
+    parser.add_argument("second", metavar="B", help="the same number of others")
     parser.add_argument("--losses", action="store_true", help="A and B are losses: run compare-A and compare-B first")
 
 

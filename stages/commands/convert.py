@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from stages.dataset import duplicates, folds, from_folders, label_images
 from stages.dataset.from_folders import Pair
+from stages.dataset.layout import Layout
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
 
@@ -59,7 +60,7 @@ def convert(given: argparse.Namespace) -> None:
         ]
         train, test = pairs, sorted(found, key=lambda pair: pair.name)
         from_folders.measure(test, size, len(names))
-    from_folders.write(given.output, train, test, len(names), masks if given.test_share else None)
+    from_folders.write(given.output, train, test, Layout(tuple(names), *size), masks if given.test_share else None)
     if given.force and not given.test_share:
         _remove(masks)  # those of the output that was replaced
     print(_told(given.output, pixels, held_back, len(test), names, size))

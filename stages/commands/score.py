@@ -3,8 +3,8 @@
     python -m stages score data/submission.csv steel.test-masks.csv
     python -m stages score submission.csv train.csv --height 200 --width 200 --classes inclusion patches scratches
 
-Both files may have either form of the competition's tables. Size and classes are those of params.yaml unless they are
-given. The images are those of the submission; true masks in the form ImageId_ClassId,EncodedPixels, which has a row for
+Both files may have either form of the competition's tables. Size and classes come from params.yaml unless they are
+given. The images are those of the submission. True masks in the form ImageId_ClassId,EncodedPixels, which has a row for
 every image and class, must have the same images.
 """
 
@@ -17,28 +17,28 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.dataset import rle, submission, tables
+from stages.dataset.layout import Layout
 from stages.pipeline import settings
+from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
-from stages.scoring import dice as figures
-from stages.scoring.dice import Counts
+from stages.scoring.dice import all_empty_mean_dice, mean_defined, mean_dice, positive_dice
 
-Masks = dict[str, dict[int, str]]  # of each image the run lengths of each class that has a mask
+Masks = dict[str, dict[int, str]]  # run lengths by image and ClassId, of classes that have a mask
 
 
-def score(sent: Path, truth: Path, names: Sequence[str], height: int, width: int) -> str:
+def score(sent: Path, truth: Path, layout: Layout) -> str:
     """The figures of a submission as text.
 
     Args:
         sent: the submission.
         truth: true masks, in either form of train.csv.
-        names: of the classes, ClassId 1 first.
-        height, width: size of every image in pixels.
+        layout: classes and image size.
 
     Raises:
-        UserError: a file that is not valid, or true masks of images that the submission lacks.
+        UserError: a file is not valid, or the submission lacks an image that has true masks.
     """
-    predicted = predictions(sent, len(names), height, width)
-    true = true_masks(truth, len(names), height, width)
+    predicted = predictions(sent, layout)
+    true = true_masks(truth, layout)
     lacking = sorted(true.keys() - predicted.keys())
     if lacking:
         raise UserError(
@@ -47,36 +47,36 @@ def score(sent: Path, truth: Path, names: Sequence[str], height: int, width: int
     unknown = sorted(predicted.keys() - true.keys())
     if unknown and len(tables.header(truth)) == 2:
         raise UserError(f"{truth}: expected every image of {sent}, found {len(unknown)} missing, such as {unknown[0]}")
-    return told(*count(predicted, true, len(names), height, width), names)
+    return summary(*count(predicted, true, layout), layout.classes)
 
 
-def predictions(path: Path, classes: int, height: int, width: int) -> Masks:
+def predictions(path: Path, layout: Layout) -> Masks:
     """Read and check a submission of either form.
 
     Raises:
-        UserError: as `submission.check`, or the rows of one image stand in two places.
+        UserError: as for `submission.check`, or the rows of one image are in two places.
     """
-    grouped = groupby(tables.read(path, classes, filler=True), key=lambda row: row.image)
+    grouped = groupby(tables.read(path, layout, filler=True), key=lambda row: row.image)
     found: Masks = {}
     pairs = len(tables.header(path)) == 2
     for image, group in grouped:
         rows = list(group)
         if image in found:
             raise UserError(f"{path}: expected the rows of one image one after the other, found {image} in two places")
-        if pairs and len(rows) < classes:
+        if pairs and len(rows) < layout.number_of_classes:
             raise UserError(
-                f"{path}: {image}: expected a row for each of {classes} classes (--classes, or competition.classes in "
-                f"params.yaml), found {len(rows)}"
+                f"{path}: {image}: expected a row for each of {layout.number_of_classes} classes (--classes, or "
+                f"competition.classes in params.yaml), found {len(rows)}"
             )
         found[image] = {row.class_id: row.runs for row in rows if row.class_id and row.runs.strip()}
     if not found:
         raise UserError(f"{path}: expected a row for every test image, found none")
-    itself = submission.Template(tables.header(path), list(found), [])
-    submission.check(path, itself, "sample", classes, height, width)
+    itself = submission.Template(layout, tables.header(path), list(found), [])
+    submission.check(path, itself, "sample")
     return found
 
 
-def true_masks(path: Path, classes: int, height: int, width: int) -> Masks:
+def true_masks(path: Path, layout: Layout) -> Masks:
     """Read and check true masks.
 
     Raises:
@@ -84,54 +84,54 @@ def true_masks(path: Path, classes: int, height: int, width: int) -> Masks:
     """
     found: Masks = {}
     seen: set[tuple[str, int]] = set()
-    for row in tables.read(path, classes):
+    for row in tables.read(path, layout):
         where = f"{path}, line {row.line}: {row.image}, class {row.class_id}"
         if (row.image, row.class_id) in seen:
             raise UserError(f"{where}: expected one row, found another")
         seen.add((row.image, row.class_id))
         try:
-            rle.parse(row.runs, height, width)
+            rle.parse(row.runs, *layout.size)
         except rle.RunLengthError as error:
             raise UserError(f"{where}: {error}") from None
         found.setdefault(row.image, {}).update({row.class_id: row.runs} if row.runs.strip() else {})
     return found
 
 
-def count(predicted: Masks, true: Masks, classes: int, height: int, width: int) -> tuple[Counts, Counts, Counts]:
-    """Pixels in both masks, in the true and in the predicted one, each int64 (images, classes)."""
-    both, drawn, found = (np.zeros((len(predicted), classes), np.int64) for _ in range(3))
+def count(predicted: Masks, true: Masks, layout: Layout) -> tuple[Int64, Int64, Int64]:
+    """Pixels in both masks, in the true mask and in the predicted mask, each int64 (images, classes)."""
+    both, drawn, found = (np.zeros((len(predicted), layout.number_of_classes), np.int64) for _ in range(3))
     for position, image in enumerate(tqdm(predicted, "score: images", unit=" images", disable=None)):
-        for number in range(1, classes + 1):
+        for number in layout.class_ids:
             right, sent = (
-                rle.decode(masks.get(image, {}).get(number, ""), height, width) for masks in (true, predicted)
+                rle.decode(masks.get(image, {}).get(number, ""), *layout.size) for masks in (true, predicted)
             )
             place = position, number - 1
             both[place], drawn[place], found[place] = (right & sent).sum(), right.sum(), sent.sum()
     return both, drawn, found
 
 
-def told(both: Counts, true: Counts, predicted: Counts, names: Sequence[str]) -> str:
-    """The figures as lines; the arguments are as `count` returns them."""
-    of_class = figures.positive_dice(both, true, predicted)
+def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str]) -> str:
+    """The figures as lines. The counts are those that `count` returns."""
+    of_class = positive_dice(both, true, predicted)
     rows = [
-        ("mean Dice (the score)", figures.mean_dice(both, true, predicted), ""),
-        ("  … of predicting nothing", figures.all_empty_mean_dice(true), ""),
-        ("Dice where there is a mask", figures.mean_defined(of_class), ""),
+        ("mean Dice (the score)", mean_dice(both, true, predicted), ""),
+        ("  … of predicting nothing", all_empty_mean_dice(true), ""),
+        ("Dice where there is a mask", mean_defined(of_class), ""),
         *(
-            (f"  {name}", dice, f"{int((true[:, number] > 0).sum()):>8} images")
-            for number, (name, dice) in enumerate(zip(names, of_class, strict=True))
+            (f"  {name}", dice, f"{int((true[:, index] > 0).sum()):>8} images")
+            for index, (name, dice) in enumerate(zip(names, of_class, strict=True))
         ),
     ]
-    lines = [f"{title:28}{'undefined' if value is None else f'{value:.4f}':>10}{more}" for title, value, more in rows]
+    lines = [f"{title:28}{'undefined' if value is None else f'{value:.4f}':>10}{note}" for title, value, note in rows]
     return "\n".join([f"score: {len(true)} images, {true.size} pairs of image and class", *lines])
 
 
-def _scored(given: argparse.Namespace) -> str:
+def _score(given: argparse.Namespace) -> str:
     names, height, width = given.classes, given.height, given.width
     if None in (names, height, width):
         fixed = settings.load().competition
         names, height, width = names or fixed.classes, height or fixed.image_height, width or fixed.image_width
-    return score(given.submission, given.truth, names, height, width)
+    return score(given.submission, given.truth, Layout(tuple(names), height, width))
 
 
 def _pixels(text: str) -> int:
@@ -143,8 +143,8 @@ def _pixels(text: str) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("submission", type=Path, metavar="SUBMISSION", help="of either form")
-    parser.add_argument("truth", type=Path, metavar="TRUTH", help="true masks, in the layout of train.csv")
+    parser.add_argument("submission", type=Path, metavar="SUBMISSION", help="a submission of either form")
+    parser.add_argument("truth", type=Path, metavar="TRUTH", help="true masks in the layout of train.csv")
     parser.add_argument("--height", type=_pixels, metavar="PIXELS", help="of every image (default: params.yaml)")
     parser.add_argument("--width", type=_pixels, metavar="PIXELS", help="of every image (default: params.yaml)")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="class 1 first (default: params.yaml)")
@@ -152,4 +152,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Run the command."""
-    print(_scored(given))
+    print(_score(given))

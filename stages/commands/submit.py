@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.dataset import submission
+from stages.dataset.layout import Layout
 from stages.kaggle import leaderboard, notebook_submission
 from stages.kaggle.client import Client, NotebooksOnlyError
 from stages.kaggle.journal import Journal
@@ -90,11 +91,8 @@ def check(options: settings.Settings, empty: bool) -> str:
     for path in (paths.SUBMISSION, paths.SAMPLE_SUBMISSION):
         if not path.is_file():
             raise UserError(f"{path}: expected the file, found none: run dvc repro")
-    competition = options.competition
-    classes = len(competition.classes)
-    sample = submission.template(paths.SAMPLE_SUBMISSION, classes)
-    size = competition.image_height, competition.image_width
-    counts = submission.check(paths.SUBMISSION, sample, options.predict.form, classes, *size)
+    sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
+    counts = submission.check(paths.SUBMISSION, sample, options.predict.form)
     if not counts["masks"] and not empty:
         raise UserError(
             f"{paths.SUBMISSION}: expected masks, found none in {counts['images']} images: it would score the "

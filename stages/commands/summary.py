@@ -1,4 +1,4 @@
-"""Print what the last run gave: source, headline figures, figures per class, and where the submission is.
+"""Print the results of the last run: source, headline figures, figures per class, and where the submission is.
 
 python -m stages summary
 """
@@ -10,45 +10,55 @@ from typing import Any
 
 from stages.pipeline import cli, paths
 
+HEADLINE = {
+    "mean_dice": "mean Dice (the score)",
+    "all_empty_mean_dice": "  … of predicting nothing",
+    "positive_mean_dice": "Dice where there is a mask",
+}
+PLAIN = {"mean_dice": "  mean Dice", "positive_mean_dice": "  Dice where there is a mask"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None: all of it stands in metrics/."""
+    """None: everything is in metrics/."""
 
 
 def run(given: argparse.Namespace) -> None:
     """Print the summary of the metrics and the submission in this folder."""
     source, evaluation = _read(paths.DOWNLOAD_METRICS), _read(paths.EVALUATION_METRICS)
-    alarms = _read(paths.CHECK_DATA_METRICS)
+    checks = _read(paths.CHECK_DATA_METRICS)
     if not paths.SUBMISSION.exists():
         raise cli.UserError(f"{paths.SUBMISSION}: expected a finished run, found no submission: run make")
     print(f"\nsource: {source['source']} ({source['size']:,} bytes)\n")
+    _print_headline(evaluation)
+    _print_classes(evaluation)
+    counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
+    print(f"data checks: {counts} (python -m stages.check_data prints them again)")
+    print("pictures:    metrics/explore, metrics/evaluation")
+    print(f"report:      {paths.REPORT}")
+    print(f"submission:  {paths.SUBMISSION}")
+
+
+def _print_headline(evaluation: dict[str, Any]) -> None:
     print(f"{'':28}{'held out':>10}{'validation':>12}")
-    for key, title in (
-        ("mean_dice", "mean Dice (the score)"),
-        ("all_empty_mean_dice", "  … of predicting nothing"),
-        ("positive_mean_dice", "Dice where there is a mask"),
-    ):
-        print(f"{title:28}{_shown(evaluation[key]):>10}{_shown(evaluation['validation'][key]):>12}")
-    without = evaluation["without_postprocessing"]
-    beside = evaluation["validation"]["without_postprocessing"]
+    validation = evaluation["validation"]
+    for key, title in HEADLINE.items():
+        print(f"{title:28}{_format(evaluation[key]):>10}{_format(validation[key]):>12}")
     print("without post-processing")
-    for key, title in (("mean_dice", "  mean Dice"), ("positive_mean_dice", "  Dice where there is a mask")):
-        print(f"{title:28}{_shown(without[key]):>10}{_shown(beside[key]):>12}")
+    for key, title in PLAIN.items():
+        figures = [part["without_postprocessing"][key] for part in (evaluation, validation)]
+        print(f"{title:28}{_format(figures[0]):>10}{_format(figures[1]):>12}")
+
+
+def _print_classes(evaluation: dict[str, Any]) -> None:
     print(f"\n{'held-out fold':28}{'Dice*':>10}{'precision':>12}{'recall':>8}{'F1':>8}{'IoU':>8}")
     for name, dice in evaluation["positive_dice"].items():
-        of = evaluation["classes"][name]
+        figures = evaluation["classes"][name]
         print(
-            f"{name:28}{_shown(dice):>10}{_shown(of['precision']):>12}{_shown(of['recall']):>8}"
-            f"{_shown(of['f1']):>8}{_shown(of['iou']):>8}"
+            f"{name:28}{_format(dice):>10}{_format(figures['precision']):>12}{_format(figures['recall']):>8}"
+            f"{_format(figures['f1']):>8}{_format(figures['iou']):>8}"
             + ("   never predicted: collapsed" if evaluation["collapsed"][name] else "")
         )
-    print("* over images that have a true mask of the class\n")
-    print(
-        f"alarms:     {alarms['alarms']}, warnings: {alarms['warnings']}; python -m stages.check_data tells them again"
-    )
-    print("pictures:   metrics/explore, metrics/evaluation")
-    print(f"report:     {paths.REPORT}")
-    print(f"submission: {paths.SUBMISSION}")
+    print("* mean over images that have a true mask of the class; the others over all pixels\n")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -59,5 +69,5 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _shown(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"

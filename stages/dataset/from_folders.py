@@ -22,6 +22,7 @@ from tqdm import tqdm
 from stages.dataset import duplicates, images, rle, tables
 from stages.dataset.archive import FOLDERS, TABLES
 from stages.dataset.label_images import HIGHEST, RECODED, LabelMap, label_map, size
+from stages.dataset.layout import Layout
 from stages.dataset.validation import Faults
 from stages.pipeline import outputs, parallel
 from stages.pipeline.cli import UserError
@@ -180,13 +181,13 @@ def _refuse_size(path: Path, found: tuple[int, int], expected: tuple[int, int], 
         )
 
 
-def write(output: Path, train: Sequence[Pair], test: Sequence[Pair], classes: int, masks: Path | None = None) -> None:
+def write(output: Path, train: Sequence[Pair], test: Sequence[Pair], layout: Layout, masks: Path | None = None) -> None:
     """Write the layout: a zip if `output` ends in .zip, else a folder; the same bytes for the same input.
 
     Args:
         output: replaced if it is there.
         train, test: images; of `test` the labels are left out.
-        classes: how many there are.
+        layout: classes and image size.
         masks: where to write the true masks of `test`, a row for every image and class; None: nowhere.
     """
     with _target(output) as entry:
@@ -195,12 +196,14 @@ def write(output: Path, train: Sequence[Pair], test: Sequence[Pair], classes: in
             for pair, raw in tqdm(work, f"convert: {folder}", len(pairs), unit=" images", disable=None):
                 with entry(f"{folder}/{pair.name}") as stream:
                     stream.write(raw)
-        labels = tqdm(_masks(train, classes), "convert: masks", len(train) * classes, unit=" masks", disable=None)
+        labels = tqdm(
+            _masks(train, layout), "convert: masks", len(train) * layout.number_of_classes, unit=" masks", disable=None
+        )
         _table(entry("train.csv"), tables.MASKS, (row for row in labels if row[2]))
-        empty = ((f"{pair.name}_{number}", "") for pair in test for number in range(1, classes + 1))
+        empty = ((f"{pair.name}_{number}", "") for pair in test for number in layout.class_ids)
         _table(entry("sample_submission.csv"), tables.PAIRS, empty)
         if masks:
-            rows = ((f"{name}_{number}", runs) for name, number, runs in _masks(test, classes))
+            rows = ((f"{name}_{number}", runs) for name, number, runs in _masks(test, layout))
             outputs.write_table(masks, tables.PAIRS, rows)
 
 
@@ -236,12 +239,12 @@ def _encoded(image: Path) -> bytes:
     return bytes(cv2.imencode(".png", levels[..., :3] if levels.ndim == 3 else levels)[1].tobytes())
 
 
-def _masks(pairs: Sequence[Pair], classes: int) -> Iterator[tuple[str, int, str]]:
+def _masks(pairs: Sequence[Pair], layout: Layout) -> Iterator[tuple[str, int, str]]:
     """Name, ClassId and run lengths, "" where there is no mask, of every image and class."""
 
     def read(pair: Pair) -> list[tuple[str, int, str]]:
         drawn = label_map(pair.label, pair.class_id) if pair.label else np.zeros((1, 1), np.uint8)
-        return [(pair.name, number, rle.encode(drawn == number)) for number in range(1, classes + 1)]
+        return [(pair.name, number, rle.encode(drawn == number)) for number in layout.class_ids]
 
     for rows in parallel.in_order(read, pairs):
         yield from rows

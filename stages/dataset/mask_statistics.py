@@ -1,7 +1,7 @@
 """What the masks of a `train.csv` are like, in numbers: how many, how large, together with which others.
 
-    >>> found = collect(Path("data/raw/train.csv"), classes=4, height=256, width=1600)   # doctest: +SKIP
-    >>> summarise(found, ("pit", "line", "scratch", "patch"), ())["masks"]               # doctest: +SKIP
+    >>> found = collect(Path("data/raw/train.csv"), layout)   # doctest: +SKIP
+    >>> summarise(found, ())["masks"]   # doctest: +SKIP
     7095
 
 The table is streamed. What is kept of a mask is its area and a reference to its image's name, about 100 bytes.
@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.dataset import rle, tables
+from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 LARGE = 200_000  # pixels; masks above it cover about half of a Severstal image, much of it sound steel
@@ -39,62 +40,60 @@ class Found:
     """What a table holds.
 
     Attributes:
+        layout: classes and image size.
         masks: for each class, ClassId 1 first, its masks in the order of the table.
         classes: for each image in the table, which classes it carries; none for an image with empty rows only.
         every_image: whether the table lists clean images too (the form of 2019 does, today's does not).
-        image_pixels: height times width of an image.
         shared_pixels: pixels that two or more classes claim; None when the rows of some image are scattered over the
             table, for then the other masks of the image are not at hand.
     """
 
+    layout: Layout
     masks: tuple[list[Mask], ...]
     classes: dict[str, frozenset[int]]
     every_image: bool
-    image_pixels: int
     shared_pixels: int | None
 
 
-def collect(path: Path, classes: int, height: int, width: int) -> Found:
+def collect(path: Path, layout: Layout) -> Found:
     """Read a `train.csv` of either form once.
 
     Args:
         path: the table.
-        classes: how many classes there are.
-        height, width: size of every image in pixels.
+        layout: classes and image size.
 
     Raises:
         UserError: an unreadable table, an unknown class, run lengths that are no mask. Names the file and line.
     """
-    masks: tuple[list[Mask], ...] = tuple([] for _ in range(classes))
+    masks: tuple[list[Mask], ...] = tuple([] for _ in layout.classes)
     carried: dict[str, frozenset[int]] = {}
     distinct: dict[frozenset[int], frozenset[int]] = {}  # one object for each set of classes, not for each image
     group: list[tables.Row] = []  # the rows with a mask that belong to the image being read
     image, shared, scattered = "", 0, False
-    for row in tqdm(tables.read(path, classes), "explore: masks", unit=" rows", disable=None):
+    for row in tqdm(tables.read(path, layout), "explore: masks", unit=" rows", disable=None):
         if row.image != image:
-            shared += _shared_pixels(group, height, width)
+            shared += _shared_pixels(group, *layout.size)
             group, image = [], row.image
             scattered = scattered or image in carried
-        area = _area(path, row, height, width)
+        area = _area(path, row, *layout.size)
         combination = carried.get(image, frozenset()) | ({row.class_id} if area else set())
         carried[image] = distinct.setdefault(combination, combination)
         if area:
             masks[row.class_id - 1].append(Mask(area, image))
             group.append(row)
-    shared += _shared_pixels(group, height, width)
-    return Found(masks, carried, tables.PAIRS[0] in tables.header(path), height * width, None if scattered else shared)
+    shared += _shared_pixels(group, *layout.size)
+    return Found(layout, masks, carried, tables.PAIRS[0] in tables.header(path), None if scattered else shared)
 
 
-def summarise(found: Found, names: Sequence[str], files: Collection[str]) -> dict[str, Any]:
+def summarise(found: Found, files: Collection[str]) -> dict[str, Any]:
     """The figures of `metrics/explore.json`: nested mappings of numbers, None for what cannot be known.
 
     Args:
         found: what `collect` returned.
-        names: names of the classes, ClassId 1 first.
         files: names of all training images on disk; without any, the number of images is unknown unless the table
             lists clean ones too.
     """
-    images = known_images(found, files)
+    images, names = known_images(found, files), found.layout.classes
     carried = found.classes.values()
     numbers = {str(count): sum(len(classes) == count for classes in carried) for count in range(1, len(names) + 1)}
     clean = None if images is None else len(images) - sum(numbers.values())
@@ -148,12 +147,12 @@ def largest(masks: Iterable[Mask], count: int) -> list[Mask]:
     return sorted(largest_of.values(), reverse=True)[:count]
 
 
-def rows_of(path: Path, classes: int, images: Collection[str]) -> dict[str, list[tables.Row]]:
+def rows_of(path: Path, layout: Layout, images: Collection[str]) -> dict[str, list[tables.Row]]:
     """Read the table again for the rows of some images: for each, its rows in the order of the table."""
     rows: dict[str, list[tables.Row]] = {image: [] for image in images}
     if not rows:
         return rows
-    for row in tables.read(path, classes):
+    for row in tables.read(path, layout):
         if row.image in rows:
             rows[row.image].append(row)
     return rows
@@ -194,7 +193,7 @@ def _class_figures(found: Found, class_id: int, all_masks: int, images: int | No
         f"masks_over_{LARGE}_pixels": int((areas > LARGE).sum()),
         "pixels": pixels,
         "share_of_masks": round(len(areas) / all_masks, 6) if all_masks else None,
-        "share_of_pixels": round(pixels / (images * found.image_pixels), 8) if images else None,
+        "share_of_pixels": round(pixels / (images * found.layout.pixels), 8) if images else None,
         "area": {
             "min": int(areas.min()) if areas.size else None,
             "median": float(np.median(areas)) if areas.size else None,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.dataset import rle, tables
+from stages.dataset.layout import Layout
 from stages.pipeline import outputs
 from stages.pipeline.cli import UserError
 
@@ -23,17 +24,19 @@ class Template:
     """What `sample_submission.csv` asks for.
 
     Attributes:
+        layout: classes and image size of the competition.
         header: its columns, in its order.
         images: its images, in its order.
         rows: the rows of each image: ClassId and run lengths.
     """
 
+    layout: Layout
     header: list[str]
     images: list[str]
     rows: list[list[tuple[int, str]]]
 
 
-def template(path: Path, classes: int) -> Template:
+def template(path: Path, layout: Layout) -> Template:
     """Read `sample_submission.csv`.
 
     Raises:
@@ -41,7 +44,7 @@ def template(path: Path, classes: int) -> Template:
             image without a row for every class.
     """
     images, rows = [], []
-    for image, group in groupby(tables.read(path, classes, filler=True), key=lambda row: row.image):
+    for image, group in groupby(tables.read(path, layout, filler=True), key=lambda row: row.image):
         images.append(image)
         rows.append([(row.class_id, row.runs) for row in group])
     if not images:
@@ -56,15 +59,15 @@ def template(path: Path, classes: int) -> Template:
                 raise UserError(f"{path}: {image}: expected a filler row of class 0, found class {own[0][0]}")
     else:
         for image, own in zip(images, rows, strict=True):
-            if sorted(class_id for class_id, _ in own) != list(range(1, classes + 1)):
+            if sorted(class_id for class_id, _ in own) != list(layout.class_ids):
                 raise UserError(
-                    f"{path}: {image}: expected a row for each of the classes 1 … {classes}, "
+                    f"{path}: {image}: expected a row for each of the classes 1 … {layout.number_of_classes}, "
                     f"found {[class_id for class_id, _ in own]}"
                 )
-    return Template(header, images, rows)
+    return Template(layout, header, images, rows)
 
 
-def write(path: Path, sample: Template, label_maps: Iterator[npt.NDArray[np.uint8]], form: str, classes: int) -> None:
+def write(path: Path, sample: Template, label_maps: Iterator[npt.NDArray[np.uint8]], form: str) -> None:
     """Write a submission.
 
     Args:
@@ -72,13 +75,12 @@ def write(path: Path, sample: Template, label_maps: Iterator[npt.NDArray[np.uint
         sample: what the competition asks for.
         label_maps: uint8 (height, width), 0 background, else ClassId, one for each of `sample.images`, in that order.
         form: "sample" for the columns of the sample, "pairs" for the two-column form.
-        classes: how many classes there are.
     """
     header = _header(sample, form)
 
     def lines() -> Iterator[list[str]]:
         for image, rows, label_map in zip(sample.images, sample.rows, label_maps, strict=True):
-            order = [class_id for class_id, _ in rows] if len(sample.header) == 2 else list(range(1, classes + 1))
+            order = [class_id for class_id, _ in rows] if len(sample.header) == 2 else list(sample.layout.class_ids)
             masks = [(class_id, rle.encode(label_map == class_id)) for class_id in order]
             if len(header) == 3:  # only what was predicted, or else the sample's own filler
                 masks = [(class_id, runs) for class_id, runs in masks if runs] or rows[:1]
@@ -94,7 +96,7 @@ def write(path: Path, sample: Template, label_maps: Iterator[npt.NDArray[np.uint
     outputs.write_table(path, header, lines())
 
 
-def check(path: Path, sample: Template, form: str, classes: int, height: int, width: int) -> dict[str, int]:
+def check(path: Path, sample: Template, form: str) -> dict[str, int]:
     """Read a submission back and hold it against the sample.
 
     Returns:
@@ -108,13 +110,13 @@ def check(path: Path, sample: Template, form: str, classes: int, height: int, wi
     pairs = len(expected) == 2
     if (found := tables.header(path)) != expected:
         raise UserError(f"{path}, line 1: expected {','.join(expected)}, found {','.join(found)}")
-    counts = {"images": 0, "masks": 0, **{f"class_{k}": 0 for k in range(1, classes + 1)}}
-    grouped = groupby(tables.read(path, classes, filler=not pairs), key=lambda row: row.image)
+    counts = {"images": 0, "masks": 0, **{f"class_{k}": 0 for k in sample.layout.class_ids}}
+    grouped = groupby(tables.read(path, sample.layout, filler=not pairs), key=lambda row: row.image)
     for position, (image, group) in enumerate(grouped):
         if position >= len(sample.images) or image != sample.images[position]:
             wanted = sample.images[position] if position < len(sample.images) else "the end of the file"
             raise UserError(f"{path}: expected {wanted} as image {position + 1}, as in the sample, found {image}")
-        _check_image(path, image, list(group), pairs, (classes, height, width), counts)
+        _check_image(path, image, list(group), pairs, sample.layout, counts)
     if counts["images"] != len(sample.images):
         raise UserError(f"{path}: expected {len(sample.images)} images, as in the sample, found {counts['images']}")
     return counts
@@ -126,19 +128,18 @@ def _header(sample: Template, form: str) -> list[str]:
 
 
 def _check_image(
-    path: Path, image: str, rows: list[tables.Row], pairs: bool, size: tuple[int, int, int], counts: dict[str, int]
+    path: Path, image: str, rows: list[tables.Row], pairs: bool, layout: Layout, counts: dict[str, int]
 ) -> None:
-    classes, height, width = size
     numbers = [row.class_id for row in rows]
-    wanted = list(range(1, classes + 1))
+    wanted = list(layout.class_ids)
     if (pairs and sorted(numbers) != wanted) or len(set(numbers)) != len(numbers) or (0 in numbers and len(rows) > 1):
         raise UserError(f"{path}: {image}: expected each class once, found classes {numbers}")
-    covered = np.zeros((height, width), np.bool_)
+    covered = np.zeros(layout.size, np.bool_)
     for row in rows:
         if row.class_id == 0 or not row.runs.strip():
             continue
         try:
-            mask = rle.decode(row.runs, height, width)
+            mask = rle.decode(row.runs, *layout.size)
         except rle.RunLengthError as error:
             raise UserError(f"{path}, line {row.line}: {image}: {error}") from None
         if (covered & mask).any():

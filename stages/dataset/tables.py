@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 PAIRS = ("ImageId_ClassId", "EncodedPixels")
@@ -52,12 +53,12 @@ def header(path: Path) -> list[str]:
         return _header(path, file)
 
 
-def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
+def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
     """Read `train.csv`, `sample_submission.csv` or `submission.csv`, whichever form it has.
 
     Args:
         path: the CSV file, UTF-8, with or without a byte order mark.
-        classes: how many classes there are; a ClassId must lie in 1 … classes.
+        layout: of the competition; a ClassId must be one of its classes.
         filler: whether class 0 is allowed (sample submissions of today's form).
 
     Yields:
@@ -66,7 +67,7 @@ def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
     Raises:
         UserError: a wrong header, a row with missing or extra fields, an unknown class. Names the file and line.
     """
-    least = 0 if filler else 1
+    least, highest = 0 if filler else 1, layout.number_of_classes
     with _open(path) as file:
         columns = _header(path, file)
         places = [columns.index(name) for name in (PAIRS if len(columns) == len(PAIRS) else MASKS)]
@@ -88,10 +89,10 @@ def read(path: Path, classes: int, *, filler: bool = False) -> Iterator[Row]:
                 if not is_file_name(image):
                     raise UserError(f"{path}, line {line}: expected an image's file name, found {_short(image)}")
                 class_id = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
-                if not least <= class_id <= classes:
+                if not least <= class_id <= highest:
                     raise UserError(
-                        f"{path}, line {line}: expected a class in {least} … {classes}, found {_short(number)} "
-                        f"(competition.classes in params.yaml names {classes})"
+                        f"{path}, line {line}: expected a class in {least} … {highest}, found {_short(number)} "
+                        f"(competition.classes in params.yaml names {highest})"
                     )
                 yield Row(line, image, class_id, runs)
         except csv.Error as error:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from stages.dataset import rle, tables
+from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 SHOWN = 10  # faults told one by one
@@ -35,14 +36,13 @@ class Faults:
             raise UserError("\n  ".join([f"the data has {self.count} fault(s):", *self.shown, *more]))
 
 
-def masks(table: Path, names: set[str], classes: int, height: int, width: int, faults: Faults) -> Iterator[tables.Row]:
+def masks(table: Path, names: set[str], layout: Layout, faults: Faults) -> Iterator[tables.Row]:
     """Read the masks of a training table and check each.
 
     Args:
         table: `train.csv`, in either form.
         names: the image files that there are.
-        classes: how many classes there are.
-        height, width: size of the images.
+        layout: classes and image size.
         faults: receives what is wrong: a mask of an image that is not there, run lengths that are invalid, an image
             and class that stand in two rows.
 
@@ -50,7 +50,7 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
         Every valid row that holds a mask.
     """
     seen: dict[tuple[str, int], int] = {}  # of images that there are: a table of any length needs no more
-    for row in tables.read(table, classes):
+    for row in tables.read(table, layout):
         where = f"{table}, line {row.line}"
         if row.image not in names:
             hint = alike(row.image, names) if faults.count < SHOWN else ""
@@ -63,7 +63,7 @@ def masks(table: Path, names: set[str], classes: int, height: int, width: int, f
             )
             continue
         try:
-            rle.parse(row.runs, height, width)
+            rle.parse(row.runs, *layout.size)
         except rle.RunLengthError as error:
             faults.add(f"{where}: {row.image}, class {row.class_id}: {error}")
             continue

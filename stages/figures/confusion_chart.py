@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
+from stages.pipeline.arrays import Float64, Int64
 from stages.scoring import confusion
 
 
-def draw(matrix: confusion.Matrix, names: Sequence[str], path: Path) -> None:
-    """Write a confusion matrix as a PNG: colour and first figure the share of the true class, then the pixels.
+def draw(matrix: Int64, names: Sequence[str], path: Path) -> None:
+    """Write a confusion matrix as a PNG: each cell shows its share of the true class, also as colour, and its pixels.
 
     Args:
         matrix: int64 of shape (1 + classes, 1 + classes), true by predicted.
@@ -22,16 +25,27 @@ def draw(matrix: confusion.Matrix, names: Sequence[str], path: Path) -> None:
     figure = Figure((side + 0.9, side), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+    texts = [
+        [f"{shares[row, column]:.3f}\n{matrix[row, column]:,}" for column in range(len(names))]
+        for row in range(len(names))
+    ]
+    picture = paint(axes, shares, names, texts)
     figure.colorbar(picture, ax=axes, label="share of the true class", shrink=0.8)
+    axes.set_title("Pixels by true and predicted class, held-out fold")
+    figure.savefig(path, metadata={"Software": None})
+
+
+def paint(
+    axes: Axes, shares: Float64, names: Sequence[str], texts: Sequence[Sequence[str]], fontsize: float = 9
+) -> AxesImage:
+    """Draw shares of the true class as coloured cells, with the names and a text in each cell; returns the image."""
+    picture = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    axes.set_title("Pixels by true and predicted class, held-out fold")
     for row in range(len(names)):
         for column in range(len(names)):
-            text = f"{shares[row, column]:.3f}\n{matrix[row, column]:,}"
             ink = "black" if shares[row, column] > 0.55 else "white"
-            axes.text(column, row, text, ha="center", va="center", fontsize=9, color=ink)
-    figure.savefig(path, metadata={"Software": None})
+            axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=fontsize, color=ink)
+    return picture

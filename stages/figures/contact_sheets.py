@@ -1,4 +1,4 @@
-"""Sheets of training images for people to look at: examples of every class, and the largest masks."""
+"""Sheets of training images for people to look at: examples of each class, and the largest masks."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from stages.dataset import images, mask_statistics, rle, tables
+from stages.dataset.layout import Layout
 from stages.dataset.mask_statistics import LARGE, Found, Mask
 from stages.figures import overlays
+from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 
 EXAMPLES = 4  # images on the sheet of a class
@@ -18,23 +20,22 @@ WIDTH = 1600  # pixels; images that are narrower stand side by side
 
 @dataclass(frozen=True)
 class Sheet:
-    """What will be on one sheet: the file's name, the line on top, and the images."""
+    """The content of one sheet: its file name, the line on top, and the images."""
 
     file: str
     title: str
     images: tuple[str, ...]
 
 
-def choose(found: Found, names: Sequence[str], files: Collection[str]) -> list[Sheet]:
-    """One sheet `examples_<class>.jpg` for every class that occurs, and `largest.jpg`.
+def choose(found: Found, files: Collection[str]) -> list[Sheet]:
+    """One sheet `examples_<class>.jpg` for each class that occurs, and `largest.jpg`.
 
     Args:
         found: all masks of the table.
-        names: names of the classes, ClassId 1 first.
-        files: names of the images on disk; masks of other images are passed over.
+        files: names of the images on disk; masks of other images are ignored.
     """
     sheets, everything = [], []
-    for name, all_masks in zip(names, found.masks, strict=True):
+    for name, all_masks in zip(found.layout.classes, found.masks, strict=True):
         masks = [mask for mask in all_masks if mask.image in files]
         everything += masks
         chosen = mask_statistics.examples(masks, EXAMPLES)
@@ -44,23 +45,20 @@ def choose(found: Found, names: Sequence[str], files: Collection[str]) -> list[S
     title = (
         f"The largest masks: {over:,} of {len(everything):,} exceed {LARGE:,} pixels"
         if over
-        else f"The largest masks there are: none of {len(everything):,} exceeds {LARGE:,} pixels"
+        else f"The largest masks: none of {len(everything):,} exceeds {LARGE:,} pixels"
     )
     sheets.append(_sheet("largest.jpg", title, mask_statistics.largest(everything, LARGEST)))
     return [sheet for sheet in sheets if sheet.images]
 
 
-def draw(
-    sheet: Sheet, rows: Mapping[str, Sequence[tables.Row]], folder: Path, names: Sequence[str], size: tuple[int, int]
-) -> overlays.Pixels:
-    """Draw the images of a sheet with all their masks outlined, each with its name, classes and areas above.
+def draw(sheet: Sheet, rows: Mapping[str, Sequence[tables.Row]], folder: Path, layout: Layout) -> UInt8:
+    """Draw the images of a sheet with their masks outlined, and name, classes and areas above each image.
 
     Args:
         sheet: what to draw.
         rows: for each image of the sheet, its rows of the table.
-        folder: where the images lie.
-        names: names of the classes, ClassId 1 first.
-        size: (height, width) of every image in pixels.
+        folder: where the images are.
+        layout: classes and image size.
 
     Returns:
         RGB picture, uint8 (height, width, 3).
@@ -69,13 +67,15 @@ def draw(
         UserError: an image cannot be read or has another size.
     """
     masks = {image: [(row.class_id, row.runs) for row in rows[image]] for image in sheet.images}
-    drawn = [_captioned(folder / image, rle.label_map(masks[image], *size), names) for image in sheet.images]
+    drawn = [
+        _captioned(folder / image, rle.label_map(masks[image], *layout.size), layout.classes) for image in sheet.images
+    ]
     body = overlays.stack(drawn, columns=max(1, WIDTH // drawn[0].shape[1]))
-    title = overlays.caption(body[:0], sheet.title)  # the bar alone, so that a gap sets it off from the first image's
+    title = overlays.caption(body[:0], sheet.title)  # the bar alone: a gap separates it from the bar of the first image
     return overlays.stack([title, body])
 
 
-def _captioned(path: Path, labels: overlays.Pixels, names: Sequence[str]) -> overlays.Pixels:
+def _captioned(path: Path, labels: UInt8, names: Sequence[str]) -> UInt8:
     try:
         grey = images.read(path, *labels.shape)
     except images.ImageError as error:

@@ -1,4 +1,4 @@
-"""The images of the report: one small JPEG each, and masks as run lengths that the browser draws."""
+"""The images of the report: one small JPEG per image, and masks as run lengths that the browser draws."""
 
 import base64
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import numpy as np
 
 from stages.dataset import rle
 from stages.dataset.prepared import Dataset, Sample
-from stages.figures.overlays import Pixels
+from stages.pipeline.arrays import UInt8
 from stages.scoring.per_image import ImageScores
 
-WIDTH = 800  # pixels; wider images are made smaller, masks are not
+WIDTH = 800  # pixels; wider images are reduced, masks are not
 _QUALITY = 70
 
 
-def jpeg(image: Pixels) -> str:
+def jpeg(image: UInt8) -> str:
     """A grey image, at most `WIDTH` wide, as a JPEG in base64."""
     height, width = image.shape
     if width > WIDTH:
@@ -29,34 +29,33 @@ def jpeg(image: Pixels) -> str:
 def items(
     data: Dataset, samples: list[Sample], scores: ImageScores, predicted: dict[str, dict[str, str]]
 ) -> Iterator[dict[str, Any]]:
-    """What the page needs of each image.
+    """The data of each image that the page needs.
 
     Args:
         data: images and true masks.
         samples: the images to show.
-        scores: of the same images, in the same order.
+        scores: their scores, in the same order.
         predicted: run lengths by image and class.
 
     Yields:
-        name, size, jpeg, true and predicted (run lengths by class, those with a mask only), dice (of every class that
-        is there or predicted), and score (their mean, or 1 for an image rightly found clean), missed and invented
-        (pixels).
+        name, height, width, jpeg; true and predicted (run lengths of the classes that have a mask); dice (of each class
+        that has a true or a predicted mask); score (the mean of those, or 1 if there is none); false_negatives and
+        false_positives (pixels).
     """
-    for number, sample in enumerate(samples):
+    for index, sample in enumerate(samples):
         labels = data.labels[sample.position]
-        shown = [k for k in range(len(data.classes)) if scores.true[number, k] or scores.predicted[number, k]]
-        missed = scores.true[number] - scores.intersection[number]
-        invented = scores.predicted[number] - scores.intersection[number]
-        dice = {data.classes[k]: float(scores.dice[number, k]) for k in shown}
+        true, found, hits = scores.true[index], scores.predicted[index], scores.intersection[index]
+        shown = [k for k in range(len(data.classes)) if true[k] or found[k]]
+        dice = {data.classes[k]: float(scores.dice[index, k]) for k in shown}
         yield {
             "name": sample.image,
             "height": labels.shape[0],
             "width": labels.shape[1],
-            "true": {data.classes[k]: rle.encode(labels == k + 1) for k in shown if scores.true[number, k]},
+            "true": {data.classes[k]: rle.encode(labels == k + 1) for k in shown if true[k]},
             "predicted": predicted.get(sample.image, {}),
             "dice": dice,
             "score": sum(dice.values()) / len(dice) if dice else 1.0,
-            "missed": int(missed.sum()),
-            "invented": int(invented.sum()),
+            "false_negatives": int((true - hits).sum()),
+            "false_positives": int((found - hits).sum()),
             "jpeg": jpeg(data.images[sample.position]),
         }

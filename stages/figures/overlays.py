@@ -1,12 +1,10 @@
-"""Masks drawn on images, for people: class outlines, errors, captions.
+"""Masks drawn on images for people: class outlines, errors, captions.
 
 Images are uint8 (height, width), grey; label maps are uint8 (height, width), 0 the background and k the class k;
 pictures are uint8 (height, width, 3), RGB. Small images are enlarged *before* drawing, so that lines stay thin:
 
-    image, labels = pictures.enlarge(image, labels)
-    pictures.caption(pictures.outline(image, labels), "0002cc93b.jpg")
-
-Nothing here knows file formats of the competition, nor TensorFlow.
+    image, labels = overlays.enlarge(image, labels)
+    overlays.caption(overlays.outline(image, labels), "0002cc93b.jpg")
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +12,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
+from stages.pipeline.arrays import Bool, UInt8
+
 Colour = tuple[int, int, int]
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; their black and blue drown in dark steel.
+# Okabe and Ito's colours, which colour-blind people can tell apart, without their black and blue: steel is dark.
 PALETTE: tuple[Colour, ...] = (
     (230, 159, 0),  # orange
     (86, 180, 233),  # sky blue
@@ -30,11 +28,16 @@ PALETTE: tuple[Colour, ...] = (
 )
 FALSE_NEGATIVE: Colour = (240, 100, 0)  # vermilion
 FALSE_POSITIVE: Colour = (30, 140, 255)  # blue
-FOUND: Colour = (255, 255, 255)
-TRUTH: Colour = (255, 255, 255)
+TRUE_POSITIVE: Colour = (255, 255, 255)
+TRUE_OUTLINE: Colour = (255, 255, 255)
+LEGEND = {
+    "false negative (missed)": FALSE_NEGATIVE,
+    "false positive": FALSE_POSITIVE,
+    "true outline": TRUE_OUTLINE,
+}
 
 _TINT = 0.6  # share of the colour in a tinted pixel: the steel still shows through
-_FOUND_TINT = 0.2
+_TRUE_POSITIVE_TINT = 0.2
 _BAR: Colour = (32, 32, 32)
 _TEXT: Colour = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -43,14 +46,14 @@ _GAP = 12
 
 
 def colour(class_id: int) -> Colour:
-    """Colour of a class, counted from 1; the palette is used again from its start for the classes beyond it."""
+    """Colour of a class, counted from 1. Classes beyond the palette use it again from its start."""
     return PALETTE[(class_id - 1) % len(PALETTE)]
 
 
-def enlarge(*arrays: Pixels, width: int = _READABLE_WIDTH) -> list[Pixels]:
+def enlarge(*arrays: UInt8, width: int = _READABLE_WIDTH) -> list[UInt8]:
     """Repeat pixels by the smallest whole factor that makes arrays of shape (height, width, …) at least `width` wide.
 
-    No values are mixed, so label maps stay label maps. Arrays that are wide enough come back as they are.
+    Values are never mixed, so label maps stay label maps. Arrays that are wide enough are returned unchanged.
     """
     enlarged = []
     for array in arrays:
@@ -59,11 +62,11 @@ def enlarge(*arrays: Pixels, width: int = _READABLE_WIDTH) -> list[Pixels]:
     return enlarged
 
 
-def outline(image: Pixels, labels: Pixels, thickness: int = 2) -> Pixels:
+def outline(image: UInt8, labels: UInt8, thickness: int = 2) -> UInt8:
     """Draw a line along the inner edge of every region of every class, holes included, in the colour of the class.
 
     Lines stay inside their own region, so neighbouring classes do not hide one another, and a mask that reaches the
-    image's edge is closed there. What lies deeper inside than `thickness` pixels keeps the image's own grey.
+    edge of the image is closed there. Pixels deeper inside than `thickness` keep the grey of the image.
 
     Returns:
         RGB picture, uint8 (height, width, 3).
@@ -74,43 +77,43 @@ def outline(image: Pixels, labels: Pixels, thickness: int = 2) -> Pixels:
     return picture
 
 
-def errors(image: Pixels, true: Pixels, predicted: Pixels) -> Pixels:
+def errors(image: UInt8, true: UInt8, predicted: UInt8) -> UInt8:
     """Show where a predicted label map differs from the true one.
 
-    Every pixel falls in one case, checked from the top:
+    Every pixel is one of four cases:
 
     | case | rule | drawn as |
     | --- | --- | --- |
-    | invented | predicted is a class, and not the true one: false on background, or the wrong class | blue |
-    | missed | true is a class, predicted is background | vermilion |
-    | found | true and predicted are the same class | slightly brighter |
-    | background | both are background | as it is |
+    | false positive | predicted is a class, but not the true one: on background, or the wrong class | blue |
+    | false negative | true is a class, predicted is background | vermilion |
+    | true positive | true and predicted are the same class | slightly brighter |
+    | true negative | both are background | unchanged |
 
-    The true masks are outlined in white, one pixel thin and inside; that line lies over the other colours.
+    True masks are outlined in white, inside, one pixel wide. The line is drawn over the other colours.
 
     Returns:
         RGB picture, uint8 (height, width, 3).
     """
     picture = _rgb(image)
     wrong = predicted != true
-    _tint(picture, (true != 0) & ~wrong, FOUND, _FOUND_TINT)
+    _tint(picture, (true != 0) & ~wrong, TRUE_POSITIVE, _TRUE_POSITIVE_TINT)
     _tint(picture, (predicted == 0) & wrong, FALSE_NEGATIVE, _TINT)
     _tint(picture, (predicted != 0) & wrong, FALSE_POSITIVE, _TINT)
     for class_id in np.unique(true[true > 0]).tolist():
-        picture[_edge(true == class_id, 1)] = TRUTH
+        picture[_edge(true == class_id, 1)] = TRUE_OUTLINE
     return picture
 
 
-def caption(picture: Pixels, text: str, colours: Mapping[str, Colour] | None = None) -> Pixels:
-    """Put a dark bar with a text above a picture; what does not fit into one line goes on in the next.
+def caption(picture: UInt8, text: str, colours: Mapping[str, Colour] | None = None) -> UInt8:
+    """Put a dark bar with a text above a picture. A long text continues in the next line.
 
     Args:
-        picture: RGB; repeated to a readable width when narrower (see `enlarge`).
-        text: printable ASCII, all that the font knows; other characters become "?".
-        colours: the legend: names, each written after a square of its colour.
+        picture: RGB; enlarged to a readable width if it is narrower (see `enlarge`).
+        text: printable ASCII, because the font has nothing else; other characters become "?".
+        colours: the legend: names, each after a square of its colour.
 
     Returns:
-        RGB picture, as wide as the picture and higher by the bar.
+        RGB picture with the bar on top.
     """
     (picture,) = enlarge(picture)
     width = picture.shape[1]
@@ -120,7 +123,7 @@ def caption(picture: Pixels, text: str, colours: Mapping[str, Colour] | None = N
     words += list((colours or {}).items())
     placed, x, line = [], unit // 2, 0
     for name, swatch in words:
-        word = _fitted(name.encode("ascii", "replace").decode(), scale, width - 3 * unit)
+        word = _shortened(name.encode("ascii", "replace").decode(), scale, width - 3 * unit)
         lead = 0 if swatch is None else unit  # room for the square and the gap before it
         advance = lead + _text_width(word, scale) + space
         if x + advance > width - unit // 2 and x > unit // 2:
@@ -137,8 +140,8 @@ def caption(picture: Pixels, text: str, colours: Mapping[str, Colour] | None = N
     return np.concatenate([bar, picture])
 
 
-def stack(pictures: Sequence[Pixels], columns: int = 1) -> Pixels:
-    """Put pictures below one another, or in rows of `columns`, with small white gaps; smaller ones are padded white."""
+def stack(pictures: Sequence[UInt8], columns: int = 1) -> UInt8:
+    """Put pictures below one another, or in rows of `columns`, with white gaps; smaller pictures are padded."""
     if not pictures:
         raise ValueError("expected at least one picture to stack, found none")
     width = max(picture.shape[1] for picture in pictures)
@@ -152,11 +155,11 @@ def stack(pictures: Sequence[Pixels], columns: int = 1) -> Pixels:
     return np.concatenate(rows)[:-_GAP, :-_GAP]
 
 
-def save(picture: Pixels, path: Path) -> None:
-    """Write an RGB picture as the suffix says, `.png` or `.jpg`. The same pixels always give the same bytes.
+def save(picture: UInt8, path: Path) -> None:
+    """Write an RGB picture as `.png` or `.jpg`, by the suffix. The same pixels always give the same bytes.
 
     Raises:
-        ValueError: cv2 cannot write such a picture or such a format.
+        ValueError: cv2 cannot write this picture or this format.
         OSError: the file cannot be written.
     """
     options = {".png": [cv2.IMWRITE_PNG_COMPRESSION, 9], ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 88]}
@@ -168,34 +171,34 @@ def save(picture: Pixels, path: Path) -> None:
     path.write_bytes(data.tobytes())
 
 
-def _rgb(image: Pixels) -> Pixels:
+def _rgb(image: UInt8) -> UInt8:
     return np.repeat(image[:, :, None], 3, axis=2)  # (height, width, 3)
 
 
-def _edge(inside: npt.NDArray[np.bool_], thickness: int) -> npt.NDArray[np.bool_]:
-    """Pixels of a region that lie at most `thickness` steps, diagonal ones too, from its outside or the image's."""
+def _edge(inside: Bool, thickness: int) -> Bool:
+    """Pixels of a region that are at most `thickness` steps (also diagonal) from its outside or the image's edge."""
     kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), dtype=np.uint8)
     core = cv2.erode(inside.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return inside & ~core.astype(np.bool_)
 
 
-def _tint(picture: Pixels, where: npt.NDArray[np.bool_], tint: Colour, share: float) -> None:
+def _tint(picture: UInt8, where: Bool, tint: Colour, share: float) -> None:
     """Mix a colour into some pixels of a picture, in place."""
     picture[where] = np.rint(picture[where] * (1 - share) + np.array(tint) * share).astype(np.uint8)
 
 
-def _padded(picture: Pixels, height: int, width: int) -> Pixels:
+def _padded(picture: UInt8, height: int, width: int) -> UInt8:
     """The picture on white, with a gap below and to the right."""
-    below, beside = height - picture.shape[0] + _GAP, width - picture.shape[1] + _GAP
-    return np.pad(picture, ((0, below), (0, beside), (0, 0)), constant_values=255)
+    below, right = height - picture.shape[0] + _GAP, width - picture.shape[1] + _GAP
+    return np.pad(picture, ((0, below), (0, right), (0, 0)), constant_values=255)
 
 
 def _text_width(text: str, scale: float) -> int:
     return int(cv2.getTextSize(text, _FONT, scale, 1 if scale < 0.7 else 2)[0][0])
 
 
-def _fitted(word: str, scale: float, width: int) -> str:
-    """The word, cut short when it alone is wider than `width` pixels."""
+def _shortened(word: str, scale: float, width: int) -> str:
+    """The word, shortened if it alone is wider than `width` pixels."""
     if _text_width(word, scale) <= width:
         return word
     while word and _text_width(word + "...", scale) > width:

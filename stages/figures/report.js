@@ -1,6 +1,6 @@
-// Charts first; then the gallery, which decodes an image and its masks only while they are on the screen.
+// Charts first. Then the gallery, which decodes an image and its masks only while they are on the screen.
 const LAYERS = ["image", "truth", "prediction", "errors"];
-const MISSED = [240, 100, 0], INVENTED = [30, 140, 255], FOUND = [255, 255, 255];
+const FALSE_NEGATIVE = [240, 100, 0], FALSE_POSITIVE = [30, 140, 255], TRUE_POSITIVE = [255, 255, 255];
 const byId = (id) => document.getElementById(id);
 const read = (element) => JSON.parse(element.textContent);
 const colours = read(byId("colours"));
@@ -12,13 +12,13 @@ for (const place of document.querySelectorAll("[data-chart]")) {
   else window.vegaEmbed(place, read(chart), { mode: "vega-lite", actions: false, renderer: "svg" }).catch(console.error);
 }
 
-// What sorting and filtering need is kept of every image; the rest stays in its script element until it is drawn.
+// For each image, keep what sorting and filtering need; the rest stays in its script element until it is drawn.
 const items = [...document.querySelectorAll("script.item")].map((element) => {
-  const { name, dice, score, missed, invented, height, width, true: truth } = read(element);
-  return { element, name, dice, score, missed, invented, height, width, defects: Object.keys(truth) };
+  const { name, dice, score, false_negatives, false_positives, height, width, true: truth } = read(element);
+  return { element, name, dice, score, false_negatives, false_positives, height, width, defects: Object.keys(truth) };
 });
 
-// Label map of run lengths: pixels are numbered from 1, top to bottom, then left to right.
+// Label map from run lengths: pixels are numbered from 1, top to bottom, then left to right.
 function labelMap(masks, height, width) {
   const labels = new Uint8Array(height * width);
   for (const [name, text] of Object.entries(masks)) {
@@ -47,12 +47,12 @@ function overlay(layer, { truth, prediction }, height, width) {
   const pixels = context.createImageData(width, height);
   const paint = (at, [red, green, blue], alpha) => pixels.data.set([red, green, blue, alpha], 4 * at);
   for (let at = 0; at < height * width; at++) {
-    const there = truth[at], predicted = prediction[at];
-    if (layer === "truth" && there) paint(at, colours[classes[there - 1]], 150);
+    const expected = truth[at], predicted = prediction[at];
+    if (layer === "truth" && expected) paint(at, colours[classes[expected - 1]], 150);
     if (layer === "prediction" && predicted) paint(at, colours[classes[predicted - 1]], 150);
-    if (layer === "errors" && (there || predicted))
-      if (there === predicted) paint(at, FOUND, 60);
-      else paint(at, predicted ? INVENTED : MISSED, 160);
+    if (layer === "errors" && (expected || predicted))
+      if (expected === predicted) paint(at, TRUE_POSITIVE, 60);
+      else paint(at, predicted ? FALSE_POSITIVE : FALSE_NEGATIVE, 160);
   }
   context.putImageData(pixels, 0, 0);
   return canvas;
@@ -67,8 +67,8 @@ function draw(canvas, layer, item, loaded, width) {
     context.drawImage(overlay(layer, loaded, item.height, item.width), 0, 0, canvas.width, canvas.height);
 }
 
-const told = (item) =>
-  Object.entries(item.dice).map(([name, dice]) => `${name} ${dice.toFixed(3)}`).join(", ") || "without a defect, and found so";
+const scores = (item) =>
+  Object.entries(item.dice).map(([name, dice]) => `${name} ${dice.toFixed(3)}`).join(", ") || "no defect, none predicted";
 
 function card(item) {
   const place = document.createElement("article");
@@ -77,8 +77,8 @@ function card(item) {
   const title = place.appendChild(document.createElement("h4"));
   title.textContent = item.name + " ";
   title.appendChild(document.createElement("span")).textContent =
-    `Dice ${item.score.toFixed(3)} (${told(item)}); missed ${item.missed.toLocaleString("en")} px, ` +
-    `invented ${item.invented.toLocaleString("en")} px`;
+    `Dice ${item.score.toFixed(3)} (${scores(item)}); false negatives ${item.false_negatives.toLocaleString("en")} px, ` +
+    `false positives ${item.false_positives.toLocaleString("en")} px`;
   const panels = place.appendChild(document.createElement("div"));
   panels.className = "panels";
   for (const layer of LAYERS) {
@@ -118,7 +118,7 @@ function arrange() {
   const [key, direction] = wanted.get("sort").split("-");
   shown = items.filter((item) =>
     (!name || (name === "-" ? !item.defects.length : Object.hasOwn(item.dice, name))) &&
-    (!wanted.get("missed") || item.missed) && (!wanted.get("invented") || item.invented));
+    (!wanted.get("false_negatives") || item.false_negatives) && (!wanted.get("false_positives") || item.false_positives));
   const of = (item) => (key === "score" && Object.hasOwn(item.dice, name) ? item.dice[name] : item[key]);
   const sign = direction === "up" ? 1 : -1;
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
@@ -131,7 +131,7 @@ controls.addEventListener("change", arrange);
 controls.addEventListener("submit", (event) => event.preventDefault());
 arrange();
 
-// The enlarged image: wheel and buttons zoom, dragging moves, arrows go to the neighbours.
+// The enlarged image: wheel and buttons zoom, dragging moves, arrow keys show the previous and the next image.
 const dialog = byId("zoom"), stage = byId("stage"), big = stage.querySelector("canvas");
 const view = { item: null, loaded: null, layer: "errors", scale: 1, x: 0, y: 0 };
 function place() { big.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`; }
@@ -154,7 +154,7 @@ async function open(item, layer = view.layer) {
   byId("zoom-title").textContent = `${item.name} · Dice ${item.score.toFixed(3)}`;
   dialog.querySelector(`[value=${layer}]`).checked = true;
   if (!dialog.open) dialog.showModal();
-  stage.focus();  // not one of the layers, where the arrow keys would change the layer
+  stage.focus();  // not a layer's button, where the arrow keys would change the layer
   draw(big, layer, item, loaded, item.width);
   zoom(0);
 }

@@ -1,6 +1,6 @@
-"""Networks, whatever runs them: the one road from images to probabilities, for stages, notebooks and validation.
+"""From images to averaged probabilities, with any engine: the one path of stages, notebooks and validation.
 
-A saved network takes grey levels and gives probabilities; everything between is part of it.
+A saved network takes grey levels and returns probabilities; all steps between are part of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,23 +10,21 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 
-Grey = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-# From uint8 (batch, height, width) to probabilities, float32 (batch, height, width, classes) and (batch, classes): of
-# each pixel to be of each class, the background not counted, and of each class to be in the image. What it gives may be
-# arrays of NumPy or of its engine.
-Network = Callable[[Grey], tuple[Floats, Floats]]
-ROWS = 16  # of an image, rounded at a time: what fits into a core's cache takes a third of the time
+# From uint8 (batch, height, width) to two probabilities: that a pixel is of each class, without the background, float32
+# (batch, height, width, classes); and that each class is in the image, float32 (batch, classes). The arrays may be
+# NumPy's or the engine's own.
+Network = Callable[[UInt8], tuple[Float32, Float32]]
+ROWS = 16  # of an image, rounded together: data that fits into a core's cache takes a third of the time
 View = tuple[int, ...]  # the axes of a batch that are flipped
 
 
 def check(folder: Path) -> None:
-    """See that there is a network.
+    """See that a folder holds a network.
 
     Raises:
         UserError: there is no SavedModel in the folder.
@@ -36,22 +34,22 @@ def check(folder: Path) -> None:
 
 
 def predictions(
-    networks: list[Network], images: Iterable[Grey], batch_size: int, flips: bool = False
+    networks: list[Network], images: Iterable[UInt8], batch_size: int, flips: bool = False
 ) -> Iterator[Prediction]:
-    """Probabilities of every pixel and class, averaged over networks and, if asked for, over flipped images.
+    """Probabilities of every pixel and class, averaged over networks and optionally over flipped images.
 
-    They are rounded to 255ths, here and so wherever a network is used: what is kept for post-processing is then
-    exactly what a notebook on Kaggle computes. A thread rounds one batch while the networks see the next.
+    They are rounded to 255ths here, so everywhere a network is used: post-processing works on stored probabilities
+    exactly as a notebook on Kaggle does on its own. A thread rounds one batch while the networks see the next.
 
     Args:
         networks: one or more.
-        images: uint8 of shape (height, width), all of one size; read a batch at a time.
-        batch_size: images a call. The last batch is filled up, so that every call has the same shape: one image at
-            a time is many times slower with oneDNN.
-        flips: whether to average over the image, its left-right, its up-down mirror image, and both at once.
+        images: uint8 of shape (height, width), all of one size; read batch by batch.
+        batch_size: images per call. The last batch is filled up, so that all calls have the same shape; with oneDNN a
+            batch of one image can be many times slower.
+        flips: whether to average over the image, its left-right and up-down mirror images, and both flips together.
 
     Yields:
-        A prediction for each image in turn.
+        The prediction of each image, in order.
     """
     remaining = iter(images)
     views: list[View] = [(), (2,), (1,), (1, 2)] if flips else [()]
@@ -69,14 +67,14 @@ def predictions(
             yield from earlier.result()
 
 
-def _sum(networks: list[Network], images: Grey, views: list[View]) -> tuple[Floats, Floats]:
-    """What the networks say of a batch, added up over networks and views, these turned back."""
+def _sum(networks: list[Network], images: UInt8, views: list[View]) -> tuple[Float32, Float32]:
+    """The answers for a batch, flipped back and summed over networks and views."""
     answers = ((network(np.ascontiguousarray(np.flip(images, view))), view) for network in networks for view in views)
     turned = ((np.flip(np.asarray(pixels), view), np.asarray(presence)) for (pixels, presence), view in answers)
     return reduce(lambda total, one: (total[0] + one[0], total[1] + one[1]), turned)
 
 
-def _rounded(pixels: Floats, presence: Floats, scale: np.float32) -> list[Prediction]:
+def _rounded(pixels: Float32, presence: Float32, scale: np.float32) -> list[Prediction]:
     levels = np.empty(pixels.shape, np.uint8)
     for image, rounded in zip(pixels, levels, strict=True):
         for row in range(0, len(image), ROWS):

@@ -1,4 +1,4 @@
-"""`inference.engine`: which of the engines runs the networks. Only the one that is chosen is imported."""
+"""`inference.engine`: the engine that runs the networks. Only the chosen one is imported."""
 
 from pathlib import Path
 
@@ -7,14 +7,15 @@ from stages.inference.averaging import Network
 
 
 def load(engine: str, folder: Path) -> Network:
-    """Load what train has saved.
+    """Load a network that train has saved.
 
     Args:
         engine: "tensorflow" or "openvino".
         folder: of one SavedModel.
 
     Raises:
-        UserError: there is no SavedModel, no OpenVINO, or an impossible number of threads in the environment.
+        UserError: there is no SavedModel, OpenVINO is not installed, or the environment gives an impossible number of
+            threads.
     """
     cpu.configure()
     cpu.threads()

@@ -1,7 +1,7 @@
-"""Networks run by OpenVINO on the processor, straight from the SavedModel: TensorFlow is not imported.
+"""Networks run by OpenVINO on the processor, directly from the SavedModel, without TensorFlow.
 
-Its sums have another order than TensorFlow's: a probability differs in the last bits of a float, which moves a 255th by
-one here and there.
+OpenVINO sums in another order than TensorFlow. Probabilities differ in the last bits of a float, so a few levels differ
+by one after rounding.
 """
 
 import os
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from stages.inference import averaging, cpu
+from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
 
 def load(folder: Path) -> averaging.Network:
     """Load what `stages.inference.savedmodel.save` has written.
 
-    It is compiled at its first call, for images of that size: with sizes that are known what mirrors and crops them
-    needs no computing. The images of a batch are computed side by side, each by its share of the cores.
+    The network is compiled at its first call, for the size of those images: with known sizes, padding and cropping are
+    resolved in advance. The images of a batch are computed in parallel, each on its share of the cores.
 
     Raises:
         UserError: there is no SavedModel, or OpenVINO is not installed.
@@ -37,7 +38,7 @@ def load(folder: Path) -> averaging.Network:
         model = core.read_model(folder)
         model.reshape([1, height, width])
         configuration = {
-            "INFERENCE_PRECISION_HINT": "f32",  # never bfloat16, also where the processor has it
+            "INFERENCE_PRECISION_HINT": "f32",  # never bfloat16, even if the processor supports it
             "NUM_STREAMS": min(batch, cores),
             "INFERENCE_NUM_THREADS": cpu.threads(),
         }
@@ -46,7 +47,7 @@ def load(folder: Path) -> averaging.Network:
         queue.set_callback(_keep)
         return queue, compiled.outputs[0].shape[-1]
 
-    def network(images: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats]:
+    def network(images: UInt8) -> tuple[Float32, Float32]:
         queue, classes = requests(*images.shape)
         found = np.empty((*images.shape, classes), np.float32), np.empty((len(images), classes), np.float32)
         for number in range(len(images)):
@@ -57,8 +58,8 @@ def load(folder: Path) -> averaging.Network:
     return network
 
 
-def _keep(request: Any, place: tuple[tuple[averaging.Floats, averaging.Floats], int]) -> None:
-    """Copy what a request has found, before it is given the next image."""
+def _keep(request: Any, place: tuple[tuple[Float32, Float32], int]) -> None:
+    """Copy the result of a request, before the request is used for the next image."""
     (pixels, presence), number = place
-    for tensor in request.output_tensors:  # their order is not promised
+    for tensor in request.output_tensors:  # their order is not guaranteed
         (pixels if tensor.data.ndim == 4 else presence)[number] = tensor.data[0]

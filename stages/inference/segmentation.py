@@ -1,15 +1,13 @@
-"""From the files of photographs to label maps: what infer_test and predict do, in one go, in a Kaggle notebook."""
+"""From photograph files to label maps in one go: infer_test and predict together, for a Kaggle notebook."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from stages.dataset import images
 from stages.inference.averaging import Network, predictions
 from stages.pipeline import parallel
-from stages.postprocessing import rules as postprocess
+from stages.pipeline.arrays import UInt8
+from stages.postprocessing.rules import Rules, label_map
 
 
 def label_maps(
@@ -18,9 +16,9 @@ def label_maps(
     size: tuple[int, int],
     batch_size: int,
     flips: bool,
-    rules: postprocess.Rules,
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Segment photographs, a batch at a time.
+    rules: Rules,
+) -> Iterator[UInt8]:
+    """Segment photographs, batch by batch.
 
     Args:
         networks: one or more, whose probabilities are averaged.
@@ -30,11 +28,11 @@ def label_maps(
         rules: from probabilities to masks.
 
     Yields:
-        uint8 of shape (height, width), 0 background, else ClassId, for each file in turn.
+        uint8 of shape (height, width), 0 for the background, else the ClassId, for each file in order.
 
     Raises:
-        ImageError: a file is no photograph of that size.
+        ImageError: a file is not a photograph of that size.
     """
     photographs = parallel.in_order(lambda file: images.read(file, *size), files)
     for prediction in predictions(networks, photographs, batch_size, flips):
-        yield postprocess.label_map(prediction, rules)
+        yield label_map(prediction, rules)

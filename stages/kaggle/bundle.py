@@ -23,6 +23,7 @@ LONGEST_NAME = 50  # of a Kaggle data set, in characters
 # What the script imports. No module that imports DVC, pydantic or segmentation_models: Kaggle has none of them.
 MODULES = (
     "stages.dataset.images",
+    "stages.dataset.layout",
     "stages.dataset.rle",
     "stages.dataset.submission",
     "stages.dataset.tables",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stages.dataset import images, submission
+from stages.dataset.layout import Layout
 from stages.inference import savedmodel, segmentation
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
@@ -49,18 +50,20 @@ def _run(mounted: Path, target: Path, scratch: Path) -> None:
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise UserError(f"{found[0].parent}: expected a complete data set with networks, found: {error}") from None
     competition = _competition(mounted)
-    sample = submission.template(competition / "sample_submission.csv", parameters["classes"])
+    layout = Layout.unnamed(parameters["classes"], parameters["height"], parameters["width"])
+    sample = submission.template(competition / "sample_submission.csv", layout)
     networks = [savedmodel.load(model / name) for name in parameters["networks"]]
     rules = Rules.from_json(parameters["rules"])
-    size = parameters["height"], parameters["width"]
     files = [competition / "test_images" / name for name in sample.images]
-    label_maps = segmentation.label_maps(networks, files, size, parameters["batch_size"], parameters["flips"], rules)
-    in_time = until(label_maps, len(files), size, start + 3600 * parameters["hours"])
+    label_maps = segmentation.label_maps(
+        networks, files, layout.size, parameters["batch_size"], parameters["flips"], rules
+    )
+    in_time = until(label_maps, len(files), layout.size, start + 3600 * parameters["hours"])
     try:
-        submission.write(target, sample, in_time, parameters["form"], parameters["classes"])
+        submission.write(target, sample, in_time, parameters["form"])
     except images.ImageError as error:
         raise UserError(str(error)) from None
-    counts = submission.check(target, sample, parameters["form"], parameters["classes"], *size)
+    counts = submission.check(target, sample, parameters["form"])
     print(f"{counts['images']} images, {counts['masks']} masks, {time.monotonic() - start:.0f} s: {target}")
 
 

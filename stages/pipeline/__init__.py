@@ -1,1 +1,1 @@
-"""How a stage gets its parameters, finds and writes its files, and reports a mistake. Imports no other room."""
+"""How stages read parameters, find and write files, and report mistakes. Imports no other room."""

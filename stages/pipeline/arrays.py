@@ -1,4 +1,4 @@
-"""Names for the arrays that travel through the pipeline. Shapes stand in the docstrings of what uses them."""
+"""Types of the arrays in the pipeline, by their element. Shapes are given in docstrings where arrays are used."""
 
 import numpy as np
 import numpy.typing as npt

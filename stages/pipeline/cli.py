@@ -9,15 +9,15 @@ from importlib import import_module
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says where, what was expected and what was found."""
+    """A mistake that the user can correct. The message says where, what was expected and what was found."""
 
 
 def run(stage: Callable[[], None], module_docstring: str | None) -> None:
-    """Run one stage as a command, from `if __name__ == "__main__"`: `guard` with `--help` and no arguments."""
+    """Run a stage as a command, from `if __name__ == "__main__"`. Its only option is `--help`."""
     name = stage.__module__.removeprefix("stages.") if stage.__module__ != "__main__" else stage.__name__
     parser = argparse.ArgumentParser(
         prog=f"python -m stages.{name}",
-        description=f"{module_docstring or ''}\n\nTakes no arguments: everything stands in params.yaml.",
+        description=f"{module_docstring or ''}\n\nTakes no arguments: all parameters are in params.yaml.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
@@ -43,13 +43,13 @@ def run_command(name: str, words: Sequence[str]) -> None:
 
 
 def guard(name: str, work: Callable[[], None]) -> None:
-    """Do the work of a command. A `UserError` is printed as one message and ends the process with exit status 1, a
-    Ctrl-C with 130.
+    """Do the work of a command, and turn mistakes into messages.
 
-    So is what the system refuses: no space, no permission, a file that is not there. An `OSError` without a number is
-    none of the system's but of a library, and keeps its traceback as every fault of the program does.
+    A `UserError` is printed as one message and ends the process with exit status 1; Ctrl-C ends it with 130. Errors of
+    the operating system (no space, no permission, a missing file) become one message too. An `OSError` without an error
+    number comes from a library, so it keeps its traceback like every other fault of the program.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale without × or … is no reason to fail
+    if isinstance(sys.stdout, io.TextIOWrapper):  # print ? where the locale lacks a character such as × or …
         sys.stdout.reconfigure(errors="replace")
     try:
         work()

@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all: built under another name beside the target, then moved into place."""
+"""Outputs that appear complete or not at all: written under another name beside the target, then moved there."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ def file(path: Path) -> Iterator[IO[str]]:
     """Open a text file (UTF-8, LF) that replaces `path` when the block ends without an error.
 
     Raises:
-        UserError: the file cannot be written (no space, no permission), or another, which the block needs, not be read.
+        UserError: the file cannot be written (no space, no permission).
     """
     partial = _partial(path)
     try:
@@ -36,10 +36,10 @@ def file(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `path`, and of all in it, when the block ends without an error.
+    """Make an empty folder that replaces `path` and all its content when the block ends without an error.
 
     Raises:
-        UserError: the folder cannot be written (no space, no permission), or a file that the block needs not be read.
+        UserError: the folder cannot be written (no space, no permission), or a file needed for it cannot be read.
     """
     partial = _partial(path)
     try:
@@ -55,9 +55,9 @@ def folder(path: Path) -> Iterator[Path]:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Put a folder into the place of another, which is moved away first: whole, or, if it cannot be, not at all."""
+    """Replace a folder by another. The old one is moved away first, and moved back if the new one cannot be moved."""
     old = path.with_name(f".{path.name}.old.partial")
-    shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(old, ignore_errors=True)  # left by a run that was killed
     if path.is_symlink():
         raise OSError("it is a symbolic link")
     if not path.exists():
@@ -75,10 +75,10 @@ def _swap(new: Path, path: Path) -> None:
 
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
-    """Write nested numbers as JSON, keys sorted. Undefined figures are None, which becomes null; NaN is refused.
+    """Write nested numbers as JSON with sorted keys. None, for an undefined figure, becomes null; NaN is refused.
 
     Raises:
-        TypeError: there is a list among them, which DVC would drop without a word.
+        TypeError: a value is a list, which DVC would drop silently.
     """
     _refuse_lists(metrics)
     with file(path) as stream:
@@ -95,7 +95,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 def _reason(error: OSError) -> str:
-    """In the system's own words: a library's may have several lines."""
+    """The operating system's message, because a library's may have several lines."""
     return os.strerror(error.errno) if error.errno else str(error)
 
 

@@ -1,4 +1,4 @@
-"""Work on all cores, results in order, only a few of them in memory at a time."""
+"""Work on all cores, with results in order and only a few of them in memory at a time."""
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
     """Apply `work` to every item in threads, one per core; yield the results in the order of the items.
 
-    `concurrent.futures` has no such map: its own takes all items at once, however many there are.
+    `Executor.map` of `concurrent.futures` would take all items at once, however many there are.
     """
     workers = cpu_count() or 1
     remaining = iter(items)

@@ -1,32 +1,32 @@
-"""Every file and folder that one stage hands to another, seen from the repository's root, where DVC runs them."""
+"""All files and folders that stages exchange, relative to the repository's root, where DVC runs the stages."""
 
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
 
-RAW = Path("data/raw")  # the competition's own layout, as downloaded
+RAW = Path("data/raw")  # in the competition's layout, as downloaded
 TRAIN_TABLE = RAW / "train.csv"
 TRAIN_IMAGES = RAW / "train_images"
 TEST_IMAGES = RAW / "test_images"
 SAMPLE_SUBMISSION = RAW / "sample_submission.csv"
-DOWNLOAD_STATE = Path("data/kaggle")  # to resume a cut download; no output, git-ignored, removed on success
+DOWNLOAD_STATE = Path("data/kaggle")  # to resume a download; not an output, git-ignored, removed on success
 DOWNLOAD_METRICS = Path("metrics/download.json")
 
 EXPLORE_METRICS = Path("metrics/explore.json")
 EXPLORE_PICTURES = Path("metrics/explore")
 
-PREPARED = Path("data/prepared")  # what training and evaluation read: see stages/dataset/prepared.py
+PREPARED = Path("data/prepared")  # read by training and evaluation: see stages/dataset/prepared.py
 PREPROCESS_METRICS = Path("metrics/preprocess.json")
 CHECK_DATA_METRICS = Path("metrics/check_data.json")
 
-MODEL = Path("data/model")  # SavedModels: fold_0, …, one a validation fold; final; blend_0/fold_0, …
-ENSEMBLE = MODEL / "ensemble.json"  # what the networks are: see stages/inference/ensemble.py
+MODEL = Path("data/model")  # SavedModels: fold_0, … (one per validation fold), final, blend_0/fold_0, …
+ENSEMBLE = MODEL / "ensemble.json"  # describes the networks: see stages/inference/ensemble.py
 TRAIN_METRICS = Path("metrics/train.json")
 TRAIN_CURVES = Path("metrics/train")  # written by DVCLive
-TRAIN_STATE = Path("data/state")  # unfinished and finished trainings, by fingerprint; no output, git-ignored
+TRAIN_STATE = Path("data/state")  # unfinished and finished trainings, by fingerprint; not an output, git-ignored
 
 PROBABILITIES = Path("data/probabilities")  # see stages/inference/probabilities.py
-VALIDATION_PROBABILITIES = PROBABILITIES / "validation"  # each image by the networks that did not train on it
+VALIDATION_PROBABILITIES = PROBABILITIES / "validation"  # of each image, by the networks that did not train on it
 HELD_OUT_PROBABILITIES = PROBABILITIES / "held_out"
 TEST_PROBABILITIES = Path("data/test_probabilities/images")
 INFER_METRICS = Path("metrics/infer.json")
@@ -42,13 +42,13 @@ IMAGES_TABLE = Path("metrics/images.csv")
 PRESENCE_TABLE = Path("metrics/presence.csv")
 CLASSES_TABLE = Path("metrics/classes.csv")
 PRECISION_RECALL_TABLE = Path("metrics/precision_recall.csv")
-PREDICTED_MASKS = Path("data/predicted.csv")  # of the held-out fold, as run lengths
+PREDICTED_MASKS = Path("data/predicted.csv")  # of the held-out fold, run-length encoded
 EVALUATION_PICTURES = Path("metrics/evaluation")
 
 SUBMISSION = Path("data/submission.csv")
 PREDICT_METRICS = Path("metrics/predict.json")
-KERNEL = Path("data/kernel")  # the notebook and its data set, for competitions that take no CSV
-JOURNAL = Path("data/submitted.json")  # what has been sent to Kaggle; no output, git-ignored
+KERNEL = Path("data/kernel")  # the notebook and its data set, for competitions that accept no CSV file
+JOURNAL = Path("data/submitted.json")  # what has been sent to Kaggle; not an output, git-ignored
 LEADERBOARD = Path("metrics/leaderboard.csv")  # one row per submission; written by submit, not by a stage
 
 PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report

@@ -1,1 +1,1 @@
-"""From probabilities to masks, and the search for the rules that do it best."""
+"""From probabilities to masks: the rules, and the search for the best ones."""

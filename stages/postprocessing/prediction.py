@@ -1,11 +1,8 @@
-"""What the networks say of one image, in whole numbers."""
+"""The networks' answer for one image, in whole numbers."""
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-Bytes = npt.NDArray[np.uint8]
+from stages.pipeline.arrays import UInt8
 
 FULL = 255  # stands for probability 1
 HALF = 128  # the first level above probability 1/2
@@ -13,13 +10,13 @@ HALF = 128  # the first level above probability 1/2
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the networks say of one image.
+    """The networks' answer for one image.
 
     Attributes:
         pixels: probabilities, uint8 (height, width, classes), ClassId 1 first; 255 is probability 1.
-        presence: how sure the networks are that the class is in the image at all, uint8 (classes,); 255 where they
-            have no such head.
+        presence: probability that the class is in the image at all, uint8 (classes,); 255 if the networks have no
+            image-level head.
     """
 
-    pixels: Bytes
-    presence: Bytes
+    pixels: UInt8
+    presence: UInt8

@@ -1,10 +1,10 @@
-"""From probabilities to the one label map that confusion, Dice and submission all come from.
+"""From probabilities to the label map that confusion matrix, Dice and submission are computed from.
 
-Probabilities are whole numbers, uint8, 255 for certainty, of the foreground classes alone. Four things decide: a class
-whose gate is closed is nowhere in the image; a pixel gets the most probable of the classes whose threshold it reaches;
-small components vanish; and a class of which too little remains vanishes from the image.
+Probabilities are whole numbers: uint8, 255 for probability 1, foreground classes only. Four rules apply in this order:
+a class whose gate is closed is removed from the image; a pixel gets the most probable class among those whose
+threshold it reaches; small components are removed; a class with too little area left is removed from the image.
 
-Runs in a Kaggle notebook too: NumPy and OpenCV, nothing else.
+This module also runs in a Kaggle notebook: it needs NumPy and OpenCV only.
 """
 
 import math
@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from stages.pipeline.arrays import Float64, Int64, UInt8
 from stages.pipeline.cli import UserError
-from stages.postprocessing.prediction import FULL, HALF, Bytes, Prediction
+from stages.postprocessing.prediction import FULL, HALF, Prediction
 
 Gate = Literal["none", "max", "area", "presence"]
 
@@ -26,10 +26,10 @@ class Rule:
     """How the mask of one class is made. All bounds are inclusive.
 
     Attributes:
-        threshold: a pixel counts when its level is >= threshold, 1 … 255.
-        gate: the class is allowed in an image when its score (see `scores`) is >= gate; 0 never closes.
-        min_area: the class is left in an image when its remaining pixels are >= min_area; 0 keeps all.
-        min_component: an 8-connected component stays when its pixels are >= min_component; 0 and 1 keep all.
+        threshold: a pixel counts if its level is >= threshold, 1 … 255.
+        gate: the class is allowed in an image if its score (see `gate_scores`) is >= gate; 0 never closes.
+        min_area: the class stays in an image if it has >= min_area pixels left; 0 keeps all.
+        min_component: an 8-connected component stays if it has >= min_component pixels; 0 and 1 keep all.
     """
 
     threshold: int
@@ -50,11 +50,11 @@ class Rules:
     """How the label map of an image is made.
 
     Attributes:
-        gate: what the gates look at, see `scores`.
-        rules: one a class, ClassId 1 first.
-        factors: weights of the classes in training, relative to the background's, that the probabilities are freed of
-            first (see `corrected`); None leaves them as they are.
-        softmax: whether the probabilities are a softmax's, which share a pixel, or one sigmoid a class.
+        gate: which score the gates compare, see `gate_scores`.
+        rules: one per class, ClassId 1 first.
+        factors: training's weight of each class relative to the background. Probabilities are divided by them first
+            (see `corrected`); None leaves them as they are.
+        softmax: whether the probabilities come from one softmax, or from one sigmoid per class.
     """
 
     gate: Gate
@@ -67,21 +67,21 @@ class Rules:
             raise ValueError(f"gate: expected one of {', '.join(get_args(Gate))}, found {self.gate!r}")
         if self.factors is not None:
             if len(self.factors) != len(self.rules):
-                raise ValueError(f"factors: expected {len(self.rules)}, one a class, found {len(self.factors)}")
+                raise ValueError(f"factors: expected {len(self.rules)}, one per class, found {len(self.factors)}")
             if not all(math.isfinite(factor) and factor > 0 for factor in self.factors):
                 raise ValueError(f"factors: expected finite numbers above 0, found {list(self.factors)}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types, as `json` writes them; `from_json` takes them back."""
+        """Plain types for `json`; `from_json` reads them back."""
         content = asdict(self)
         return content | {"rules": list(content["rules"]), "factors": self.factors and list(self.factors)}
 
     @classmethod
     def from_json(cls, content: Any) -> "Rules":
-        """Read what `to_json` gave.
+        """Read what `to_json` returned.
 
         Raises:
-            UserError: it is something else.
+            UserError: the content is something else.
         """
         try:
             names = sorted(cls.__dataclass_fields__)
@@ -96,112 +96,130 @@ class Rules:
             raise UserError(f"rules of post-processing: {error}") from None
 
 
+@dataclass(frozen=True)
+class Segmentation:
+    """The masks of one image.
+
+    Attributes:
+        labels: uint8 (height, width), 0 for the background, else the ClassId.
+        allowed: whether the gate of each class is open, ClassId 1 first.
+    """
+
+    labels: UInt8
+    allowed: list[bool]
+
+
 def plain(classes: int) -> Rules:
-    """No post-processing: a pixel gets the most probable class if that is more probable than not."""
+    """No post-processing: a pixel gets the most probable class if its probability is above 1/2."""
     return Rules("none", (Rule(HALF, 0, 0, 0),) * classes)
 
 
-def scores(pixels: Bytes, presence: Bytes, gate: Gate) -> npt.NDArray[np.int64]:
-    """What the gate of each class looks at.
+def gate_scores(prediction: Prediction, gate: Gate) -> Int64:
+    """The score of each class that its gate is compared with.
 
     Args:
-        pixels: uint8 (height, width, classes).
-        presence: uint8 (classes,).
-        gate: max: the largest level; area: the sum of the levels in full pixels, which is the number of pixels to
-            expect, rounded down; presence: that of the network; none: 0.
+        prediction: already corrected.
+        gate: max: the largest level; area: the expected number of pixels (sum of the levels / 255, rounded down);
+            presence: the level of the image-level head; none: 0.
 
     Returns:
         int64 (classes,).
     """
-    return _scores(_planes(pixels), presence, gate)
+    return _gate_scores(_planes(prediction.pixels), prediction.presence, gate)
 
 
-def corrected(pixels: Bytes, factors: tuple[float, ...], softmax: bool) -> Bytes:
-    """Undo the class weights of training, under which a network's outputs are no probabilities but too high.
+def corrected(prediction: Prediction, factors: tuple[float, ...] | None, softmax: bool) -> Prediction:
+    """Divide the odds by training's class weights, which make the network's outputs too high for probabilities.
 
         softmax:  p_c' = (p_c / f_c) / (p_0 + sum_k p_k / f_k),  p_0 = max(1 - sum_k p_k, 0)
         sigmoid:  p'   = (p / f) / ((1 - p) + p / f)
 
     Args:
-        pixels: uint8 (height, width, classes).
-        factors: f, the weight of each class divided by the background's.
-        softmax: softmax (True) or sigmoids (False).
+        prediction: the networks' own.
+        factors: f, the weight of each class divided by that of the background; None returns the prediction as it is.
+        softmax: whether the probabilities come from one softmax, or from one sigmoid per class.
 
     Returns:
-        uint8 of the same shape, rounded. Half a level to 1/2 under a weight of 3 was 1/4 all along:
+        The prediction with new pixels, rounded. With a weight of 3, an output of 1/2 means a probability of 1/4:
 
-        >>> corrected(np.array([[[128]]], np.uint8), (3.0,), softmax=True)
+        >>> half = Prediction(np.array([[[128]]], np.uint8), np.array([255], np.uint8))
+        >>> corrected(half, (3.0,), softmax=True).pixels
         array([[[64]]], dtype=uint8)
     """
-    weights = np.asarray(factors, np.float64)
-    if not softmax:  # each class by itself: 256 answers serve all pixels
-        levels = np.arange(FULL + 1)[:, np.newaxis]
-        odds = levels / weights
-        table = np.rint(FULL * odds / ((FULL - levels) + odds)).astype(np.uint8)
-        return np.asarray(table[pixels, np.arange(len(weights))])
-    result = np.zeros_like(pixels)
-    some = np.bitwise_or.reduce(_planes(pixels), axis=0) > 0  # elsewhere 0 stays 0; that leaves no 0/0 either
-    levels = pixels[some].astype(np.int64)  # (pixels, classes)
-    odds = levels / weights
-    background = np.maximum(FULL - levels.sum(axis=1, keepdims=True), 0)  # rounding lifts sums above 255
-    result[some] = np.rint(FULL * odds / (background + odds.sum(axis=1, keepdims=True)))
-    return result
+    if factors is None:
+        return prediction
+    correct = _corrected_softmax if softmax else _corrected_sigmoid
+    return Prediction(correct(prediction.pixels, np.asarray(factors, np.float64)), prediction.presence)
 
 
-def label_map(prediction: Prediction, rules: Rules) -> Bytes:
+def segment(prediction: Prediction, rules: Rules) -> Segmentation:
     """Give every pixel one class or the background.
 
-    Correction first, if there are factors; gates and thresholds see what it leaves. Then every pixel gets the most
-    probable class (of equal ones the lower ClassId) among those that are allowed and whose threshold it reaches; small
-    components become background; at last each class with too little left becomes background as a whole.
-
-    Returns:
-        uint8 (height, width): 0 background, else ClassId.
+    The correction comes first, if there are factors; gates and thresholds compare corrected levels. Then every pixel
+    gets the most probable class (the lower ClassId if equal) among those that are allowed and whose threshold it
+    reaches. Small components become background. Finally each class with too little area left becomes background.
 
     Raises:
         UserError: the rules are for another number of classes.
     """
-    planes = _corrected_planes(prediction, rules)
-    let_in = _let_in(planes, prediction, rules)
-    labels: Bytes = np.zeros(planes.shape[1:], np.uint8)
+    classes = prediction.pixels.shape[-1]
+    if classes != len(rules.rules):
+        raise UserError(f"rules of post-processing: expected {classes} classes, found {len(rules.rules)}")
+    planes = _planes(corrected(prediction, rules.factors, rules.softmax).pixels)
+    scores = _gate_scores(planes, prediction.presence, rules.gate)
+    allowed = [bool(score >= rule.gate) for score, rule in zip(scores, rules.rules, strict=True)]
+    labels, present = _most_probable(planes, rules.rules, allowed)
+    for class_id in present:
+        rule = rules.rules[class_id - 1]
+        if rule.min_component > 1 or rule.min_area > 1:
+            _clean(labels, class_id, rule)
+    return Segmentation(labels, allowed)
+
+
+def label_map(prediction: Prediction, rules: Rules) -> UInt8:
+    """The label map alone, uint8 (height, width); see `segment`."""
+    return segment(prediction, rules).labels
+
+
+def _corrected_sigmoid(pixels: UInt8, factors: Float64) -> UInt8:
+    """Each class by itself: a table of 256 answers serves all pixels."""
+    levels = np.arange(FULL + 1)[:, np.newaxis]
+    odds = levels / factors
+    table = np.rint(FULL * odds / ((FULL - levels) + odds)).astype(np.uint8)
+    return np.asarray(table[pixels, np.arange(len(factors))])
+
+
+def _corrected_softmax(pixels: UInt8, factors: Float64) -> UInt8:
+    result = np.zeros_like(pixels)
+    some = np.bitwise_or.reduce(_planes(pixels), axis=0) > 0  # elsewhere 0 stays 0, which also avoids 0/0
+    levels = pixels[some].astype(np.int64)  # (pixels, classes)
+    odds = levels / factors
+    background = np.maximum(FULL - levels.sum(axis=1, keepdims=True), 0)  # rounding can lift the sum above 255
+    result[some] = np.rint(FULL * odds / (background + odds.sum(axis=1, keepdims=True)))
+    return result
+
+
+def _most_probable(planes: UInt8, rules: tuple[Rule, ...], allowed: list[bool]) -> tuple[UInt8, list[int]]:
+    """The label map before cleaning, and the ClassIds that reach their threshold somewhere."""
+    labels: UInt8 = np.zeros(planes.shape[1:], np.uint8)
     best = np.zeros_like(labels)
-    there = []
-    for class_id, (plane, rule) in enumerate(zip(planes, rules.rules, strict=True), start=1):
-        if let_in[class_id - 1] and plane.size and plane.max() >= rule.threshold:
+    present = []
+    for class_id, (plane, rule) in enumerate(zip(planes, rules, strict=True), start=1):
+        if allowed[class_id - 1] and plane.size and plane.max() >= rule.threshold:
             wins = plane > np.maximum(best, rule.threshold - 1)
             labels[wins] = class_id
             best[wins] = plane[wins]
-            there.append((class_id, rule))
-    for class_id, rule in there:
-        if rule.min_component > 1 or rule.min_area > 1:
-            _clean(labels, class_id, rule)
-    return labels
+            present.append(class_id)
+    return labels, present
 
 
-def allowed(prediction: Prediction, rules: Rules) -> list[bool]:
-    """Whether the gate lets each class into the image, ClassId 1 first; `label_map` goes by the same."""
-    return _let_in(_corrected_planes(prediction, rules), prediction, rules)
-
-
-def _corrected_planes(prediction: Prediction, rules: Rules) -> Bytes:
-    pixels = prediction.pixels
-    if pixels.shape[-1] != len(rules.rules):
-        raise UserError(f"rules of post-processing: expected {pixels.shape[-1]} classes, found {len(rules.rules)}")
-    return _planes(corrected(pixels, rules.factors, rules.softmax) if rules.factors else pixels)
-
-
-def _let_in(planes: Bytes, prediction: Prediction, rules: Rules) -> list[bool]:
-    found = _scores(planes, prediction.presence, rules.gate)
-    return [bool(score >= rule.gate) for score, rule in zip(found, rules.rules, strict=True)]
-
-
-def _clean(labels: Bytes, class_id: int, rule: Rule) -> None:
-    """Remove what is too small of one class, in place."""
+def _clean(labels: UInt8, class_id: int, rule: Rule) -> None:
+    """Remove small components, and then a small rest, of one class, in place."""
     mask = labels == class_id
     if rule.min_component > 1:
         # Counting afterwards takes an eighth of the time of connectedComponentsWithStats, which does more than count.
         count, components = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-        areas = np.bincount(components[mask], minlength=count)  # number 0, all that is not the class, has none
+        areas = np.bincount(components[mask], minlength=count)  # component 0 is the rest of the image
         if (areas[1:] < rule.min_component).any():
             mask &= areas[components] >= rule.min_component
             labels[(labels == class_id) & ~mask] = 0
@@ -209,7 +227,7 @@ def _clean(labels: Bytes, class_id: int, rule: Rule) -> None:
         labels[mask] = 0
 
 
-def _scores(planes: Bytes, presence: Bytes, gate: Gate) -> npt.NDArray[np.int64]:
+def _gate_scores(planes: UInt8, presence: UInt8, gate: Gate) -> Int64:
     flat = planes.reshape(len(planes), -1)
     if gate == "max":
         return np.asarray(flat.max(axis=1, initial=0), np.int64)
@@ -218,8 +236,8 @@ def _scores(planes: Bytes, presence: Bytes, gate: Gate) -> npt.NDArray[np.int64]
     return presence.astype(np.int64) if gate == "presence" else np.zeros(len(planes), np.int64)
 
 
-def _planes(pixels: Bytes) -> Bytes:
-    """Class by class, (classes, height, width): whole planes are ten times as fast to go through."""
+def _planes(pixels: UInt8) -> UInt8:
+    """One plane per class, (classes, height, width): whole planes are ten times as fast to process."""
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 

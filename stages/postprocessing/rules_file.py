@@ -1,4 +1,4 @@
-"""The chosen post-processing on disk: what the test images get, and what each validation image is scored with.
+"""The chosen post-processing on disk: rules for test images, and rules for each validation image.
 
 {"rules": …, "parts": [{"images": [NAME, …], "rules": …}, …]}
 """
@@ -13,12 +13,12 @@ from stages.postprocessing.rules import Rules
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """Rules for images that chose nothing, and for those that did.
+class FittedRules:
+    """The rules that the stage postprocess has chosen.
 
     Attributes:
-        rules: for the held-out fold, for test images, and for a notebook.
-        of_image: for each validation image, chosen without it and its near-duplicates.
+        rules: chosen on all validation images. Used for the held-out fold, for test images and in the notebook.
+        of_image: for each validation image, rules that were chosen without it and without its near-duplicates.
     """
 
     rules: Rules
@@ -26,7 +26,7 @@ class Fitted:
 
 
 def write(path: Path, rules: Rules, parts: list[tuple[list[str], Rules]]) -> None:
-    """Write rules, and for each part of the validation images its names and the rules that the other parts chose."""
+    """Write the rules, and for each part of the validation images its names and the rules chosen on the other parts."""
     content = {
         "rules": rules.to_json(),
         "parts": [{"images": images, "rules": chosen.to_json()} for images, chosen in parts],
@@ -36,15 +36,16 @@ def write(path: Path, rules: Rules, parts: list[tuple[list[str], Rules]]) -> Non
         stream.write("\n")
 
 
-def read(path: Path) -> Fitted:
+def read(path: Path) -> FittedRules:
     """Read what `write` has written.
 
     Raises:
-        UserError: it is not there, or something else.
+        UserError: the file is missing or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         parts = [(part["images"], Rules.from_json(part["rules"])) for part in content["parts"]]
-        return Fitted(Rules.from_json(content["rules"]), {image: rules for images, rules in parts for image in images})
+        of_image = {image: rules for images, rules in parts for image in images}
+        return FittedRules(Rules.from_json(content["rules"]), of_image)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: expected what the stage postprocess writes, found: {error}") from None

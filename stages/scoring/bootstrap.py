@@ -1,30 +1,33 @@
 """How far figures would move with other images of the same kind: the bootstrap over groups of near-duplicates.
 
-Near-duplicates are drawn together, since one tells little that the other does not; intervals would be too narrow
+Near-duplicates are drawn together, because a second one adds little information; intervals would be too narrow
 otherwise. Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
+
+`scipy.stats.bootstrap` draws single observations and knows no groups. It would also compute every figure anew from
+drawn images, while here the counts of all rounds are one matrix, which gives all figures by a few products.
 """
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from stages.pipeline.arrays import Float64, Int64
 from stages.scoring.per_image import ImageScores
 
-Weights = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
-
 ROUNDS = 2_000
-FEWEST = 5  # groups of near-duplicates with pixels of a class, for an interval to mean anything
+FEWEST = 5  # groups of near-duplicates with pixels of a class that an interval needs to mean anything
 SEED = 0
 
 
-def draws(groups: npt.ArrayLike, rounds: int = ROUNDS, seed: int = SEED) -> Weights:
-    """Draw as many groups as there are, with replacement, again and again.
+def draws(groups: npt.ArrayLike, rounds: int = ROUNDS, seed: int = SEED) -> Int64:
+    """In each round draw as many groups as there are, with replacement.
 
     Args:
-        groups: shape (images,), one label an image.
+        groups: shape (images,), the group of each image.
 
     Returns:
-        int64 of shape (rounds, images): how often each image counts. Images of a group count alike.
+        int64 of shape (rounds, images): how often each image counts. Images of a group have the same count.
     """
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     number = int(group.max()) + 1
@@ -32,7 +35,7 @@ def draws(groups: npt.ArrayLike, rounds: int = ROUNDS, seed: int = SEED) -> Weig
     return np.asarray(counts[:, group], np.int64)
 
 
-def figures(scores: ImageScores, weights: Weights | None = None) -> dict[str, Values]:
+def figures(scores: ImageScores, weights: Int64 | None = None) -> dict[str, Float64]:
     """The headline figures of images that count as often as `weights` says.
 
     Args:
@@ -41,13 +44,13 @@ def figures(scores: ImageScores, weights: Weights | None = None) -> dict[str, Va
 
     Returns:
         float64 of shape (rounds,) by name: mean_dice, positive_mean_dice, mean_precision and mean_recall (over all
-        pixels at once, then the mean over classes), and positive_dice.CLASS, precision.CLASS and recall.CLASS. NaN
-        where undefined in a round; means leave out the classes that are undefined.
+        pixels at once, then the mean over classes), and positive_dice.CLASS, precision.CLASS and recall.CLASS. NaN in
+        rounds where a figure is undefined. Means leave undefined classes out.
     """
     if weights is None:
         weights = np.ones((1, len(scores.images)), np.int64)
-    there = scores.true > 0
-    positive = _ratio(weights @ (scores.dice * there), weights @ there)  # (rounds, classes)
+    has_mask = scores.true > 0
+    positive = _ratio(weights @ (scores.dice * has_mask), weights @ has_mask)  # (rounds, classes)
     precision = _ratio(weights @ scores.intersection, weights @ scores.predicted)
     recall = _ratio(weights @ scores.intersection, weights @ scores.true)
     values = {
@@ -57,12 +60,12 @@ def figures(scores: ImageScores, weights: Weights | None = None) -> dict[str, Va
         "mean_recall": mean_defined(recall),
     }
     for kind, of_class in (("positive_dice", positive), ("precision", precision), ("recall", recall)):
-        values |= {f"{kind}.{name}": of_class[:, number] for number, name in enumerate(scores.classes)}
+        values |= {f"{kind}.{name}": of_class[:, index] for index, name in enumerate(scores.classes)}
     return values
 
 
-def interval(values: Values, level: float = 0.95) -> tuple[float, float] | None:
-    """Percentile interval of bootstrap values, rounds without a value left out; None where all are."""
+def interval(values: Float64, level: float = 0.95) -> tuple[float, float] | None:
+    """Percentile interval of bootstrap values without the undefined ones; None if all are undefined."""
     defined = values[~np.isnan(values)]
     if not defined.size:
         return None
@@ -71,7 +74,7 @@ def interval(values: Values, level: float = 0.95) -> tuple[float, float] | None:
 
 
 def groups(scores: ImageScores, name: str) -> int:
-    """How many groups of near-duplicates a figure of `figures` rests on: those that have pixels which it counts."""
+    """How many groups of near-duplicates have pixels that count in a figure of `figures`."""
     kind, _, of_class = name.partition(".")
     if kind == "mean_dice":
         return len(np.unique(scores.groups))
@@ -80,12 +83,39 @@ def groups(scores: ImageScores, name: str) -> int:
     return len(np.unique(scores.groups[(pixels[:, chosen] > 0).any(axis=1)]))
 
 
-def _ratio(numerator: npt.NDArray[np.generic], denominator: npt.NDArray[np.generic]) -> Values:
-    shape = np.broadcast(numerator, denominator).shape
-    return np.asarray(np.divide(numerator, denominator, out=np.full(shape, np.nan), where=denominator != 0))
+def headline(scores: ImageScores, validation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the report's headline table.
+
+    Args:
+        scores: the images of the held-out fold.
+        validation: figures of the validation folds by name, as far as there are any.
+
+    Returns:
+        title, of_class, value (None if undefined), interval (95%, None if undefined), few (whether too few groups
+        count for an interval) and validation.
+    """
+    drawn, once = figures(scores, draws(scores.groups)), figures(scores)
+    titles = {"mean_dice": "Mean Dice, the competition's score", "positive_mean_dice": "Dice where there is a mask"}
+    titles |= {f"positive_dice.{name}": name for name in scores.classes}
+    return [
+        {
+            "title": title,
+            "of_class": "." in name,
+            "value": None if np.isnan(once[name][0]) else float(once[name][0]),
+            "interval": interval(drawn[name]),
+            "few": groups(scores, name) < FEWEST,
+            "validation": validation.get(name),
+        }
+        for name, title in titles.items()
+    ]
 
 
-def mean_defined(values: Values) -> Values:
-    """Mean over the classes of (rounds, classes) that are not NaN; NaN where all are."""
+def mean_defined(values: Float64) -> Float64:
+    """Mean over the classes of (rounds, classes) that are not NaN; NaN if all are."""
     defined = ~np.isnan(values)
     return _ratio(np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1))
+
+
+def _ratio(numerator: npt.NDArray[np.generic], denominator: npt.NDArray[np.generic]) -> Float64:
+    shape = np.broadcast(numerator, denominator).shape
+    return np.asarray(np.divide(numerator, denominator, out=np.full(shape, np.nan), where=denominator != 0))

@@ -1,24 +1,29 @@
-"""Two runs on the same images, compared: are they comparable, what is the difference, can the data tell them apart?"""
+"""Two runs on the same images: are they comparable, what is the difference, can the data tell them apart?"""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap
 from stages.scoring.per_image import ImageScores
 
+Figures = dict[str, Float64]
+
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """One figure of two runs.
 
     Attributes:
-        name: as `bootstrap.figures` has it.
-        a, b: the figure of each; NaN where undefined.
-        interval: of b less a, 95%, of a paired bootstrap; None where undefined.
-        groups: how many groups of near-duplicates the figure rests on.
+        name: as in `bootstrap.figures`.
+        a, b: the figure of each run; NaN if undefined.
+        interval: 95% interval of b - a from a paired bootstrap; None if undefined.
+        groups: how many groups of near-duplicates count in the figure.
     """
 
     name: str
@@ -28,7 +33,7 @@ class Difference:
     groups: int
 
     def verdict(self) -> str:
-        """In words, what the interval says."""
+        """What the interval says, in words."""
         if self.interval is None:
             return "undefined"
         if self.groups < bootstrap.FEWEST:
@@ -41,14 +46,14 @@ class Difference:
 
 
 def refuse_unlike(where: str, split: str, a: ImageScores, b: ImageScores) -> None:
-    """Raise a `UserError` with the reason, after `where`, if two runs are not of the same images, masks and groups."""
+    """Raise a `UserError` with the reason, after `where`, if two runs do not share images, masks and groups."""
     if a.classes != b.classes:
         raise UserError(f"{where}: expected the same classes, found {', '.join(a.classes)} and {', '.join(b.classes)}")
     if a.images != b.images:
         different = sorted(set(a.images) ^ set(b.images))
         raise UserError(
             f"{where}: expected the same {split} images, found {len(a.images)} and {len(b.images)}, of which "
-            f"{len(different)} are in one of them only: they are of other data, or of other folds "
+            f"{len(different)} are in one of them only: they come from other data or other folds "
             "(preprocess.folds, train.folds, seed)"
         )
     if not np.array_equal(a.true, b.true):
@@ -62,32 +67,21 @@ def refuse_unlike(where: str, split: str, a: ImageScores, b: ImageScores) -> Non
 
 
 def pool(several: list[ImageScores]) -> ImageScores:
-    """The images of several experiments as one set; what several share stays one group, since it is one sheet.
+    """The images of several experiments as one set. Groups of different experiments that share an image become one.
 
-    An image is the same when its name and the size of its true masks are: another seed draws another built-in sample.
+    An image is the same if its name and the areas of its true masks are: another seed draws another built-in sample.
     """
-    labels: dict[Any, int] = {}
-    parent: list[int] = []
-
-    def root(label: int) -> int:
-        while parent[label] != label:
-            label = parent[label]
-        return label
-
-    groups = []
-    for number, scores in enumerate(several):
+    image_numbers: dict[Any, int] = {}
+    group_numbers: dict[tuple[int, int], int] = {}
+    images, groups = [], []
+    for experiment, scores in enumerate(several):
         for image, group, true in zip(scores.images, scores.groups.tolist(), scores.true.tolist(), strict=True):
-            keys: list[Any] = [(number, group), (image, tuple(true))]
-            for key in keys:
-                if key not in labels:
-                    labels[key] = len(parent)
-                    parent.append(len(parent))
-            parent[root(labels[keys[0]])] = root(labels[keys[1]])
-            groups.append(labels[keys[0]])
+            images.append(image_numbers.setdefault((image, tuple(true)), len(image_numbers)))
+            groups.append(group_numbers.setdefault((experiment, group), len(group_numbers)))
     return ImageScores(
         several[0].classes,
         [image for scores in several for image in scores.images],
-        np.array([root(group) for group in groups], np.int64),
+        _connected(np.array(images), np.array(groups)),
         *(
             np.concatenate([getattr(scores, name) for scores in several])
             for name in ("dice", "true", "predicted", "intersection")
@@ -95,20 +89,21 @@ def pool(several: list[ImageScores]) -> ImageScores:
     )
 
 
-def differences(a: ImageScores, b: ImageScores) -> list[Difference]:
+def differences(a: ImageScores, b: ImageScores) -> list[PairedDifference]:
     """All figures of two runs on the same images, with the paired bootstrap of their differences.
 
-    In each round both are scored on the same draw. A mean over classes leaves out those that are undefined in either
-    run (the precision of a class that one never predicts), so that both means are of the same classes.
+    In each round both runs are scored on the same draw. A mean over classes leaves out the classes that are undefined
+    in either run (such as the precision of a class that one run never predicts), so that both means are of the same
+    classes.
     """
     weights = bootstrap.draws(a.groups)
-    values = _paired(bootstrap.figures(a), bootstrap.figures(b), a.classes)
+    once = _paired(bootstrap.figures(a), bootstrap.figures(b), a.classes)
     drawn = _paired(bootstrap.figures(a, weights), bootstrap.figures(b, weights), a.classes)
     return [
-        Difference(
+        PairedDifference(
             name,
-            float(values[0][name][0]),
-            float(values[1][name][0]),
+            float(once[0][name][0]),
+            float(once[1][name][0]),
             bootstrap.interval(drawn[1][name] - drawn[0][name]),
             min(bootstrap.groups(a, name), bootstrap.groups(b, name)),
         )
@@ -116,11 +111,18 @@ def differences(a: ImageScores, b: ImageScores) -> list[Difference]:
     ]
 
 
-Figures = dict[str, bootstrap.Values]
+def _connected(images: Int64, groups: Int64) -> Int64:
+    """One number for all rows that are connected by an image or a group: that of the last image among them."""
+    count = int(images.max()) + 1
+    links = coo_array((np.ones(len(images)), (images, count + groups)), shape=(count + int(groups.max()) + 1,) * 2)
+    components, component = connected_components(links, directed=False)
+    last = np.zeros(components, np.int64)
+    np.maximum.at(last, component[:count], np.arange(count))
+    return np.asarray(last[component[images]])
 
 
 def _paired(a: Figures, b: Figures, classes: list[str]) -> tuple[Figures, Figures]:
-    """The figures, their means over classes taken again over those that are defined in both."""
+    """The figures, with means over the classes that are defined in both."""
     for mean, kind in (
         ("positive_mean_dice", "positive_dice"),
         ("mean_precision", "precision"),

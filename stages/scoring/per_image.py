@@ -1,15 +1,15 @@
-"""Scores of single images, as `evaluate` writes them to metrics/images.csv, for intervals and comparisons."""
+"""Scores of single images: metrics/images.csv, which `evaluate` writes, and from which intervals are computed."""
 
-import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 
+from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 
-Counts = npt.NDArray[np.int64]
 COLUMNS = {"split", "image", "group", "class", "dice", "true_pixels", "predicted_pixels", "intersection"}
 
 
@@ -20,26 +20,26 @@ class ImageScores:
     Attributes:
         classes: names, ClassId 1 first.
         images: file names, n of them.
-        groups: int64 (n,), shared by near-duplicates.
-        dice: float64 (n, classes), 1 where neither the true nor the predicted mask has a pixel.
+        groups: int64 (n,), the same number for near-duplicates.
+        dice: float64 (n, classes), 1 if neither the true nor the predicted mask has a pixel.
         true, predicted, intersection: int64 (n, classes), pixels.
     """
 
     classes: list[str]
     images: list[str]
-    groups: Counts
-    dice: npt.NDArray[np.float64]
-    true: Counts
-    predicted: Counts
-    intersection: Counts
+    groups: Int64
+    dice: Float64
+    true: Int64
+    predicted: Int64
+    intersection: Int64
 
 
 def read(lines: Iterable[str], name: str) -> dict[str, ImageScores]:
     """Read metrics/images.csv.
 
     Args:
-        lines: the file's lines.
-        name: what to call the file in a message.
+        lines: the lines of the file.
+        name: of the file, for messages.
 
     Returns:
         The scores of each split: "held_out" and "validation".
@@ -47,26 +47,26 @@ def read(lines: Iterable[str], name: str) -> dict[str, ImageScores]:
     Raises:
         UserError: it is not such a file.
     """
-    table = csv.DictReader(lines)
-    missing = sorted(COLUMNS - set(table.fieldnames or []))
-    if missing:
-        raise UserError(f"{name}: expected the columns of metrics/images.csv, found no {', '.join(missing)}")
-    rows: dict[str, dict[str, dict[str, dict[str, str]]]] = {}  # by split, image and class
-    for row in table:
-        rows.setdefault(row["split"], {}).setdefault(row["image"], {})[row["class"]] = row
-    return {split: _scores(images) for split, images in rows.items()}
+    text = io.StringIO("\n".join(line.rstrip("\r\n") for line in lines))
+    texts = dict.fromkeys(("split", "image", "class", "dice"), str)  # Python reads Dice exactly; pandas may round it
+    try:
+        table = pd.read_csv(text, dtype=texts, keep_default_na=False)
+        missing = sorted(COLUMNS - set(table.columns))
+        if missing:
+            raise UserError(f"{name}: expected the columns of metrics/images.csv, found no {', '.join(missing)}")
+        return {str(split): _scores(rows) for split, rows in table.groupby("split", sort=False)}
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{name}: expected what evaluate writes as metrics/images.csv, found: {error}") from None
 
 
-def _scores(images: dict[str, dict[str, dict[str, str]]]) -> ImageScores:
-    classes = list(next(iter(images.values())))
-
-    def column(name: str) -> list[list[str]]:
-        return [[of_class[kind][name] for kind in classes] for of_class in images.values()]
-
-    return ImageScores(
-        classes,
-        list(images),
-        np.array([row[0] for row in column("group")], np.int64),
-        np.array(column("dice"), np.float64),
-        *(np.array(column(name), np.int64) for name in ("true_pixels", "predicted_pixels", "intersection")),
-    )
+def _scores(rows: pd.DataFrame) -> ImageScores:
+    classes, images = rows["class"].unique().tolist(), rows["image"].unique().tolist()
+    pairs = pd.MultiIndex.from_product([images, classes])
+    if len(rows) != len(pairs):
+        raise ValueError(f"{len(rows)} rows for {len(images)} images and {len(classes)} classes")
+    by_pair = rows.set_index(["image", "class"]).loc[pairs]
+    shape = len(images), len(classes)
+    dice = np.array(by_pair["dice"].map(float), np.float64).reshape(shape)
+    columns = ("group", "true_pixels", "predicted_pixels", "intersection")
+    group, true, predicted, intersection = (np.array(by_pair[name], np.int64).reshape(shape) for name in columns)
+    return ImageScores(classes, images, group[:, 0], dice, true, predicted, intersection)

@@ -219,7 +219,7 @@ def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Calla
 class Kind:
     """How to make a loss from class weights, float32 (1 + classes,), and what turns its logits into probabilities.
 
-    Those with a cross-entropy (`stages.pipeline.settings.SMOOTHED`) take the label smoothing as a second argument.
+    Those with a cross-entropy (`train_settings.SMOOTHED`) take the label smoothing as a second argument.
     `weighted` says whether class weights play a part.
     """
 

@@ -1,12 +1,12 @@
-"""States of trainings: a folder for each network, named after all that it depends on.
+"""The states of trainings in data/state: one folder per network, named after everything that the network depends on.
 
-An unfinished training goes on from there; a finished network is taken from there and not trained again.
+An unfinished training continues from its folder. A finished network is taken from it and not trained again.
 """
 
+import ast
 import hashlib
 import os
 import shutil
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,57 +16,81 @@ from stages.dataset.prepared import Dataset
 from stages.pipeline import paths, settings
 from stages.training import fit
 
-KEPT = 30  # finished networks in data/state: the most recently used; of a ResNet18 U-Net 50 MB each
-# What makes crops and networks.
-PACKAGES = (
+ROOT = Path(__file__).parents[2]
+KEPT = 30  # finished networks that stay in data/state, the most recently used ones; 50 MB each for a ResNet18 U-Net
+PACKAGES = (  # whose versions change crops or networks
     "tensorflow", "tf-keras", "segmentation-models", "image-classifiers", "efficientnet", "keras-applications", "numpy",
     "opencv-python-headless",
 )  # fmt: skip
-# What they say reaches a network through its options.
-LEFT_OUT = {
-    "stages.pipeline.settings",
-    "stages.pipeline.paths",
-    "stages.pipeline.cli",
-    "stages.pipeline.outputs",
-    "stages.pipeline.yaml_files",
-    "stages.train",
-    "stages.training.network_cache",
-}
+# The modules whose code changes crops or networks: everything that `stages.training.fit` imports, except modules that
+# act only through the options or that only write and report. A test compares this list with the imports.
+MODULES = (
+    "stages.dataset.prepared",
+    "stages.inference.averaging",
+    "stages.inference.savedmodel",
+    "stages.postprocessing.prediction",
+    "stages.postprocessing.rules",
+    "stages.scoring.confusion",
+    "stages.scoring.dice",
+    "stages.training.callbacks",
+    "stages.training.crops",
+    "stages.training.distribution",
+    "stages.training.fit",
+    "stages.training.library",
+    "stages.training.losses",
+    "stages.training.mixup",
+    "stages.training.model",
+    "stages.training.whole_batch",
+)
 
 
 def fingerprint(options: settings.Train, seed: int, data: Dataset, fold: int | None) -> str:
-    """What one network depends on: parameters, data, fold, code, packages, and the kind of machine.
+    """Digest of everything that one network depends on: parameters, data, fold, code, packages, and kind of machine.
 
-    Not on how many devices share the work: a training may go on with more or fewer of them.
+    The number of devices is not part of it: a training may continue on more or fewer of them.
     """
     return hashlib.sha256(repr((facts(options, seed, data), fold)).encode()).hexdigest()
 
 
 def facts(options: settings.Train, seed: int, data: Dataset) -> dict[str, str]:
-    """What every network of a run depends on, by name."""
-    alone = options.model_copy(update={"folds": (), "final": None, "blend": ()})
+    """Everything that all networks of a run depend on, by name."""
+    per_network = options.model_copy(update={"folds": (), "final": None, "blend": ()})
     weights = Path(options.encoder_weights or "")
-    own = weights.is_file()
     return {
         "data/prepared": repr(data.summary),
         "params.yaml: seed": str(seed),
-        "params.yaml: train": repr(alone),
-        "train.encoder_weights": hashlib.sha256(weights.read_bytes()).hexdigest() if own else "",
+        "params.yaml: train": repr(per_network),
+        "train.encoder_weights": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
         "installed packages": repr([version(name) for name in PACKAGES]),
         "kind of machine (GPU or not, oneDNN)": repr(
             (bool(tf.config.list_physical_devices("GPU")), os.environ["TF_ENABLE_ONEDNN_OPTS"])
         ),
-        "code in stages/": _code(),
+        "code in stages/": _code_digest(),
     }
 
 
-def _code() -> str:
-    """A digest of all modules that are loaded and decide something."""
+def parsed(source: str) -> str:
+    """The syntax tree of a module as text, without docstrings, comments and positions.
+
+    >>> parsed("x = 1  # one") == parsed('''
+    ... x = 1
+    ... ''')
+    True
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return ast.dump(tree)
+
+
+def _code_digest() -> str:
     digest = hashlib.sha256()
-    sources = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-    for name, source in sorted(sources.items()):
-        if name.startswith("stages.") and name not in LEFT_OUT and source:
-            digest.update(name.encode() + Path(source).read_bytes())
+    for name in MODULES:
+        source = (ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+        digest.update(f"{name}\n{parsed(source)}\n".encode())
     return digest.hexdigest()
 
 
@@ -77,16 +101,16 @@ def folder(options: settings.Train, seed: int, data: Dataset, fold: int | None) 
     return path
 
 
-def tidy(wanted: set[Path]) -> None:
-    """Remove unfinished trainings of other parameters, data or code, and finished ones that were not used lately."""
-    for left in paths.TRAIN_STATE.glob(".removed.*"):
-        shutil.rmtree(left)
+def tidy(used: set[Path]) -> None:
+    """Remove unfinished trainings of other parameters, data or code, and finished ones that were not used recently."""
+    for leftover in paths.TRAIN_STATE.glob(".removed.*"):
+        shutil.rmtree(leftover)
     finished = {record.parents[1]: record.stat().st_mtime for record in paths.TRAIN_STATE.glob(f"*/*/{fit.FINISHED}")}
-    others = set(paths.TRAIN_STATE.iterdir()) - wanted
-    old = sorted(others & set(finished), key=lambda folder: -finished[folder])[KEPT:]
-    for folder in {*old, *(others - set(finished))}:
+    others = set(paths.TRAIN_STATE.iterdir()) - used
+    oldest = sorted(others & set(finished), key=lambda folder: -finished[folder])[KEPT:]
+    for folder in {*oldest, *(others - set(finished))}:
         if folder.is_dir():
-            doomed = folder.with_name(f".removed.{folder.name}")  # half removed it must not be taken for whole
-            shutil.rmtree(doomed, ignore_errors=True)
-            os.replace(folder, doomed)
-            shutil.rmtree(doomed)
+            removed = folder.with_name(f".removed.{folder.name}")  # a half removed folder must not be read as a state
+            shutil.rmtree(removed, ignore_errors=True)
+            os.replace(folder, removed)
+            shutil.rmtree(removed)

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from stages.inference import tensorflow_start
 from stages.pipeline import paths
 from tests.benchmarks import samples
 from tests.benchmarks.rows import Pair, Place, Row
-from tests.benchmarks.timing import alternate
+from tests.benchmarks.timing import Work, alternate
 
 
 def images_of(place: Place) -> int:
@@ -36,7 +37,7 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
         folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})
         with samples.inside(folder):
             files = [str(file) for file in sorted(paths.TRAIN_IMAGES.iterdir())]
-            works = preprocess.preprocess, lambda: decode(files, flags)
+            works: tuple[Work, Work] = preprocess.preprocess, partial(decode, files, flags)
             for work in works:  # everything imported, every file in the page cache
                 work()
             for _ in range(1 if place.quick else 7):
@@ -49,16 +50,16 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
 def batched(place: Place) -> Iterator[Pair]:
     """The crops of an epoch as training loads them, beside as many images decoded."""
     tensorflow_start.start()
-    from stages.training import crops as batches
+    from stages.training.crops import Crops, dataset
 
     folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})
     with samples.inside(folder) as options:
         data = prepared()
-        crops = batches.Crops(data, data.training(0), options.train, options.seed)
-        epoch = batches.dataset(crops, 0, 1)
+        crops = Crops(data, data.training(0), options.train, options.seed)
+        epoch = dataset(crops, 0, 1)
         files = [str(file) for file in sorted(paths.TRAIN_IMAGES.iterdir())]
         as_many = (files * (1 + crops.per_epoch // len(files)))[: crops.per_epoch]
-        works = (lambda: sum(1 for _ in epoch), lambda: decode(as_many))
+        works: tuple[Work, Work] = (lambda: sum(1 for _ in epoch), lambda: decode(as_many))
         for work in works:
             work()
         yield from alternate([works] * (1 if place.quick else 5))

@@ -156,10 +156,11 @@ def pipeline(folder: Path, options: Any, network: Any) -> int:
     """Run infer_test and predict in a folder, with a network that is loaded; returns the number of images."""
     from stages import infer_test, predict
     from stages.dataset import submission
+    from stages.dataset.layout import Layout
     from stages.pipeline import paths
 
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        sample = submission.template(paths.SAMPLE_SUBMISSION, len(options.competition.classes))
+        sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
         infer_test.store(options, sample.images, [network])
         predict.predict()
     return len(sample.images)
@@ -170,8 +171,8 @@ def _save_network(setup: Setup) -> None:
 
     tensorflow_start.start()
     from stages.inference import ensemble, savedmodel
-    from stages.postprocessing import rules as postprocess
     from stages.postprocessing import rules_file
+    from stages.postprocessing.rules import Rule, Rules
     from stages.training import model
     from stages.training.losses import LOSSES
 
@@ -197,7 +198,7 @@ def _save_network(setup: Setup) -> None:
     equal = (1.0,) * (1 + classes)
     member = ensemble.EnsembleMember("fold_0", 0, softmax, options.presence_weight > 0, equal, equal)
     ensemble.write(folder, ensemble.Ensemble({}, [member]))
-    rules = postprocess.Rules("area", (postprocess.Rule(128, 100, 200, 50),) * classes, softmax=softmax)
+    rules = Rules("area", (Rule(128, 100, 200, 50),) * classes, softmax=softmax)
     rules_file.write(setup.folder / "data/postprocess.json", rules, [])
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from stages.dataset import rle
 from stages.pipeline import parallel
+from stages.pipeline.arrays import UInt8
 from stages.synthetic import generate
 
 # Images of the competition's training set by the classes in them; 12,568 and, by class, 897, 247, 5,150 and 801. Pairs
@@ -40,8 +40,6 @@ FREQUENCY: dict[tuple[int, ...], int] = {
 STRIPS = 300
 _LEAST = 8  # strips of each kind
 _SEED = 1
-
-Grey = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def draw(folder: Path, train_images: int, test_images: int, strips: int = STRIPS
             filler.writerow([shown.name, f"1 {generate.HEIGHT * generate.WIDTH}", 0])
 
 
-def vary(grey: Grey, labels: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
+def vary(grey: UInt8, labels: UInt8, rng: np.random.Generator) -> tuple[UInt8, UInt8]:
     """Another image of a strip: uint8 (height, width), grey levels and labels, rolled, mirrored, exposed anew."""
     shift = int(rng.integers(grey.shape[0])), int(rng.integers(grey.shape[1]))
     mirrored = np.s_[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
@@ -117,13 +115,13 @@ def _name(number: int) -> str:
     return hashlib.sha256(f"large {number}".encode()).hexdigest()[:9] + ".jpg"
 
 
-def _strip(numbered: tuple[int, tuple[int, ...]]) -> tuple[Grey, Grey]:
+def _strip(numbered: tuple[int, tuple[int, ...]]) -> tuple[UInt8, UInt8]:
     number, classes = numbered
     return generate.draw(generate.Shot("", 0, number, number, classes), _SEED)
 
 
 def _write(
-    folder: Path, plan: list[Shown], surfaces: list[tuple[Grey, Grey]]
+    folder: Path, plan: list[Shown], surfaces: list[tuple[UInt8, UInt8]]
 ) -> Iterator[tuple[Shown, list[tuple[int, str]]]]:
     """Write images; yields each with its masks, ClassId and run lengths."""
     folder.mkdir()

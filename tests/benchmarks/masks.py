@@ -3,20 +3,20 @@
 import csv
 import gzip
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from stages.dataset import rle
+from stages.pipeline.arrays import Bool, UInt8
 from stages.scoring import confusion
 from tests.benchmarks.rows import Pair, Place, Row, SkippedError
-from tests.benchmarks.timing import alternate
+from tests.benchmarks.timing import Work, alternate
 
 HEIGHT, WIDTH, CLASSES = 256, 1600, 4
 ANNOTATIONS = "severstal-train-annotations.csv.gz"
 
-Mask = npt.NDArray[np.uint8]
 Coder = Callable[[str], str]
 
 
@@ -102,32 +102,33 @@ def coded(other: Coder) -> Callable[[Place], Iterator[Pair]]:
         for text in texts[:20]:  # both are right, and warm
             if not text == there_and_back(text) == other(text):
                 raise AssertionError(f"not the same mask: {text}")
-        return alternate(
-            (lambda part=part: list(map(there_and_back, part)), lambda part=part: list(map(other, part)))
-            for part in parts
-        )
+        return alternate((partial(all_of, there_and_back, part), partial(all_of, other, part)) for part in parts)
 
     return measure
 
 
+def all_of(coder: Coder, texts: list[str]) -> list[str]:
+    """Each mask by one coder."""
+    return list(map(coder, texts))
+
+
 def encoded_by_rows(place: Place) -> Iterator[Pair]:
-    """Masks as the pipeline has them, cut out of label maps and so row by row."""
+    """UInt8s as the pipeline has them, cut out of label maps and so row by row."""
     from pycocotools import mask as coco
+
+    def ours(masks: list[Bool]) -> list[str]:
+        return [rle.encode(mask) for mask in masks]
+
+    def theirs(masks: list[Bool]) -> list[str]:
+        return [from_coco(coco.encode(np.asfortranarray(mask, np.uint8))) for mask in masks]
 
     texts = real_masks(place)[:600]
     for start in range(0, len(texts), 30):
-        maps = [np.ascontiguousarray(rle.decode(text, HEIGHT, WIDTH)) for text in texts[start : start + 30]]
-        yield from alternate(
-            [
-                (
-                    lambda maps=maps: [rle.encode(mask) for mask in maps],
-                    lambda maps=maps: [from_coco(coco.encode(np.asfortranarray(mask, np.uint8))) for mask in maps],
-                )
-            ]
-        )
+        masks = [np.ascontiguousarray(rle.decode(text, HEIGHT, WIDTH)) for text in texts[start : start + 30]]
+        yield from alternate([(partial(ours, masks), partial(theirs, masks))])
 
 
-def label_maps(number: int) -> tuple[Mask, Mask]:
+def label_maps(number: int) -> tuple[UInt8, UInt8]:
     """A true and a predicted label map with a patch of every class, the predicted ones a little aside."""
     generator = np.random.default_rng(number)
     true, predicted = np.zeros((2, HEIGHT, WIDTH), np.uint8)
@@ -139,36 +140,36 @@ def label_maps(number: int) -> tuple[Mask, Mask]:
     return true, predicted
 
 
-def counted(other: Callable[[Mask, Mask], Callable[[], object]]) -> Callable[[Place], Iterator[Pair]]:
+def counted(other: Callable[[UInt8, UInt8], Callable[[], object]]) -> Callable[[Place], Iterator[Pair]]:
     """An image counted a few times over, many images."""
 
     def measure(place: Place) -> Iterator[Pair]:
-        again = range(1 if place.quick else 5)
+        times = 1 if place.quick else 5
         for number in range(5 if place.quick else 40):
-            pair = label_maps(number)
-            theirs = other(*pair)
+            true, predicted = label_maps(number)
+            theirs = other(true, predicted)
             if number == 0:
                 theirs()
-            yield from alternate(
-                [
-                    (
-                        lambda pair=pair: [confusion.matrix(*pair, CLASSES) for _ in again],
-                        lambda theirs=theirs: [theirs() for _ in again],
-                    )
-                ]
-            )
+            ours = partial(confusion.matrix, true, predicted, CLASSES)
+            yield from alternate([(partial(repeated, ours, times), partial(repeated, theirs, times))])
 
     return measure
 
 
-def scikit_learn(true: Mask, predicted: Mask) -> Callable[[], object]:
+def repeated(work: Work, times: int) -> None:
+    """Do the same several times."""
+    for _ in range(times):
+        work()
+
+
+def scikit_learn(true: UInt8, predicted: UInt8) -> Callable[[], object]:
     """The matrix by scikit-learn."""
     from sklearn.metrics import confusion_matrix
 
     return lambda: confusion_matrix(true.reshape(-1), predicted.reshape(-1), labels=range(CLASSES + 1))
 
 
-def bare_bincount(true: Mask, predicted: Mask) -> Callable[[], object]:
+def bare_bincount(true: UInt8, predicted: UInt8) -> Callable[[], object]:
     """NumPy's count alone, of cells that are there already, in its own type."""
     cells = (true.astype(np.intp) * (CLASSES + 1) + predicted).reshape(-1)
     return lambda: np.bincount(cells, minlength=(CLASSES + 1) ** 2)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.dataset import submission
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import tensorflow_start
 from stages.pipeline import cli
@@ -33,9 +34,9 @@ def shorten_test(images: int) -> None:
     """Let the sample submission, and with it the test set, end after so many images."""
     whole = submission.template
 
-    def template(path: Path, classes: int) -> submission.Template:
-        sample = whole(path, classes)
-        return submission.Template(sample.header, sample.images[:images], sample.rows[:images])
+    def template(path: Path, layout: Layout) -> submission.Template:
+        sample = whole(path, layout)
+        return submission.Template(layout, sample.header, sample.images[:images], sample.rows[:images])
 
     submission.template = template
 
@@ -46,17 +47,17 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
     seconds_a_step: the first step left out, which reads ahead. seconds_an_image: of validation.
     """
     tensorflow_start.start()
-    from stages.training import crops as batches
-    from stages.training import fit
+    from stages.training import callbacks, fit
+    from stages.training.crops import Crops
 
     notes: dict[str, Any] = {}
-    whole = batches.Crops.__init__
+    whole = Crops.__init__
 
-    def crops(self: batches.Crops, *arguments: Any) -> None:
+    def crops(self: Crops, *arguments: Any) -> None:
         whole(self, *arguments)
         self.steps = min(steps, self.steps)
 
-    class Bar(fit.Bar):
+    class Bar(callbacks.Bar):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             super().on_train_batch_end(batch, logs)
             if batch == 0:
@@ -64,14 +65,14 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
             else:
                 notes["seconds_a_step"] = (time.perf_counter() - self.started) / batch
 
-    class Validate(fit.Validate):
+    class Validate(callbacks.Validate):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             started = time.perf_counter()
             super().on_epoch_end(epoch, logs)
-            notes["seconds_an_image"] = (time.perf_counter() - started) / max(1, len(self.entries))
+            notes["seconds_an_image"] = (time.perf_counter() - started) / max(1, len(self.samples))
 
-    batches.Crops.__init__ = crops
-    fit.Bar, fit.Validate = Bar, Validate
+    Crops.__init__ = crops  # type: ignore[method-assign,assignment]
+    fit.Bar, fit.Validate = Bar, Validate  # type: ignore[attr-defined]
     return notes
 
 

@@ -79,9 +79,9 @@ def small(names: list[str], folder: Path, data: Path) -> None:
     assert table(measured).count("\n") == 1 + len(names)
 
 
-def test_masks_and_data(tmp_path: Path, shared_data: Path) -> None:
+def test_masks_and_data(tmp_path: Path, real_data: Path) -> None:
     """The rows without TensorFlow, at small sizes; those of masks also hold both works' results against one another."""
-    small([row.name for row in ROWS if row.group == "masks"] + ["data-preprocess"], tmp_path, shared_data)
+    small([row.name for row in ROWS if row.group == "masks"] + ["data-preprocess"], tmp_path, real_data)
 
 
 def test_start(tmp_path: Path) -> None:

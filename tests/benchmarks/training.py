@@ -28,14 +28,14 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
 
     def measure(place: Place) -> Iterator[Pair]:
         tensorflow_start.start()
-        from stages.training import crops as batches
-        from stages.training import fit
+        from stages.training import callbacks, fit
+        from stages.training.crops import Crops
 
         folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
         with samples.inside(folder) as options:
             prepared = data.prepared()
             training = options_of(place, options.train, downscale)
-            crops = batches.Crops(prepared, prepared.training(0), training, options.seed)
+            crops = Crops(prepared, prepared.training(0), training, options.seed)
             step, pairs = bare_step(crops, training), []
 
             def after_epoch(epoch: int, logs: dict[str, float]) -> None:
@@ -45,7 +45,7 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
 
             state = folder / "data/state"
             shutil.rmtree(state, ignore_errors=True)
-            with patch.object(fit, "Bar", clocked(fit.Bar)):
+            with patch.object(fit, "Bar", clocked(callbacks.Bar)):
                 fit.fit(prepared, 0, training, options.seed, state, after_epoch)
             yield from pairs[1:]
 
@@ -84,14 +84,14 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     import tensorflow as tf
 
     tensorflow_start.start()
-    from stages.training import crops as batches
     from stages.training import fit, losses, model
+    from stages.training.crops import dataset
 
     classes = len(crops.data.classes)
     network = model.build(options, classes)
     weights = losses.class_weights(options.class_weights, np.ones(1 + classes, np.int64))
     fit._compile(network, options, weights, crops.steps)
-    batch = next(iter(batches.dataset(crops, 0, 1)))
+    batch = next(iter(dataset(crops, 0, 1)))
     compiled = tf.function(lambda: network.train_step(batch))
     return lambda: {name: float(value) for name, value in compiled().items()}  # waits for its end
 
@@ -99,14 +99,14 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 def ahead(place: Place) -> Iterator[Pair]:
     """Seconds of a crop: to load it, and to train on it."""
     tensorflow_start.start()
-    from stages.training import crops as batches
+    from stages.training.crops import Crops, dataset
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
     with samples.inside(folder) as options:
         prepared = data.prepared()
         training = options.train.model_copy(update={"crops_per_image": 1 if place.quick else 40})
-        crops = batches.Crops(prepared, prepared.training(0), training, options.seed)
-        step, epoch = bare_step(crops, training), batches.dataset(crops, 0, 1)
+        crops = Crops(prepared, prepared.training(0), training, options.seed)
+        step, epoch = bare_step(crops, training), dataset(crops, 0, 1)
         step()
         count = 2 if place.quick else 10
         for _ in range(1 if place.quick else 5):

@@ -1,4 +1,4 @@
-"""Two experiments held against one another, without TensorFlow and without a run."""
+"""Two experiments compared, without TensorFlow and without a run."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from stages.commands.compare import Run
 from stages.pipeline import outputs
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap, comparison, per_image
-from stages.scoring.comparison import Difference
+from stages.scoring.comparison import PairedDifference
 
 HEADER = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection"
 CLASSES = ["pit", "line"]
 
 
 def run(name: str, hits: list[int], true: int = 10, images: str = "", groups: list[int] | None = None) -> Run:
-    """A run of a few images, of whose pits `true` pixels are there, 10 predicted and `hits` in both; no lines."""
+    """A run of a few images. Each has a pit of `true` pixels; 10 are predicted, `hits` are in both. No lines."""
     names = images.split() or [f"{number}.jpg" for number in range(len(hits))]
     lines = [HEADER]
     for split in ("held_out", "validation"):
@@ -31,11 +31,11 @@ def run(name: str, hits: list[int], true: int = 10, images: str = "", groups: li
     return Run(name, scores, ["background", *CLASSES], matrix)
 
 
-def test_a_clear_difference_is_told() -> None:
+def test_a_clear_difference() -> None:
     """B finds more on each of 30 images."""
     a, b = run("a", [4] * 30), run("b", [8] * 30)
-    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
-    cells = {row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:-1]] for row in told.splitlines()}
+    text = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    cells = {row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:-1]] for row in text.splitlines()}
     assert cells["mean Dice"] == ["0.7000", "0.9000", "+0.2000", "+0.2000 … +0.2000", "B is higher"]
     assert cells["Dice of pit"] == ["0.4000", "0.8000", "+0.4000", "+0.4000 … +0.4000", "B is higher"]
     assert cells["Dice of line"] == ["undefined", "undefined", "undefined", "", "undefined"]
@@ -43,19 +43,19 @@ def test_a_clear_difference_is_told() -> None:
 
 
 def test_noise_is_not_taken_for_a_difference() -> None:
-    """What one gains on an image the other gains on the next."""
+    """Each run gains on one image what it loses on the next."""
     a, b = run("a", [4, 8] * 10), run("b", [8, 4] * 9 + [8, 5])
-    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
-    (mean,) = [row for row in told.splitlines() if row.startswith("| mean Dice ")]
+    text = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    (mean,) = [row for row in text.splitlines() if row.startswith("| mean Dice ")]
     assert "the data cannot tell them apart" in mean
 
 
 def test_the_bootstrap_is_paired() -> None:
-    """Images differ far more than the two runs do, which both meet the same images: the difference is still clear."""
+    """Images differ far more than the two runs do, but both runs see the same images: the difference is clear."""
     hits = [0, 3, 6, 9] * 10
     a, b = run("a", hits), run("b", [hit + 1 for hit in hits])
-    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
-    (mean,) = [row for row in told.splitlines() if row.startswith("| Dice where there is a mask ")]
+    text = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    (mean,) = [row for row in text.splitlines() if row.startswith("| Dice where there is a mask ")]
     assert "B is higher" in mean
 
 
@@ -71,14 +71,14 @@ def test_the_bootstrap_is_paired() -> None:
 )
 def test_verdict(interval: tuple[float, float] | None, words: str) -> None:
     """An interval that touches 0 decides nothing."""
-    assert Difference("mean_dice", 0, 0, interval, bootstrap.FEWEST).verdict() == words
+    assert PairedDifference("mean_dice", 0, 0, interval, bootstrap.FEWEST).verdict() == words
 
 
 def test_a_figure_of_few_images_decides_nothing() -> None:
     """Two images with pits, however clear their difference."""
     a, b = run("a", [1, 1]), run("b", [9, 9])
-    told = compare.differences(a.scores["held_out"], b.scores["held_out"])
-    (pits,) = [row for row in told.splitlines() if row.startswith("| Dice of pit ")]
+    text = compare.differences(a.scores["held_out"], b.scores["held_out"])
+    (pits,) = [row for row in text.splitlines() if row.startswith("| Dice of pit ")]
     assert "too few images to tell" in pits
 
 
@@ -94,10 +94,10 @@ def test_a_figure_of_few_images_decides_nothing() -> None:
 def test_unlike_experiments_are_refused(other: Run, reason: str) -> None:
     """Other images, other masks, other groups."""
     a, b = (one.scores["held_out"] for one in (run("a", [1, 2]), other))
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refusal:
         comparison.refuse_unlike("a and b cannot be compared", "held-out", a, b)
-    assert str(told.value).startswith("a and b cannot be compared: ")
-    assert reason in str(told.value)
+    assert str(refusal.value).startswith("a and b cannot be compared: ")
+    assert reason in str(refusal.value)
 
 
 def test_means_are_of_the_same_classes() -> None:
@@ -111,7 +111,7 @@ def test_means_are_of_the_same_classes() -> None:
 
 
 def test_pooled_runs_keep_an_image_that_two_share_in_one_group() -> None:
-    """Same name and mask: one sheet, drawn together with its near-duplicates; the name alone is not enough."""
+    """The same name and mask: drawn together with its near-duplicates. The name alone is not enough."""
     one = run("a", [1, 2, 3], images="x y z", groups=[0, 0, 1]).scores["held_out"]
     two = run("b", [1, 2], images="y w", groups=[5, 6]).scores["held_out"]
     pooled = comparison.pool([one, two])
@@ -125,15 +125,15 @@ def test_pooled_runs_keep_an_image_that_two_share_in_one_group() -> None:
 
 def test_matrices_stand_side_by_side() -> None:
     """A, B and their difference in one table, in shares; of several runs the mean."""
-    told = compare.matrices([np.diag([4, 2])], [np.array([[4, 0], [1, 1]])], ["background", "pit"])
-    cells = [cell.strip() for cell in told.splitlines()[-1].split("|")[1:-1]]
+    text = compare.matrices([np.diag([4, 2])], [np.array([[4, 0], [1, 1]])], ["background", "pit"])
+    cells = [cell.strip() for cell in text.splitlines()[-1].split("|")[1:-1]]
     assert cells == ["pit", "0.0000", "1.0000", "0.5000", "0.5000", "+0.5000", "-0.5000"]
 
 
-def test_a_class_that_a_run_lacks_does_not_count_as_missed() -> None:
+def test_the_mean_matrix_leaves_out_runs_without_the_class() -> None:
     """The mean of several runs is over those in which the class occurs."""
-    told = compare.matrices([np.diag([4, 2]), np.diag([4, 0])], [np.diag([4, 2])] * 2, ["background", "pit"])
-    cells = [cell.strip() for cell in told.splitlines()[-1].split("|")[1:-1]]
+    text = compare.matrices([np.diag([4, 2]), np.diag([4, 0])], [np.diag([4, 2])] * 2, ["background", "pit"])
+    cells = [cell.strip() for cell in text.splitlines()[-1].split("|")[1:-1]]
     assert cells[:3] == ["pit", "0.0000", "1.0000"]
 
 
@@ -157,7 +157,7 @@ def test_a_number_of_runs_on_each_side() -> None:
         compare.compare(["a", "b"], ["c"])
 
 
-def test_missing_metrics_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_metrics_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file, a file of another kind, a file without the held-out fold."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"workspace: expected metrics/images\.csv, found none: run dvc repro"):

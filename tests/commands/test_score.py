@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.commands import score
+from stages.dataset.layout import Layout
 from stages.pipeline import cli
 from stages.pipeline.cli import UserError
 
@@ -13,15 +14,15 @@ MASKS = "ImageId,ClassId,EncodedPixels\na.png,1,1 2\nb.png,2,5 2\n"
 MASKS_AS_PAIRS = "ImageId_ClassId,EncodedPixels\na.png_1,1 2\na.png_2,\nb.png_1,\nb.png_2,5 2\nc.png_1,\nc.png_2,\n"
 SENT = "ImageId,EncodedPixels,ClassId\na.png,2 2,1\nb.png,5 2,2\nb.png,1 1,1\nc.png,1 6,0\n"
 SENT_AS_PAIRS = "ImageId_ClassId,EncodedPixels\na.png_1,2 2\na.png_2,\nb.png_1,1 1\nb.png_2,5 2\nc.png_1,\nc.png_2,\n"
-NAMES = ["pit", "line"]
+NAMES = ("pit", "line")
 
 
 def scored(folder: Path, sent: str, true: str) -> str:
-    """What is told of a submission and true masks with these texts."""
+    """The output for a submission and true masks with these texts."""
     paths = folder / "sent.csv", folder / "true.csv"
     for path, text in zip(paths, (sent, true), strict=True):
         path.write_text(text, encoding="utf-8")
-    return score.score(*paths, NAMES, 2, 3)
+    return score.score(*paths, Layout(NAMES, 2, 3))
 
 
 @pytest.mark.parametrize("true", [MASKS, MASKS_AS_PAIRS])
@@ -40,15 +41,15 @@ def test_figures_of_either_form(tmp_path: Path, sent: str, true: str) -> None:
 
 def test_true_masks_score_one_against_themselves(tmp_path: Path) -> None:
     """The true masks in pairs are a submission too, and the best one."""
-    told = scored(tmp_path, MASKS_AS_PAIRS, MASKS_AS_PAIRS).splitlines()
-    assert [line.split()[-1] for line in told[1:4]] == ["1.0000", "0.6667", "1.0000"]
+    lines = scored(tmp_path, MASKS_AS_PAIRS, MASKS_AS_PAIRS).splitlines()
+    assert [line.split()[-1] for line in lines[1:4]] == ["1.0000", "0.6667", "1.0000"]
 
 
 def test_a_class_without_a_mask_is_undefined(tmp_path: Path) -> None:
     """Neither 0 nor 1, and the mean over classes leaves it out."""
-    told = scored(tmp_path, SENT, "ImageId,ClassId,EncodedPixels\na.png,1,1 2\n").splitlines()
-    assert told[3].split()[-1] == "0.5000"
-    assert told[5].split() == ["line", "undefined", "0", "images"]
+    lines = scored(tmp_path, SENT, "ImageId,ClassId,EncodedPixels\na.png,1,1 2\n").splitlines()
+    assert lines[3].split()[-1] == "0.5000"
+    assert lines[5].split() == ["line", "undefined", "0", "images"]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,8 @@ def test_a_class_without_a_mask_is_undefined(tmp_path: Path) -> None:
         (SENT, "a,b\n", "true.csv, line 1: expected the columns"),
     ],
 )
-def test_faults_are_told(tmp_path: Path, sent: str, true: str, message: str) -> None:
-    """Each names the file, and the row or image."""
+def test_faults_are_reported(tmp_path: Path, sent: str, true: str, message: str) -> None:
+    """Each message names the file, and the row or image."""
     with pytest.raises(UserError) as refusal:
         scored(tmp_path, sent, true)
     assert message in str(refusal.value)
@@ -77,7 +78,7 @@ def test_faults_are_told(tmp_path: Path, sent: str, true: str, message: str) -> 
 def test_size_and_classes_come_from_the_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With all three given no params.yaml is needed; without, its absence is told."""
+    """With all three given no params.yaml is needed; otherwise its absence is reported."""
     monkeypatch.chdir(tmp_path)
     Path("sent.csv").write_text(SENT, encoding="utf-8")
     Path("true.csv").write_text(MASKS, encoding="utf-8")

@@ -264,12 +264,12 @@ def test_digest_of_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "images", "rows"), [("severstal-sample.zip", 58, 45), ("steel-900.zip", 720, 720)])
-def test_real_archives(shared_data: Path, target: Path, name: str, images: int, rows: int) -> None:
+def test_real_archives(real_data: Path, target: Path, name: str, images: int, rows: int) -> None:
     """Both real archives are unpacked, byte for byte."""
-    archive.copy(shared_data / name, target, name)
+    archive.copy(real_data / name, target, name)
     copied = contents(target)
     assert sum(path.startswith("train_images/") for path in copied) == images
-    with zipfile.ZipFile(shared_data / name) as opened:
+    with zipfile.ZipFile(real_data / name) as opened:
         assert {path: len(content) for path, content in copied.items()} == {
             entry.filename: entry.file_size for entry in opened.infolist() if not entry.is_dir()
         }

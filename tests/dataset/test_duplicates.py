@@ -148,9 +148,9 @@ def test_near_duplicates_of_the_sample_are_found() -> None:
     assert sum(len(names) == 2 for names in strips.values()) == 2
 
 
-def test_unrelated_real_images_stay_apart(shared_data: Path) -> None:
+def test_unrelated_real_images_stay_apart(real_data: Path) -> None:
     """Among 58 real images, chosen one by one, no two are near-duplicates."""
-    with zipfile.ZipFile(shared_data / "severstal-sample.zip") as archive:
+    with zipfile.ZipFile(real_data / "severstal-sample.zip") as archive:
         names = [name for name in archive.namelist() if name.startswith("train_images/") and name.endswith(".jpg")]
         images = [cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE) for name in names]
     assert len(set(groups(*images))) == len(names) == 58

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from stages.dataset import mask_statistics, rle, tables
+from stages.dataset.layout import Layout
 from stages.dataset.mask_statistics import Mask
 from stages.pipeline.cli import UserError
 
@@ -31,11 +32,11 @@ clean.jpg_2,
 """
 
 
-def collected(folder: Path, text: str, classes: int = 2) -> mask_statistics.Found:
+def collected(folder: Path, text: str, *classes: str) -> mask_statistics.Found:
     """What a table of images of 2×3 pixels holds."""
     table = folder / "train.csv"
     table.write_text(text, encoding="utf-8")
-    return mask_statistics.collect(table, classes, 2, 3)
+    return mask_statistics.collect(table, Layout(classes or ("pit", "line"), 2, 3))
 
 
 def test_areas_are_kept_per_class(tmp_path):
@@ -52,7 +53,7 @@ def test_both_generations_agree(tmp_path):
 
 def test_class_figures(tmp_path):
     """Areas 3 and 6 on two images of three: median 4.5, 9 pixels of 3 × 6."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), {"a.jpg", "b.jpg", "clean.jpg"})
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
     line = figures["classes"]["line"]
     assert line["area"] == {"min": 3, "median": 4.5, "mean": 4.5, "p95": 5.85, "max": 6}  # p95: 3 + 0.95 × 3
     assert (line["images"], line["masks"], line["pixels"], line["share_of_pixels"]) == (2, 2, 9, 0.5)
@@ -62,7 +63,7 @@ def test_class_figures(tmp_path):
 
 def test_classes_together_and_clean_images(tmp_path):
     """One image carries both classes, one carries one, one is on disk alone and so is clean."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), {"a.jpg", "b.jpg", "clean.jpg"})
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
     assert figures["images_by_number_of_classes"] == {"0": 1, "1": 1, "2": 1}
     assert figures["images_with_pair"] == {"pit": {"line": 1}}
     assert (figures["images"], figures["clean_images"], figures["masks"]) == (3, 1, 3)
@@ -70,7 +71,7 @@ def test_classes_together_and_clean_images(tmp_path):
 
 def test_clean_images_are_unknown_without_files(tmp_path):
     """Today's table does not list clean images, so without files neither they nor shares of pixels are known."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), ())
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ())
     assert figures["images"] is figures["clean_images"] is figures["missing_images"] is None
     assert figures["images_by_number_of_classes"]["0"] is None
     assert figures["classes"]["pit"]["share_of_pixels"] is None
@@ -78,19 +79,19 @@ def test_clean_images_are_unknown_without_files(tmp_path):
 
 def test_the_table_of_2019_lists_clean_images(tmp_path):
     """The form of 2019 has rows for clean images too, so they are known without files."""
-    figures = mask_statistics.summarise(collected(tmp_path, PAIRS), ("pit", "line"), ())
+    figures = mask_statistics.summarise(collected(tmp_path, PAIRS), ())
     assert (figures["images"], figures["clean_images"]) == (3, 1)
 
 
 def test_images_missing_on_disk_are_counted(tmp_path):
     """An image in the table without a file is missing, not clean."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ("pit", "line"), {"a.jpg", "clean.jpg"})
+    figures = mask_statistics.summarise(collected(tmp_path, TODAY), {"a.jpg", "clean.jpg"})
     assert (figures["images"], figures["missing_images"], figures["clean_images"]) == (2, 1, 1)
 
 
 def test_a_table_without_masks(tmp_path):
     """No masks at all: counts are 0, and what would divide by 0 is undefined."""
-    figures = mask_statistics.summarise(collected(tmp_path, "ImageId,ClassId,EncodedPixels\n", 1), ("pit",), {"a.jpg"})
+    figures = mask_statistics.summarise(collected(tmp_path, "ImageId,ClassId,EncodedPixels\n", "pit"), {"a.jpg"})
     pit = figures["classes"]["pit"]
     assert (pit["masks"], pit["pixels"], pit["share_of_masks"]) == (0, 0, None)
     assert set(pit["area"].values()) == {None}
@@ -137,16 +138,16 @@ def test_largest_takes_an_image_once():
 def test_rows_of_reads_only_the_images_asked_for(tmp_path):
     """The second pass returns the rows of the images named and of no other."""
     collected(tmp_path, TODAY)
-    rows = mask_statistics.rows_of(tmp_path / "train.csv", 2, {"a.jpg"})
+    rows = mask_statistics.rows_of(tmp_path / "train.csv", Layout.unnamed(2, 2, 3), {"a.jpg"})
     assert {image: [row.line for row in found] for image, found in rows.items()} == {"a.jpg": [2, 3]}
 
 
-def test_real_annotations(shared_data, tmp_path):
+def test_real_annotations(real_data, tmp_path):
     """Median areas, large masks and overlaps of 5,159 real masks are those measured independently."""
     table = tmp_path / "train.csv"
-    with gzip.open(shared_data / "severstal-train-annotations.csv.gz") as packed, table.open("wb") as unpacked:
+    with gzip.open(real_data / "severstal-train-annotations.csv.gz") as packed, table.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
-    figures = mask_statistics.summarise(mask_statistics.collect(table, 4, 256, 1600), ("1", "2", "3", "4"), ())
+    figures = mask_statistics.summarise(mask_statistics.collect(table, Layout.unnamed(4, 256, 1600)), ())
     of = figures["classes"]
     assert [of[name]["area"]["median"] for name in of] == [3503, 2944, 11706, 24515]
     assert [of[name]["masks_over_200000_pixels"] for name in of] == [0, 0, 30, 0]

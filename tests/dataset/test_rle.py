@@ -184,10 +184,10 @@ def test_decoding_and_refusing_as_pixel_by_pixel(text: str) -> None:
         assert len(rle.encode(mask).split()) <= len(text.split())
 
 
-def test_all_real_masks(shared_data: Path) -> None:
+def test_all_real_masks(real_data: Path) -> None:
     """5,159 real masks come back letter for letter, and pycocotools sees the same runs, areas and pixels in them."""
     count = 0
-    for text in _real_masks(shared_data):
+    for text in _real_masks(real_data):
         mask = rle.decode(text, 256, 1600)
         assert rle.encode(mask) == text
         theirs = coco.encode(np.asfortranarray(mask, np.uint8))
@@ -208,8 +208,8 @@ def test_a_label_map_is_drawn_column_by_column() -> None:
     assert not rle.label_map([], 2, 3).any()
 
 
-def _real_masks(shared_data: Path) -> Iterator[str]:
-    with gzip.open(shared_data / "severstal-train-annotations.csv.gz", "rt", encoding="utf-8", newline="") as file:
+def _real_masks(real_data: Path) -> Iterator[str]:
+    with gzip.open(real_data / "severstal-train-annotations.csv.gz", "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             yield row["EncodedPixels"]
 

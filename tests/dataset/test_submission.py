@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stages.dataset import rle, submission
+from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 # 2×3 pixels, two classes: an image with both, one with class 2 alone, one without any.
@@ -34,18 +35,21 @@ c.jpg,1 4,0
 """  # c.jpg keeps its own filler
 
 
-def sample(folder: Path, text: str, classes: int = 2) -> submission.Template:
+SMALL = Layout.unnamed(2, 2, 3)
+
+
+def sample(folder: Path, text: str, layout: Layout = SMALL) -> submission.Template:
     """What a sample submission with this text asks for."""
     path = folder / "sample_submission.csv"
     path.write_text(text, encoding="utf-8")
-    return submission.template(path, classes)
+    return submission.template(path, layout)
 
 
 def checked(folder: Path, template: submission.Template, text: str, form: str = "sample") -> dict[str, int]:
     """What `check` finds in a submission with this text."""
     path = folder / "submission.csv"
     path.write_text(text, encoding="utf-8")
-    return submission.check(path, template, form, 2, 2, 3)
+    return submission.check(path, template, form)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +65,9 @@ def test_written_byte_for_byte(tmp_path: Path, text: str, form: str, expected: s
     """Each form of the sample, followed or turned into pairs, gives the expected bytes, and `check` accepts them."""
     template = sample(tmp_path, text)
     path = tmp_path / "submission.csv"
-    submission.write(path, template, iter(MAPS), form, 2)
+    submission.write(path, template, iter(MAPS), form)
     assert path.read_bytes().decode() == expected
-    counts = submission.check(path, template, form, 2, 2, 3)
+    counts = submission.check(path, template, form)
     assert counts == {"images": 3, "masks": 3, "class_1": 1, "class_2": 2}
 
 
@@ -72,16 +76,16 @@ def test_the_order_of_the_sample_is_kept(tmp_path: Path, form: str) -> None:
     """Columns, images and classes stand as in the sample, whatever its order."""
     template = sample(tmp_path, "EncodedPixels,ImageId_ClassId\n,b.jpg_2\n,b.jpg_1\n,a.jpg_1\n,a.jpg_2\n")
     path = tmp_path / "submission.csv"
-    submission.write(path, template, iter(MAPS[:2]), form, 2)
+    submission.write(path, template, iter(MAPS[:2]), form)
     expected = "EncodedPixels,ImageId_ClassId\n5 2,b.jpg_2\n1 2,b.jpg_1\n,a.jpg_1\n2 2,a.jpg_2\n"
     assert path.read_bytes().decode() == expected
-    assert submission.check(path, template, form, 2, 2, 3)["masks"] == 3
+    assert submission.check(path, template, form)["masks"] == 3
 
 
 def test_columns_of_todays_sample_in_another_order(tmp_path: Path) -> None:
     """The columns of a mask follow the sample's header."""
     template = sample(tmp_path, "ClassId,ImageId,EncodedPixels\n0,a.jpg,1 1\n")
-    submission.write(tmp_path / "submission.csv", template, iter(MAPS[:1]), "sample", 2)
+    submission.write(tmp_path / "submission.csv", template, iter(MAPS[:1]), "sample")
     assert (tmp_path / "submission.csv").read_text() == "ClassId,ImageId,EncodedPixels\n1,a.jpg,1 2\n2,a.jpg,5 2\n"
 
 
@@ -91,7 +95,7 @@ def test_masks_come_back(tmp_path: Path, text: str, form: str) -> None:
     template = sample(tmp_path, text)
     maps = list(np.random.default_rng(1).integers(0, 3, (3, 2, 3), dtype=np.uint8))
     path = tmp_path / "submission.csv"
-    submission.write(path, template, iter(maps), form, 2)
+    submission.write(path, template, iter(maps), form)
     found = dict.fromkeys(template.images, 0) | {name: np.zeros((2, 3), np.uint8) for name in template.images}
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -114,7 +118,7 @@ def test_a_failure_leaves_the_old_submission(tmp_path: Path) -> None:
         raise RuntimeError("unreadable")
 
     with pytest.raises(RuntimeError, match="unreadable"):
-        submission.write(path, template, maps(), "sample", 2)
+        submission.write(path, template, maps(), "sample")
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
 
@@ -122,7 +126,7 @@ def test_a_failure_leaves_the_old_submission(tmp_path: Path) -> None:
 def test_label_maps_are_taken_one_at_a_time(tmp_path: Path) -> None:
     """As many maps as images are needed, and one too few is no silent success."""
     with pytest.raises(ValueError, match="shorter"):
-        submission.write(tmp_path / "submission.csv", sample(tmp_path, TODAY), iter(MAPS[:2]), "sample", 2)
+        submission.write(tmp_path / "submission.csv", sample(tmp_path, TODAY), iter(MAPS[:2]), "sample")
     assert not (tmp_path / "submission.csv").exists()
 
 
@@ -153,7 +157,7 @@ def test_a_sample_with_more_classes_than_params_name(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"line 3: expected a class in 0 … 1, found '2' \(competition\.classes in params"
     ):
-        sample(tmp_path, PAIRS, classes=1)
+        sample(tmp_path, PAIRS, Layout.unnamed(1, 2, 3))
 
 
 # Faults of a submission: the sample, the submission, and what is told after the file's name.
@@ -245,23 +249,23 @@ def test_pairs_are_checked_as_pairs(tmp_path: Path) -> None:
     [("severstal-sample.zip", 4, (256, 1600), 20, 3), ("steel-900.zip", 3, (200, 200), 179, 2)],
 )
 def test_real_samples(
-    shared_data: Path, tmp_path: Path, archive: str, classes: int, size: tuple[int, int], images: int, columns: int
+    real_data: Path, tmp_path: Path, archive: str, classes: int, size: tuple[int, int], images: int, columns: int
 ) -> None:
     """The samples of both real archives are followed in both forms, with and without masks."""
-    with zipfile.ZipFile(shared_data / archive) as opened:
+    with zipfile.ZipFile(real_data / archive) as opened:
         opened.extract("sample_submission.csv", tmp_path)
         names = {Path(name).name for name in opened.namelist() if name.startswith("test_images/") and name[-1] != "/"}
     path = tmp_path / "sample_submission.csv"
-    template = submission.template(path, classes)
+    template = submission.template(path, Layout.unnamed(classes, *size))
     assert (len(template.images), set(template.images), len(template.header)) == (images, names, columns)
     empty, full = np.zeros(size, np.uint8), np.full(size, classes, np.uint8)
     for form in ("sample", "pairs"):
-        submission.write(tmp_path / "out.csv", template, itertools.repeat(empty, images), form, classes)
-        assert submission.check(tmp_path / "out.csv", template, form, classes, *size)["masks"] == 0
+        submission.write(tmp_path / "out.csv", template, itertools.repeat(empty, images), form)
+        assert submission.check(tmp_path / "out.csv", template, form)["masks"] == 0
         if form == "sample":  # nothing predicted: the sample itself, letter for letter
             assert (tmp_path / "out.csv").read_text() == path.read_text()
-        submission.write(tmp_path / "out.csv", template, itertools.repeat(full, images), form, classes)
-        counts = submission.check(tmp_path / "out.csv", template, form, classes, *size)
+        submission.write(tmp_path / "out.csv", template, itertools.repeat(full, images), form)
+        counts = submission.check(tmp_path / "out.csv", template, form)
         assert counts["masks"] == counts[f"class_{classes}"] == images
         rows = images if form == "sample" and columns == 3 else images * classes
         assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + rows

@@ -9,9 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.dataset import tables
+from stages.dataset.layout import Layout
 from stages.dataset.tables import Row
 from stages.pipeline import outputs
 from stages.pipeline.cli import UserError
+
+
+def layout(classes: int) -> Layout:
+    """A competition with so many classes; the size does not matter to a table."""
+    return Layout.unnamed(classes, 1, 1)
+
 
 SIGNS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="/")
 NAMES = st.text(SIGNS, min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
@@ -47,13 +54,13 @@ def written(folder: Path, content: str | bytes) -> Path:
 def test_todays_training_table(tmp_path: Path) -> None:
     """A row per mask, lines counted from 1 with the header."""
     path = written(tmp_path, "ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\nb.jpg,2,3 1 5 1\n")
-    assert list(tables.read(path, 2)) == [Row(2, "a.jpg", 1, "1 2"), Row(3, "b.jpg", 2, "3 1 5 1")]
+    assert list(tables.read(path, layout(2))) == [Row(2, "a.jpg", 1, "1 2"), Row(3, "b.jpg", 2, "3 1 5 1")]
 
 
 def test_the_training_table_of_2019(tmp_path: Path) -> None:
     """Image and class are parted at the last underscore, and rows without a mask are rows too."""
     path = written(tmp_path, "ImageId_ClassId,EncodedPixels\nsteel_a.jpg_1,1 2\nsteel_a.jpg_2,\n")
-    assert list(tables.read(path, 2)) == [Row(2, "steel_a.jpg", 1, "1 2"), Row(3, "steel_a.jpg", 2, "")]
+    assert list(tables.read(path, layout(2))) == [Row(2, "steel_a.jpg", 1, "1 2"), Row(3, "steel_a.jpg", 2, "")]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(tables.MASKS)))
@@ -61,42 +68,42 @@ def test_columns_in_any_order(tmp_path: Path, order: tuple[str, ...]) -> None:
     """Columns are found by their names, as `sample_submission.csv` needs, and `header` keeps their order."""
     cells = {"ImageId": "a.jpg", "ClassId": "2", "EncodedPixels": "1 2"}
     path = written(tmp_path, f"{','.join(order)}\n{','.join(cells[name] for name in order)}\n")
-    assert list(tables.read(path, 2)) == [Row(2, "a.jpg", 2, "1 2")]
+    assert list(tables.read(path, layout(2))) == [Row(2, "a.jpg", 2, "1 2")]
     assert tables.header(path) == list(order)
 
 
 def test_byte_order_mark_quotes_and_line_ends_of_windows(tmp_path: Path) -> None:
     """What a spreadsheet program leaves is read as if it were not there."""
     path = written(tmp_path, b'\xef\xbb\xbf"ImageId","ClassId","EncodedPixels"\r\n"a.jpg","1","1 2"\r\n')
-    assert list(tables.read(path, 2)) == [Row(2, "a.jpg", 1, "1 2")]
+    assert list(tables.read(path, layout(2))) == [Row(2, "a.jpg", 1, "1 2")]
 
 
 def test_no_line_end_at_the_end(tmp_path: Path) -> None:
     """The last row counts with and without a line end, and empty lines count as none."""
     path = written(tmp_path, "ImageId,ClassId,EncodedPixels\n\na.jpg,1,1 2\n\nb.jpg,1,1 2")
-    assert [(row.line, row.image) for row in tables.read(path, 1)] == [(3, "a.jpg"), (5, "b.jpg")]
+    assert [(row.line, row.image) for row in tables.read(path, layout(1))] == [(3, "a.jpg"), (5, "b.jpg")]
     path = written(tmp_path, "ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\n\n")
-    assert len(list(tables.read(path, 1))) == 1
+    assert len(list(tables.read(path, layout(1)))) == 1
 
 
 def test_a_header_alone(tmp_path: Path) -> None:
     """A table without rows is read as such."""
-    assert list(tables.read(written(tmp_path, "ImageId,ClassId,EncodedPixels\n"), 2)) == []
+    assert list(tables.read(written(tmp_path, "ImageId,ClassId,EncodedPixels\n"), layout(2))) == []
 
 
 def test_filler_class_is_allowed_where_asked_for(tmp_path: Path) -> None:
     """Class 0 stands in sample submissions only."""
     path = written(tmp_path, "ImageId,EncodedPixels,ClassId\na.jpg,1 409600,0\n")
-    assert list(tables.read(path, 4, filler=True)) == [Row(2, "a.jpg", 0, "1 409600")]
+    assert list(tables.read(path, layout(4), filler=True)) == [Row(2, "a.jpg", 0, "1 409600")]
     with pytest.raises(UserError, match=r"line 2: expected a class in 1 … 4, found '0'"):
-        list(tables.read(path, 4))
+        list(tables.read(path, layout(4)))
 
 
 @pytest.mark.parametrize(("row", "message"), WRONG_ROWS)
 def test_wrong_rows(tmp_path: Path, row: str, message: str) -> None:
     """A row's fault names the file and the line; the rows before it have been read."""
     path = written(tmp_path, f"ImageId,ClassId,EncodedPixels\nfine.jpg,1,1 2\n{row}\n")
-    rows = tables.read(path, 2)
+    rows = tables.read(path, layout(2))
     assert next(rows).image == "fine.jpg"
     with pytest.raises(UserError) as told:
         next(rows)
@@ -108,7 +115,7 @@ def test_wrong_rows_of_2019(tmp_path: Path, row: str) -> None:
     """An image without a class, or a class without an image, is refused with its line."""
     path = written(tmp_path, f"ImageId_ClassId,EncodedPixels\n{row}\n")
     with pytest.raises(UserError, match=r"train\.csv, line 2: expected (a class in 1 … 2|an image's file name), found"):
-        list(tables.read(path, 2))
+        list(tables.read(path, layout(2)))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +137,7 @@ def test_wrong_headers(tmp_path: Path, header: str, found: str) -> None:
         f"{path}, line 1: expected the columns ImageId_ClassId,EncodedPixels or ImageId,ClassId,EncodedPixels "
         f"in any order, found {found}"
     )
-    for read in (tables.header, lambda path: list(tables.read(path, 2))):
+    for read in (tables.header, lambda path: list(tables.read(path, layout(2)))):
         with pytest.raises(UserError) as told:
             read(path)
         assert str(told.value) == expected
@@ -142,7 +149,7 @@ def test_other_encodings_are_told(tmp_path: Path, header: bytes) -> None:
     path = written(tmp_path, header + b"r\xf6hre.jpg,1,1 2\n")
     line = 1 + header.count(b"\n")
     with pytest.raises(UserError, match=rf"train\.csv, line {line}: expected CSV in UTF-8, found b'\\xf6'"):
-        list(tables.read(path, 2))
+        list(tables.read(path, layout(2)))
 
 
 def test_utf_16_is_told(tmp_path: Path) -> None:
@@ -165,7 +172,7 @@ def test_a_field_longer_than_pythons_limit(tmp_path: Path) -> None:
     runs = " ".join(f"{2 * number + 1} 1" for number in range(25_000))
     path = written(tmp_path, f"ImageId,ClassId,EncodedPixels\na.jpg,1,{runs}\n")
     assert len(runs) > 131_072
-    assert next(tables.read(path, 1)).runs == runs
+    assert next(tables.read(path, layout(1))).runs == runs
 
 
 def test_a_quote_that_is_never_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +180,7 @@ def test_a_quote_that_is_never_closed(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(tables, "LONGEST_FIELD", 1000)
     path = written(tmp_path, 'ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\n"b.jpg,1,1 2\n' + "c.jpg,1,1 2\n" * 1000)
     with pytest.raises(UserError, match=r"line 3: expected CSV, found: field larger than field limit \(1000\)"):
-        list(tables.read(path, 1))
+        list(tables.read(path, layout(1)))
 
 
 def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +190,7 @@ def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytes
     for content in ("1" * 10_000, "1," * 10_000, "a.jpg,1," + "1 2 " * 1000, '"' * 9_999):
         path = written(tmp_path, "ImageId,ClassId,EncodedPixels\n" + content)
         with pytest.raises(UserError, match="line 2: expected "):
-            list(tables.read(path, 1))
+            list(tables.read(path, layout(1)))
     with pytest.raises(UserError, match="line 1: expected the columns"):
         tables.header(written(tmp_path, "ImageId," * 100_000))
 
@@ -194,7 +201,7 @@ def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytes
 def test_names_in_any_script(tmp_path: Path, name: str) -> None:
     """Names are read letter by letter as they are, not composed otherwise."""
     path = written(tmp_path, f'ImageId,ClassId,EncodedPixels\n"{name}",1,1 2\n')
-    assert next(tables.read(path, 1)).image == name
+    assert next(tables.read(path, layout(1))).image == name
 
 
 @settings(max_examples=100, deadline=None)
@@ -211,7 +218,7 @@ def test_what_is_written_is_read(rows: list[tuple[str, int, str]], columns: tupl
             for name, k, runs in rows
         ]
         outputs.write_table(path, columns, ([row[column] for column in columns] for row in cells))
-        assert [(row.image, row.class_id, row.runs) for row in tables.read(path, 9)] == rows
+        assert [(row.image, row.class_id, row.runs) for row in tables.read(path, layout(9))] == rows
 
 
 @settings(max_examples=300, deadline=None)
@@ -225,7 +232,7 @@ def test_garbage_is_told(header: bytes, garbage: bytes) -> None:
         path = written(Path(folder), header + garbage)
         told = None
         try:
-            rows = list(tables.read(path, 2))
+            rows = list(tables.read(path, layout(2)))
         except UserError as error:
             rows, told = [], str(error)
         assert all(row.class_id in (1, 2) and tables.is_file_name(row.image) for row in rows)
@@ -235,4 +242,4 @@ def test_garbage_is_told(header: bytes, garbage: bytes) -> None:
 def test_rows_are_streamed(tmp_path: Path) -> None:
     """The first row comes before a fault further down is seen."""
     path = written(tmp_path, "ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\n" + "x\n" * 100_000)
-    assert next(tables.read(path, 1)).image == "a.jpg"
+    assert next(tables.read(path, layout(1))).image == "a.jpg"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.dataset import validation
+from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 IMAGES = {"a.jpg", "b.jpg"}
@@ -16,7 +17,9 @@ def found(folder: Path, rows: str) -> tuple[list[tuple[str, int, str]], list[str
     table.parent.mkdir(exist_ok=True)
     table.write_text("ImageId,ClassId,EncodedPixels\n" + rows, encoding="utf-8")
     faults = validation.Faults()
-    masks = [(row.image, row.class_id, row.runs) for row in validation.masks(table, IMAGES, 2, 2, 3, faults)]
+    masks = [
+        (row.image, row.class_id, row.runs) for row in validation.masks(table, IMAGES, Layout.unnamed(2, 2, 3), faults)
+    ]
     return masks, [fault.removeprefix(f"{table}, ") for fault in faults.shown]
 
 
@@ -42,7 +45,7 @@ def test_a_name_in_another_unicode_form(tmp_path: Path) -> None:
     table = tmp_path / "train.csv"
     table.write_text("ImageId,ClassId,EncodedPixels\nr\u00e9.jpg,1,1 2\n", encoding="utf-8")
     faults = validation.Faults()
-    assert list(validation.masks(table, {"re\u0301.jpg"}, 2, 2, 3, faults)) == []
+    assert list(validation.masks(table, {"re\u0301.jpg"}, Layout.unnamed(2, 2, 3), faults)) == []
     assert faults.shown[0].endswith(
         r"looks the same in another Unicode form (NFC, NFD): 're\u0301.jpg' for 'r\xe9.jpg'"
     )

@@ -71,26 +71,26 @@ def test_colours_are_used_again_beyond_the_palette():
     assert overlays.colour(len(overlays.PALETTE) + 1) == overlays.PALETTE[0]
 
 
-def test_errors_tell_missed_from_invented():
-    """True class only: missed; predicted class only: invented; both: found; neither: the image."""
+def test_errors_separate_false_negatives_from_false_positives():
+    """True class only: false negative; predicted class only: false positive; both: true positive; else unchanged."""
     true, predicted = drawing("1100") * np.ones((4, 1), np.uint8), drawing("0110") * np.ones((4, 1), np.uint8)
     true = np.pad(true, ((1, 1), (1, 1)), mode="edge")  # room for the inside of the outline
     predicted = np.pad(predicted, ((1, 1), (1, 1)), mode="edge")
     row = overlays.errors(grey(true), true, predicted)[2]  # a middle row; true 1 1 1 0 0 0, predicted 0 0 1 1 0 0
-    np.testing.assert_array_equal(row[0], overlays.TRUTH)  # edge of the image
+    np.testing.assert_array_equal(row[0], overlays.TRUE_OUTLINE)  # edge of the image
     np.testing.assert_array_equal(row[1], np.rint(0.4 * 100 + 0.6 * np.array(overlays.FALSE_NEGATIVE)))
-    np.testing.assert_array_equal(row[2], overlays.TRUTH)  # edge of the mask
+    np.testing.assert_array_equal(row[2], overlays.TRUE_OUTLINE)  # edge of the mask
     np.testing.assert_array_equal(row[3], np.rint(0.4 * 100 + 0.6 * np.array(overlays.FALSE_POSITIVE)))
     np.testing.assert_array_equal(row[4:], [GREY, GREY])
 
 
 def test_found_pixels_are_slightly_brighter():
-    """The inside of a mask found whole is neither missed nor invented."""
+    """The inside of a mask that is found completely has neither error's colour."""
     labels = np.ones((3, 3), dtype=np.uint8)
     assert tuple(overlays.errors(grey(labels), labels, labels)[1, 1]) == (131, 131, 131)  # 0.8 × 100 + 0.2 × 255
 
 
-def test_a_wrong_class_counts_as_invented():
+def test_a_wrong_class_is_a_false_positive():
     """A defect that is found as another class is drawn like a defect that is not there."""
     true = np.ones((3, 3), dtype=np.uint8)
     middle = overlays.errors(grey(true), true, 2 * true)[1, 1]
@@ -170,6 +170,6 @@ def test_save_writes_rgb(tmp_path):
 
 
 def test_save_refuses_other_formats(tmp_path):
-    """A name that ends neither in .png nor in .jpg is told."""
+    """A name that ends neither in .png nor in .jpg is refused."""
     with pytest.raises(ValueError, match=r"expected a name ending in \.png or \.jpg"):
         overlays.save(np.zeros((8, 8, 3), dtype=np.uint8), tmp_path / "red.tiff")

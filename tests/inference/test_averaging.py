@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from stages.inference import averaging
+from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
 
-def brightness(grey: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats]:
+def brightness(grey: UInt8) -> tuple[Float32, Float32]:
     """A network that calls bright pixels class 1 and dark ones class 2."""
     one = grey.astype(np.float32) / 255
     pixels = np.stack([one, 1 - one], axis=-1)
@@ -17,11 +18,11 @@ def brightness(grey: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats
 
 
 def test_networks_and_views_are_averaged_in_order() -> None:
-    """Two networks, mirror images, a last batch that is not full: each image comes back once, in its place."""
+    """Two networks, mirror images, a last batch that is not full: each image is returned once, in its place."""
     random = np.random.default_rng(0)
     photographs = [random.integers(0, 256, (37, 7)).astype(np.uint8) for _ in range(23)]
 
-    def half(grey: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats]:
+    def half(grey: UInt8) -> tuple[Float32, Float32]:
         pixels, presence = brightness(grey)
         return pixels / 2, presence / 2
 
@@ -35,7 +36,7 @@ def test_a_batch_is_rounded_while_the_networks_see_the_next() -> None:
     """The first prediction is given when the second batch has been seen, not the third."""
     seen = []
 
-    def network(grey: averaging.Grey) -> tuple[averaging.Floats, averaging.Floats]:
+    def network(grey: UInt8) -> tuple[Float32, Float32]:
         seen.append(len(grey))
         return brightness(grey)
 
@@ -45,8 +46,8 @@ def test_a_batch_is_rounded_while_the_networks_see_the_next() -> None:
     assert len(list(found)) == 8
 
 
-def test_what_a_network_gives_is_left_alone() -> None:
-    """Its arrays may be its engine's own memory: averages are made elsewhere."""
+def test_the_output_of_a_network_is_not_changed() -> None:
+    """Its arrays may be the engine's own memory: averages are computed elsewhere."""
     given = np.full((1, 2, 2, 1), 0.5, np.float32), np.full((1, 1), 0.5, np.float32)
     for part in given:
         part.flags.writeable = False
@@ -56,7 +57,7 @@ def test_what_a_network_gives_is_left_alone() -> None:
 
 
 def test_few_images_are_held_at_a_time() -> None:
-    """Images are read as the networks come to them, two batches at most: memory stays flat."""
+    """Images are read when the networks need them, two batches at most: memory stays flat."""
     read = []
 
     def photographs():  # type: ignore[no-untyped-def]
@@ -70,7 +71,7 @@ def test_few_images_are_held_at_a_time() -> None:
     assert len(read) == 8
 
 
-def test_a_folder_without_a_network_is_told(tmp_path: Path) -> None:
-    """With what to do about it."""
+def test_a_folder_without_a_network_is_reported(tmp_path: Path) -> None:
+    """The message says what to do."""
     with pytest.raises(UserError, match="fold_0: expected the network that train writes, found none: run dvc repro"):
         averaging.check(tmp_path / "fold_0")

@@ -1,7 +1,7 @@
-"""OpenVINO held against TensorFlow: the same masks within a tolerance, from the same SavedModel.
+"""OpenVINO compared with TensorFlow: the same masks within a tolerance, from the same SavedModel.
 
-A level (1/255) of a probability may differ by 1, where it is rounded the other way; of the pixels of masks after
-post-processing, at most one in 10,000.
+A level of a probability (1/255) may differ by 1 because of rounding. At most one pixel in 10,000 of the masks after
+post-processing may differ.
 """
 
 import json
@@ -21,8 +21,10 @@ from stages.dataset.prepared import Dataset
 from stages.inference import averaging, engines, ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import settings
+from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
-from stages.postprocessing import rules as postprocess
+from stages.postprocessing.prediction import Prediction
+from stages.postprocessing.rules import Rule, Rules, label_map
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -35,18 +37,21 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def noise(height: int, width: int) -> list[averaging.Grey]:
-    """Five images with soft spots."""
+def noise(height: int, width: int) -> list[UInt8]:
+    """Five images with blurred spots."""
     random = np.random.default_rng(1)
     coarse = random.integers(0, 256, (5, height // 4, width // 4)).astype(np.uint8)
     return [cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC) for one in coarse]
 
 
-def save(options: settings.Train, folder: Path, images: list[averaging.Grey]) -> None:
-    """A network of random weights for two classes; its last layer is scaled so that these images get all of them."""
+def save(options: settings.Train, folder: Path, images: list[UInt8]) -> None:
+    """A network with random weights for two classes, whose last layer is scaled so that these images have both."""
+    import tensorflow as tf
+
     from stages.inference import savedmodel
     from stages.training import losses, model
 
+    tf.keras.utils.set_random_seed(0)
     network = model.build(options, 2)
     answer = network(np.stack(images).astype(np.float32)[..., np.newaxis])
     logits = np.asarray(answer["logits"] if isinstance(answer, dict) else answer)
@@ -58,23 +63,23 @@ def save(options: settings.Train, folder: Path, images: list[averaging.Grey]) ->
     savedmodel.save(network, losses.LOSSES[options.loss].activation, folder)
 
 
-def predicted(engine: str, folder: Path, images: list[averaging.Grey], **more: bool) -> list[postprocess.Prediction]:
+def predicted(engine: str, folder: Path, images: list[UInt8], **more: bool) -> list[Prediction]:
     """Predictions in batches of two."""
     return list(averaging.predictions([engines.load(engine, folder)], images, 2, **more))
 
 
-def assert_alike(ours: list[postprocess.Prediction], theirs: list[postprocess.Prediction]) -> None:
+def assert_alike(ours: list[Prediction], theirs: list[Prediction]) -> None:
     """Within the tolerances, before and after post-processing."""
-    rules = postprocess.Rules("area", (postprocess.Rule(100, 5, 10, 4),) * 2)
+    rules = Rules("area", (Rule(100, 5, 10, 4),) * 2)
     different = total = 0
     for one, other in zip(ours, theirs, strict=True):
         for name in ("pixels", "presence"):
             difference = getattr(one, name).astype(int) - getattr(other, name)
             assert np.abs(difference).max() <= LEVELS
-        masks = postprocess.label_map(one, rules), postprocess.label_map(other, rules)
+        masks = label_map(one, rules), label_map(other, rules)
         different, total = different + int((masks[0] != masks[1]).sum()), total + masks[0].size
     assert different <= PIXELS * total
-    assert len(np.unique(np.stack([postprocess.label_map(one, rules) for one in ours]))) > 1  # there is something
+    assert len(np.unique(np.stack([label_map(one, rules) for one in ours]))) > 1  # some class is predicted
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,40 +94,39 @@ def test_engines_agree_on_a_network_of_random_weights(options: settings.Train, t
 
 def test_engines_agree_on_a_trained_network(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """A few epochs on bright and dark squares; without TensorFlow in the process, and the same with one thread."""
-    from stages import train
-    from stages.training import fit
+    from stages.training import fit, run
 
     options = options.model_copy(update={"downscale": 1, "epochs": 3, "crops_per_image": 6, "learning_rate": 0.003})
     fitted = fit.fit(prepared, 0, options, 1, tmp_path / "state", lambda *logs: None)
-    train.export(options, 2, fitted.weights, tmp_path / "fold_0")
+    run.export(options, 2, fitted.weights, tmp_path / "fold_0")
     images = [prepared.images[position] for position in range(len(prepared.images))]
     theirs = predicted("openvino", tmp_path / "fold_0", images)
     assert_alike(predicted("tensorflow", tmp_path / "fold_0", images), theirs)
-    alone = in_a_process_of_its_own(tmp_path / "fold_0", images, tmp_path, TF_NUM_INTRAOP_THREADS="1")
+    alone = in_another_process(tmp_path / "fold_0", images, tmp_path, TF_NUM_INTRAOP_THREADS="1")
     np.testing.assert_array_equal(alone, np.stack([prediction.pixels for prediction in theirs]))
 
 
-def in_a_process_of_its_own(model: Path, images: list[averaging.Grey], folder: Path, **said: str) -> Any:
+def in_another_process(model: Path, images: list[UInt8], folder: Path, **variables: str) -> Any:
     """The pixels' probabilities by OpenVINO, from a process that does not import TensorFlow."""
     np.save(folder / "images.npy", np.stack(images))
     code = f"""
 import sys, numpy as np
 from pathlib import Path
 from stages import infer, infer_test
-from stages.engines import choice, networks
-network = choice.load("openvino", Path({str(model)!r}))
-found = networks.predictions([network], np.load({str(folder / "images.npy")!r}), 2)
+from stages.inference import averaging, engines
+network = engines.load("openvino", Path({str(model)!r}))
+found = averaging.predictions([network], np.load({str(folder / "images.npy")!r}), 2)
 np.save({str(folder / "found.npy")!r}, np.stack([prediction.pixels for prediction in found]))
 sys.exit("tensorflow" in sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | said, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | variables, check=True)
     return np.load(folder / "found.npy")
 
 
 def test_the_stage_runs_the_engine_that_is_asked_for(
     options: settings.Train, competition_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """infer_test with both: the same probabilities within a level, and the engine stands in the metrics."""
+    """infer_test with both: the same probabilities within a level, and the engine is in the metrics."""
     from stages import infer_test
 
     found = {}
@@ -149,7 +153,7 @@ def test_the_stage_runs_the_engine_that_is_asked_for(
     assert np.abs(found["tensorflow"] - found["openvino"]).max() <= LEVELS
 
 
-def test_a_missing_package_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is there but cannot be imported, too; that it is there is checked with params.yaml."""
     (tmp_path / "saved_model.pb").touch()
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -158,7 +162,7 @@ def test_a_missing_package_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
-def test_no_network_is_told(tmp_path: Path, engine: str) -> None:
+def test_a_missing_network_is_reported(tmp_path: Path, engine: str) -> None:
     """By both engines, in the same words."""
     with pytest.raises(UserError, match="expected the network that train writes, found none: run dvc repro"):
         engines.load(engine, tmp_path)

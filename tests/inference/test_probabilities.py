@@ -21,7 +21,7 @@ def predictions() -> dict[str, Prediction]:
 
 
 def test_what_is_stored_comes_back(tmp_path: Path) -> None:
-    """Every level of every class and pixel, and the presence; the size told is that of the files."""
+    """Every level of every class and pixel, and the presence; the size returned is that of the files."""
     stored = predictions()
     size = probabilities.write(tmp_path / "images", stored.items())
     found = probabilities.Cache(tmp_path / "images")
@@ -33,7 +33,7 @@ def test_what_is_stored_comes_back(tmp_path: Path) -> None:
 
 
 def test_classes_stand_below_one_another(tmp_path: Path) -> None:
-    """In a viewer: class 1 above, class 2 below it, grey."""
+    """In a viewer: class 1 at the top, class 2 below it, grey."""
     pixels = np.zeros((2, 3, 2), np.uint8)
     pixels[0, 0, 0], pixels[1, 2, 1] = 100, 200
     probabilities.write(tmp_path / "images", [("x.jpg", Prediction(pixels, np.zeros(2, np.uint8)))])
@@ -42,13 +42,13 @@ def test_classes_stand_below_one_another(tmp_path: Path) -> None:
 
 
 def test_even_images_take_little_room(tmp_path: Path) -> None:
-    """A clean photograph of 256×1600 in four classes, 1.6 MB as it is, takes less than 10 kB."""
+    """The probabilities of a clean photograph of 256×1600 in four classes, 1.6 MB in memory, take less than 10 kB."""
     clean = Prediction(np.zeros((256, 1600, 4), np.uint8), np.zeros(4, np.uint8))
     assert probabilities.write(tmp_path / "images", [("x.jpg", clean)]) < 10_000
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
-    """No folder, an image that was not stored, a file that is damaged."""
+def test_missing_probabilities_are_reported(tmp_path: Path) -> None:
+    """No folder, an image that was not stored, a damaged file."""
     with pytest.raises(UserError, match="images: expected stored probabilities, found none: run dvc repro"):
         probabilities.Cache(tmp_path / "images")
     probabilities.write(tmp_path / "images", predictions().items())

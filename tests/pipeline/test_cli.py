@@ -1,4 +1,4 @@
-"""How stages start and end, in processes of their own and without one."""
+"""How stages and commands start and end, within this process and in separate ones."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def called(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line holds the program alone."""
+    """The command line consists of the program alone."""
     monkeypatch.setattr(sys, "argv", ["stage"])
 
 
@@ -34,8 +34,8 @@ explore.__module__ = "stages.explore"
 
 
 @pytest.mark.usefixtures("no_arguments")
-def test_a_stage_that_succeeds_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """A stage is run once, and what it prints is all that is printed."""
+def test_a_stage_that_succeeds_prints_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage is run once, and nothing is printed besides its own output."""
     ran = []
     cli.run(lambda: ran.append(1), DOCSTRING)
     assert ran == [1]
@@ -44,29 +44,29 @@ def test_a_stage_that_succeeds_says_nothing(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.usefixtures("no_arguments")
 def test_a_users_mistake_becomes_the_exit_message() -> None:
-    """The message starts with the stage's name, in the way that Python prints on leaving."""
-    with pytest.raises(SystemExit) as left:
+    """The message starts with the stage's name; Python prints it on exit."""
+    with pytest.raises(SystemExit) as end:
         cli.run(explore, DOCSTRING)
-    assert left.value.code == "explore: train.csv, line 3: expected 3 fields, found 2"
+    assert end.value.code == "explore: train.csv, line 3: expected 3 fields, found 2"
 
 
 @pytest.mark.usefixtures("no_arguments")
 def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
-    """An interrupted stage leaves with 130, as shells expect, and one line."""
+    """An interrupted stage ends with status 130, as shells expect, and one line."""
 
     def interrupted() -> None:
         raise KeyboardInterrupt
 
     interrupted.__module__ = "__main__"
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as end:
         cli.run(interrupted, None)
-    assert left.value.code == 130
+    assert end.value.code == 130
     assert capsys.readouterr() == ("", "interrupted: interrupted\n")
 
 
 @pytest.mark.usefixtures("no_arguments")
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:
-    """What is not the user's mistake is not dressed up as one."""
+    """A fault of the program is not presented as a user's mistake."""
 
     def broken() -> None:
         raise ZeroDivisionError
@@ -76,21 +76,21 @@ def test_a_fault_of_the_program_keeps_its_traceback() -> None:
 
 
 @pytest.mark.usefixtures("no_arguments")
-def test_what_the_system_refuses_is_one_line() -> None:
-    """Reading a folder as a file: the file and the system's reason, as the exit message."""
+def test_an_error_of_the_system_is_one_line() -> None:
+    """A folder is read as a file: the message has its path and the system's reason."""
 
     def reads() -> None:
         Path("/").read_text()
 
     reads.__module__ = "stages.reads"
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as end:
         cli.run(reads, DOCSTRING)
-    assert left.value.code == "reads: /: cannot be read or written: Is a directory"
+    assert end.value.code == "reads: /: cannot be read or written: Is a directory"
 
 
 @pytest.mark.usefixtures("no_arguments")
 def test_an_error_of_a_library_keeps_its_traceback() -> None:
-    """An OSError without a number, such as Pillow's and requests' own, says nothing about the system."""
+    """An OSError without an error number, such as those of Pillow and requests, is not the system's."""
 
     def broken() -> None:
         raise OSError("cannot identify image file")
@@ -105,16 +105,16 @@ def test_an_error_of_a_library_keeps_its_traceback() -> None:
 def test_help_and_arguments(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
 ) -> None:
-    """Help tells what the stage does and where parameters stand; an argument is refused and nothing runs."""
+    """Help says what the stage does and where its parameters are; an argument is refused and nothing runs."""
     monkeypatch.setattr(sys, "argv", ["stage", *arguments])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as end:
         cli.run(explore, DOCSTRING)
-    assert left.value.code == status
+    assert end.value.code == status
     printed = capsys.readouterr()
     assert "usage: python -m stages.explore" in printed.out + printed.err
     if status == 0:
         assert DOCSTRING in printed.out
-        assert "Takes no arguments: everything stands in params.yaml." in printed.out
+        assert "Takes no arguments: all parameters are in params.yaml." in printed.out
 
 
 def test_a_mistake_in_a_process(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_mistake_in_a_process(tmp_path: Path) -> None:
 
 
 def test_a_terminal_without_some_characters(tmp_path: Path) -> None:
-    """In a locale that lacks …, a stage that prints it does its work, and ? stands in its place."""
+    """In a locale without the character …, a stage that prints it runs to its end, and ? is printed."""
     (tmp_path / "dots.py").write_text("from stages.pipeline import cli\ncli.guard('dots', lambda: print('a…b'))\n")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
     result = subprocess.run([sys.executable, "dots.py"], cwd=tmp_path, env=environment, capture_output=True)
@@ -137,7 +137,7 @@ def test_a_terminal_without_some_characters(tmp_path: Path) -> None:
 
 
 def test_success_and_help_in_a_process(tmp_path: Path) -> None:
-    """With the committed params.yaml: exit status 0 and silence; `--help` tells the command to type."""
+    """With the committed params.yaml: exit status 0 and no output; `--help` shows the command to type."""
     result = called("stages", "check", folder=ROOT)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     result = called("stages", "check", "--help", folder=tmp_path)

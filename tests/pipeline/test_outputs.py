@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all."""
+"""Outputs appear complete or not at all."""
 
 import errno
 import json
@@ -33,12 +33,12 @@ class FullDisk:
 
 
 def names(folder: Path) -> list[str]:
-    """All that lies in a folder."""
+    """Everything in a folder."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
-    """Until its block ends, a file is not there; then it is, with folders made for it, in UTF-8 and with LF."""
+    """A file exists only after its block, with its folders, in UTF-8 and with LF line ends."""
     path = tmp_path / "new" / "folders" / "a.txt"
     with outputs.file(path) as stream:
         stream.write("×\n")
@@ -48,8 +48,8 @@ def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt(), UserError("wrong")])
-def test_a_file_is_left_alone_when_the_block_fails(tmp_path: Path, error: BaseException) -> None:
-    """An error inside, or Ctrl-C, leaves the old contents, nothing beside them, and is not changed."""
+def test_a_file_is_unchanged_when_the_block_fails(tmp_path: Path, error: BaseException) -> None:
+    """After an error or Ctrl-C the old content is there and nothing else; the same error is raised."""
     path = tmp_path / "a.txt"
     path.write_text("old")
 
@@ -58,15 +58,15 @@ def test_a_file_is_left_alone_when_the_block_fails(tmp_path: Path, error: BaseEx
             stream.write("new")
             raise error
 
-    with pytest.raises(type(error)) as told:
+    with pytest.raises(type(error)) as raised:
         write()
-    assert told.value is error
+    assert raised.value is error
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_a_file_is_replaced_and_not_written_over(tmp_path: Path) -> None:
-    """Another link to the old file, such as DVC's cache may hold, keeps the old contents."""
+def test_a_file_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
+    """Another hard link to the old file, as in DVC's cache, keeps the old content."""
     path, cached = tmp_path / "a.txt", tmp_path / "cached"
     path.write_text("old")
     cached.hardlink_to(path)
@@ -75,8 +75,8 @@ def test_a_file_is_replaced_and_not_written_over(tmp_path: Path) -> None:
     assert (path.read_text(), cached.read_text()) == ("new", "old")
 
 
-def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
-    """The new folder replaces all that the old one held, and appears only when its block ends."""
+def test_a_folder_replaces_the_old_one(tmp_path: Path) -> None:
+    """The new folder replaces the old one with all its content, and appears only when its block ends."""
     path = tmp_path / "data" / "raw"
     for content in ("first", "second"):
         with outputs.folder(path) as folder:
@@ -86,8 +86,8 @@ def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt(), UserError("wrong")])
-def test_a_folder_is_left_alone_when_the_block_fails(tmp_path: Path, error: BaseException) -> None:
-    """An error inside, or Ctrl-C, leaves the old folder as it was and nothing beside it."""
+def test_a_folder_is_unchanged_when_the_block_fails(tmp_path: Path, error: BaseException) -> None:
+    """After an error or Ctrl-C the old folder is as before, with nothing beside it."""
     path = tmp_path / "raw"
     path.mkdir()
     (path / "old.txt").write_text("old")
@@ -97,13 +97,13 @@ def test_a_folder_is_left_alone_when_the_block_fails(tmp_path: Path, error: Base
             (folder / "new.txt").write_text("new")
             raise error
 
-    with pytest.raises(type(error)) as told:
+    with pytest.raises(type(error)) as raised:
         write()
-    assert told.value is error
+    assert raised.value is error
     assert names(tmp_path) == ["raw", "raw/old.txt"]
 
 
-def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     """A partial folder of a run that was killed does not end up in the next one's output."""
     left = tmp_path / ".raw.partial"
     left.mkdir()
@@ -114,31 +114,31 @@ def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without space the user reads one message with the file's name, and the old contents are still there."""
+    """Without space, one message names the file, and the old content is still there."""
     path = tmp_path / "metrics.json"
     path.write_text("old")
     opened = Path.open
     monkeypatch.setattr(Path, "open", lambda self, *args, **kwargs: FullDisk(opened(self, *args, **kwargs)))
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         outputs.write_metrics(path, {"a": 1})
-    assert str(told.value) == f"{path}: cannot be written (No space left on device)"
+    assert str(error.value) == f"{path}: cannot be written (No space left on device)"
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert names(tmp_path) == ["metrics.json"]
 
 
 def test_a_full_disk_in_a_folder(tmp_path: Path) -> None:
-    """An error while a folder is filled names the file where the system does, else the folder."""
+    """An error while a folder is written names the file if the system does, otherwise the folder."""
     path = tmp_path / "raw"
     for filename, named in ((None, path), (str(tmp_path / "b.jpg"), tmp_path / "b.jpg")):
-        with pytest.raises(UserError) as told, outputs.folder(path):
+        with pytest.raises(UserError) as error, outputs.folder(path):
             raise OSError(errno.ENOSPC, "No space left on device", filename)
-        assert str(told.value) == f"{named}: cannot be read or written (No space left on device)"
+        assert str(error.value) == f"{named}: cannot be read or written (No space left on device)"
     assert names(tmp_path) == []
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
-    """A file in the way is told, not met with a traceback."""
+    """A file in the place of a folder gives a message and no traceback."""
     (tmp_path / "metrics").write_text("a file")
     with pytest.raises(UserError, match=r"metrics/a\.json: cannot be written \(File exists\)"):
         outputs.write_metrics(tmp_path / "metrics" / "a.json", {})
@@ -150,18 +150,18 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
     assert (tmp_path / "metrics").read_text() == "a file"
 
 
-def test_a_file_that_the_block_needs_is_named_itself(tmp_path: Path) -> None:
-    """What cannot be read while an output is written is not blamed on the output."""
-    with pytest.raises(FileNotFoundError) as told, outputs.file(tmp_path / "a.txt"):
+def test_a_file_that_the_block_cannot_read(tmp_path: Path) -> None:
+    """The message names that file, not the output."""
+    with pytest.raises(FileNotFoundError) as error, outputs.file(tmp_path / "a.txt"):
         (tmp_path / "input.csv").read_text()
-    assert told.value.filename == str(tmp_path / "input.csv")
+    assert error.value.filename == str(tmp_path / "input.csv")
     with pytest.raises(UserError, match=r"input\.csv: cannot be read"), outputs.folder(tmp_path / "raw"):
         (tmp_path / "input.csv").read_text()
     assert names(tmp_path) == []
 
 
-def test_a_folder_that_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the new folder cannot be moved there, the old one, which was moved away for it, comes back."""
+def test_a_folder_that_cannot_be_moved_into_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the new folder cannot be moved, the old one is moved back."""
     path = tmp_path / "raw"
     path.mkdir()
     (path / "old.txt").write_text("old")
@@ -179,7 +179,7 @@ def test_a_folder_that_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_link_in_the_place_of_a_folder(tmp_path: Path) -> None:
-    """An output that the user replaced by a link is neither followed nor lost, and the message gives a reason."""
+    """An output that the user replaced by a link is refused with a reason; the link and its target are unchanged."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "old.txt").write_text("old")
     (tmp_path / "raw").symlink_to(tmp_path / "disk")
@@ -192,21 +192,21 @@ def test_a_link_in_the_place_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_metrics_are_sorted_and_end_with_a_line_end(tmp_path: Path) -> None:
-    """Keys are sorted, so that two runs give the same bytes; None becomes null."""
+    """Keys are sorted, so two runs give the same bytes; None becomes null."""
     path = tmp_path / "a.json"
     outputs.write_metrics(path, {"b": {"z": 1, "a": None}, "a": 0.5})
     assert path.read_text() == '{\n  "a": 0.5,\n  "b": {\n    "a": null,\n    "z": 1\n  }\n}\n'
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
-    """NumPy's scalars are written as the numbers that they are."""
+    """NumPy's scalars are written like Python's numbers."""
     metrics = {"a": np.int64(2**40), "b": np.float32(0.5), "c": np.float64(0.1), "d": np.uint8(7)}
     outputs.write_metrics(tmp_path / "a.json", metrics)
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 2**40, "b": 0.5, "c": 0.1, "d": 7}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("nan"), np.float64("nan"), Path("a"), {1, 2}])
-def test_what_is_no_number_is_refused(tmp_path: Path, value: object) -> None:
+def test_other_values_are_refused(tmp_path: Path, value: object) -> None:
     """NaN, infinity and objects are refused, and the old metrics stay."""
     path = tmp_path / "a.json"
     path.write_text("old")
@@ -217,6 +217,6 @@ def test_what_is_no_number_is_refused(tmp_path: Path, value: object) -> None:
 
 
 def test_tables(tmp_path: Path) -> None:
-    """LF line ends, None as an empty cell, and quotes where a cell needs them."""
+    """Lines end with LF, None is an empty cell, and cells are quoted where necessary."""
     outputs.write_table(tmp_path / "a.csv", ["image", "dice"], iter([("a, b.jpg", 0.5), ("c.jpg", None)]))
     assert (tmp_path / "a.csv").read_bytes() == b'image,dice\n"a, b.jpg",0.5\nc.jpg,\n'

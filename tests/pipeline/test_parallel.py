@@ -1,4 +1,4 @@
-"""Work in threads, its results in order."""
+"""Work in threads, with results in order."""
 
 import itertools
 import threading
@@ -22,14 +22,14 @@ def test_results_come_in_order() -> None:
 
 
 def test_work_is_done_by_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two workers are at work at the same time: each waits for the other."""
+    """Two workers run at the same time: each waits for the other."""
     monkeypatch.setattr(parallel, "cpu_count", lambda: 2)
     both = threading.Barrier(2)
     assert len(list(parallel.in_order(lambda _: both.wait(timeout=10), range(10)))) == 10
 
 
 def test_only_a_few_items_are_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of endless items, no more than four a core are taken before their results are."""
+    """Of endless items, at most four per core are taken ahead of the results."""
     monkeypatch.setattr(parallel, "cpu_count", lambda: 2)
     taken = 0
 
@@ -48,7 +48,7 @@ def test_only_a_few_items_are_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_first_error_in_order_is_raised() -> None:
-    """An error comes in its item's place, after the results before it."""
+    """An error is raised in its item's turn, after the results before it."""
 
     def work(item: int) -> int:
         if item >= 3:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from stages.pipeline.cli import UserError
-from stages.postprocessing import rules as postprocess
+from stages.postprocessing import rules as rules_module
 from stages.postprocessing.prediction import Prediction
-from stages.postprocessing.rules import Rule, Rules
+from stages.postprocessing.rules import Gate, Rule, Rules, corrected, gate_scores, label_map, plain, segment
 
 
 def prediction(*planes: list[list[int]], presence: tuple[int, ...] | None = None) -> Prediction:
@@ -20,30 +20,28 @@ def prediction(*planes: list[list[int]], presence: tuple[int, ...] | None = None
     return Prediction(pixels, np.array(presence or (255,) * len(planes), np.uint8))
 
 
-def one(rule: Rule, *rows: str, gate: postprocess.Gate = "max") -> list[str]:
+def one(rule: Rule, *rows: str, gate: Gate = "max") -> list[str]:
     """Label map of a single class of level 200 where the drawing has 1, as a drawing."""
     drawn = [[200 * int(pixel) for pixel in row] for row in rows]
-    labels = postprocess.label_map(prediction(drawn), Rules(gate, (rule,)))
+    labels = label_map(prediction(drawn), Rules(gate, (rule,)))
     return ["".join(map(str, row)) for row in labels.tolist()]
 
 
 def test_plain_takes_what_is_more_probable_than_not() -> None:
     """127/255 is below one half, 128/255 above; two rows, three classes."""
     drawn = prediction([[127, 128], [0, 0]], [[0, 127], [200, 0]], [[0, 0], [55, 255]])
-    labels = postprocess.label_map(drawn, postprocess.plain(3))
+    labels = label_map(drawn, plain(3))
     assert (labels.tolist(), labels.dtype) == ([[0, 1], [2, 3]], np.uint8)
 
 
 def test_of_equal_levels_the_lower_class_wins() -> None:
     """A tie of classes 1 and 2 is class 1; one level more, and it is class 2."""
-    assert postprocess.label_map(prediction([[130, 130]], [[130, 131]]), postprocess.plain(2)).tolist() == [[1, 2]]
+    assert label_map(prediction([[130, 130]], [[130, 131]]), plain(2)).tolist() == [[1, 2]]
 
 
 def test_nothing_found_is_background() -> None:
     """An empty map of the image's size, with every rule at work."""
-    labels = postprocess.label_map(
-        prediction(np.zeros((3, 5)).tolist()), Rules("area", (Rule(1, 0, 4, 4),), (2.0,), softmax=True)
-    )
+    labels = label_map(prediction(np.zeros((3, 5)).tolist()), Rules("area", (Rule(1, 0, 4, 4),), (2.0,), softmax=True))
     assert labels.shape == (3, 5)
     assert not labels.any()
 
@@ -52,58 +50,58 @@ def test_the_highest_class_fits() -> None:
     """254 classes, as many as settings allow, still fit into a byte."""
     pixels = np.zeros((1, 1, 254), np.uint8)
     pixels[0, 0, 253] = 255
-    labels = postprocess.label_map(Prediction(pixels, np.full(254, 255, np.uint8)), postprocess.plain(254))
+    labels = label_map(Prediction(pixels, np.full(254, 255, np.uint8)), plain(254))
     assert labels.tolist() == [[254]]
 
 
-def test_thresholds_are_inclusive_and_one_a_class() -> None:
+def test_thresholds_are_inclusive_and_one_per_class() -> None:
     """Class 1 from 100 on, class 2 from 60 on."""
     rules = Rules("none", (Rule(100, 0, 0, 0), Rule(60, 0, 0, 0)))
     drawn = prediction([[99, 100, 0, 0]], [[0, 0, 59, 60]])
-    assert postprocess.label_map(drawn, rules).tolist() == [[0, 1, 0, 2]]
+    assert label_map(drawn, rules).tolist() == [[0, 1, 0, 2]]
 
 
-def test_who_misses_its_threshold_leaves_the_pixel_to_the_next() -> None:
+def test_a_class_below_its_threshold_leaves_the_pixel_to_the_next() -> None:
     """Class 1 is more probable by far and yet not allowed; class 2 reaches its own threshold, or does not."""
     rules = Rules("none", (Rule(200, 0, 0, 0), Rule(60, 0, 0, 0)))
-    assert postprocess.label_map(prediction([[150, 150]], [[60, 59]]), rules).tolist() == [[2, 0]]
+    assert label_map(prediction([[150, 150]], [[60, 59]]), rules).tolist() == [[2, 0]]
 
 
 def test_a_closed_gate_leaves_the_pixels_to_the_next() -> None:
-    """Class 1 never gets above 180: a gate of 180 lets it in, one of 181 gives its pixel to class 2."""
+    """Class 1 never gets above 180: a gate of 180 is open, one of 181 is closed and gives the pixel to class 2."""
     drawn = prediction([[180, 0]], [[60, 60]])
     for gate, expected in ((180, [[1, 2]]), (181, [[2, 2]])):
         rules = Rules("max", (Rule(100, gate, 0, 0), Rule(60, 0, 0, 0)))
-        assert postprocess.label_map(drawn, rules).tolist() == expected
+        assert label_map(drawn, rules).tolist() == expected
 
 
-def test_allowed_tells_what_the_gates_let_in() -> None:
-    """Of corrected levels: 170 under a weight of 2 is 128, which opens the first gate; 60 does not open the second."""
+def test_a_segmentation_says_which_gates_are_open() -> None:
+    """After correction, 170 under a weight of 2 is 128 and opens the first gate; 60 does not open the second."""
     rules = Rules("max", (Rule(100, 128, 0, 0), Rule(60, 61, 0, 0)), (2.0, 1.0), softmax=False)
-    assert postprocess.allowed(prediction([[170, 0]], [[60, 60]]), rules) == [True, False]
+    assert segment(prediction([[170, 0]], [[60, 60]]), rules).allowed == [True, False]
 
 
 @pytest.mark.parametrize(
     ("gate", "expected"), [("none", [0, 0]), ("max", [255, 254]), ("area", [2, 0]), ("presence", [7, 9])]
 )
-def test_scores(gate: postprocess.Gate, expected: list[int]) -> None:
+def test_gate_scores(gate: Gate, expected: list[int]) -> None:
     """255 + 200 + 55 make two full pixels, 254 does not make one."""
     drawn = prediction([[255, 200, 55]], [[0, 254, 0]], presence=(7, 9))
-    scores = postprocess.scores(drawn.pixels, drawn.presence, gate)
+    scores = gate_scores(drawn, gate)
     assert (scores.tolist(), scores.dtype) == (expected, np.int64)
 
 
 @pytest.mark.parametrize(("score", "expected"), [(49, ["0"]), (50, ["1"])])
 def test_a_gate_by_presence_is_inclusive(score: int, expected: list[str]) -> None:
-    """The level of the pixel itself, 200, has no part in it."""
-    labels = postprocess.label_map(prediction([[200]], presence=(score,)), Rules("presence", (Rule(128, 50, 0, 0),)))
+    """The level of the pixel itself, 200, does not matter."""
+    labels = label_map(prediction([[200]], presence=(score,)), Rules("presence", (Rule(128, 50, 0, 0),)))
     assert labels.astype(str).tolist() == [expected]
 
 
 def test_a_gate_of_zero_never_closes() -> None:
     """Not even where the network rules the class out."""
     rules = Rules("presence", (Rule(128, 0, 0, 0),))
-    assert postprocess.label_map(Prediction(np.full((1, 1, 1), 200, np.uint8), np.zeros(1, np.uint8)), rules).any()
+    assert label_map(Prediction(np.full((1, 1, 1), 200, np.uint8), np.zeros(1, np.uint8)), rules).any()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +128,7 @@ def test_small_areas_vanish(least: int, kept: bool) -> None:
 
 
 def test_components_go_before_the_area_is_taken() -> None:
-    """Of 5 pixels 4 remain: a minimum of 5 empties the class, which the area before would not have."""
+    """4 of 5 pixels remain: a minimum area of 5 empties the class, although there were 5 pixels before."""
     assert one(Rule(128, 0, 4, 2), "1101", "1100") == ["1100", "1100"]
     assert one(Rule(128, 0, 5, 2), "1101", "1100") == ["0000", "0000"]
 
@@ -138,13 +136,13 @@ def test_components_go_before_the_area_is_taken() -> None:
 def test_what_is_removed_becomes_background() -> None:
     """Not the second most probable class, and the other class keeps its own."""
     rules = Rules("none", (Rule(100, 0, 0, 2), Rule(100, 0, 0, 0)))
-    assert postprocess.label_map(prediction([[200, 0, 0]], [[150, 0, 150]]), rules).tolist() == [[0, 0, 2]]
+    assert label_map(prediction([[200, 0, 0]], [[150, 0, 150]]), rules).tolist() == [[0, 0, 2]]
 
 
 def test_components_are_of_one_class() -> None:
     """Neighbours of another class do not make a component larger."""
     rules = Rules("none", (Rule(100, 0, 0, 2), Rule(100, 0, 0, 2)))
-    assert postprocess.label_map(prediction([[200, 0, 0]], [[0, 200, 200]]), rules).tolist() == [[0, 2, 2]]
+    assert label_map(prediction([[200, 0, 0]], [[0, 200, 200]]), rules).tolist() == [[0, 2, 2]]
 
 
 @pytest.mark.parametrize(
@@ -162,64 +160,70 @@ def test_components_are_of_one_class() -> None:
 )
 def test_weights_are_undone_in_a_softmax(levels: tuple[int, int], expected: tuple[int, int]) -> None:
     """Class 1 had twice the background's weight, class 2 the same; by hand."""
-    found = postprocess.corrected(np.array([[levels]], np.uint8), (2.0, 1.0), softmax=True)
+    found = corrected(prediction([[levels[0]]], [[levels[1]]]), (2.0, 1.0), softmax=True).pixels
     assert (found.tolist(), found.dtype) == ([[list(expected)]], np.uint8)
 
 
 def test_weights_are_undone_in_a_sigmoid() -> None:
     """(51/3) / (204 + 51/3) of 255 is 19.6; each class by itself, and 0 and 255 stay."""
-    found = postprocess.corrected(np.array([[[51, 51], [255, 0]]], np.uint8), (3.0, 1.0), softmax=False)
+    found = corrected(prediction([[51, 255]], [[51, 0]]), (3.0, 1.0), softmax=False).pixels
     assert (found.tolist(), found.dtype) == ([[[20, 51], [255, 0]]], np.uint8)
+
+
+def test_without_factors_nothing_is_corrected() -> None:
+    """The prediction comes back as it is."""
+    drawn = prediction([[128]])
+    assert corrected(drawn, None, softmax=True) is drawn
 
 
 def test_gates_and_thresholds_see_corrected_levels() -> None:
     """170 under a weight of 2 is 170/2 / (85 + 170/2) = 128."""
     for gate, threshold, expected in ((128, 128, 1), (129, 128, 0), (128, 129, 0)):
         rules = Rules("max", (Rule(threshold, gate, 0, 0),), (2.0,), softmax=True)
-        assert postprocess.label_map(prediction([[170]]), rules).tolist() == [[expected]]
+        assert label_map(prediction([[170]]), rules).tolist() == [[expected]]
 
 
 def test_rules_go_through_json() -> None:
     """With and without factors, they come back equal."""
     for rules in (
-        postprocess.plain(2),
+        plain(2),
         Rules("area", (Rule(51, 3, 20, 7), Rule(255, 0, 0, 1)), (2.5, 10.0), softmax=False),
     ):
         assert Rules.from_json(json.loads(json.dumps(rules.to_json()))) == rules
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"gate": "open"}, "gate: expected one of none, max, area, presence, found 'open'"),
         ({"rules": [{"threshold": 0, "gate": 0, "min_area": 0, "min_component": 0}]}, r"threshold: expected 1 … 255"),
         ({"rules": [{"threshold": 9, "gate": 0.5, "min_area": 0, "min_component": 0}]}, "gate: expected a whole numb"),
         ({"rules": [{"threshold": 9}]}, "missing"),
         ({"rules": 3}, "not iterable"),
-        ({"factors": [1.0, 2.0]}, "factors: expected 1, one a class, found 2"),
+        ({"factors": [1.0, 2.0]}, "factors: expected 1, one per class, found 2"),
         ({"factors": [0]}, r"factors: expected finite numbers above 0, found \[0.0\]"),
         ({"softmax": "yes"}, "softmax: expected true or false, found 'yes'"),
         ({"more": 1}, "expected the keys factors, gate, rules, softmax, found factors, gate, more, rules, softmax"),
     ],
 )
-def test_rules_that_are_none_are_told(change: dict[str, Any], told: str) -> None:
-    """What was expected and what was found."""
-    with pytest.raises(UserError, match=f"^rules of post-processing: .*{told}"):
-        Rules.from_json(postprocess.plain(1).to_json() | change)
+def test_invalid_rules_are_refused(change: dict[str, Any], message: str) -> None:
+    """The message says what was expected and what was found."""
+    with pytest.raises(UserError, match=f"^rules of post-processing: .*{message}"):
+        Rules.from_json(plain(1).to_json() | change)
 
 
 def test_rules_of_another_number_of_classes_are_refused() -> None:
     """A prediction of one class, rules for two."""
     with pytest.raises(UserError, match="expected 1 classes, found 2"):
-        postprocess.label_map(prediction([[0]]), postprocess.plain(2))
+        label_map(prediction([[0]]), plain(2))
 
 
 def test_a_notebook_can_run_it() -> None:
-    """Nothing but NumPy, OpenCV, Python's own library and stages.pipeline.cli is imported."""
-    with open(postprocess.__file__, encoding="utf-8") as file:
+    """It imports only NumPy, OpenCV, Python's own library and a few modules of this project."""
+    with open(rules_module.__file__, encoding="utf-8") as file:
         tree = ast.parse(file.read())
     needed = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     needed |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert needed - set(sys.stdlib_module_names) == {
-        "numpy", "numpy.typing", "cv2", "stages.pipeline.cli", "stages.postprocessing.prediction",
+        "numpy", "cv2", "stages.pipeline.arrays", "stages.pipeline.cli", "stages.postprocessing.prediction",
     }  # fmt: skip

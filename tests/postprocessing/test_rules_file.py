@@ -10,7 +10,7 @@ from stages.postprocessing.rules import Rule, Rules
 
 
 def test_each_image_gets_the_rules_of_its_part(tmp_path: Path) -> None:
-    """Rules for others, and for validation images those that the other parts chose."""
+    """Other images get the common rules; validation images get those that were chosen on the other parts."""
     others = Rules("area", (Rule(100, 5, 6, 7),), (1.5,), softmax=False)
     first, second = (Rules("area", (Rule(threshold, 0, 0, 0),)) for threshold in (90, 110))
     rules_file.write(tmp_path / "rules.json", others, [(["a.jpg", "b.jpg"], first), (["c.jpg"], second)])
@@ -20,7 +20,7 @@ def test_each_image_gets_the_rules_of_its_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"rules": {}, "parts": []}', "[1]"])
-def test_something_else_is_told(tmp_path: Path, content: str) -> None:
+def test_something_else_is_refused(tmp_path: Path, content: str) -> None:
     """One message, whatever is wrong with the file."""
     (tmp_path / "rules.json").write_text(content)
     with pytest.raises(UserError, match="expected"):

@@ -6,7 +6,7 @@ from stages.scoring.per_image import ImageScores
 
 
 def scores(true: list[list[int]], predicted: list[list[int]], hit: list[list[int]], groups: list[int]) -> ImageScores:
-    """Scores of images given by their pixels, one row an image and one column a class."""
+    """Scores of images given by their pixels, one row per image and one column per class."""
     there, found, both = np.array(true), np.array(predicted), np.array(hit)
     total = there + found
     dice = np.where(total == 0, 1.0, 2 * both / np.maximum(total, 1))
@@ -24,13 +24,13 @@ def test_images_of_a_group_are_drawn_together() -> None:
 
 
 def test_the_same_seed_draws_the_same() -> None:
-    """And another one others."""
+    """Another seed draws others."""
     np.testing.assert_array_equal(bootstrap.draws(range(9)), bootstrap.draws(range(9)))
     assert (bootstrap.draws(range(9)) != bootstrap.draws(range(9), seed=1)).any()
 
 
 def test_figures_by_hand() -> None:
-    """Two images, two classes: c1 in the first, c2 nowhere but invented in the second."""
+    """Two images, two classes: c1 in the first, c2 nowhere, with false positives in the second."""
     given = scores([[4, 0], [0, 0]], [[4, 0], [0, 3]], [[2, 0], [0, 0]], [0, 1])
     figures = {name: values[0] for name, values in bootstrap.figures(given).items()}
     assert figures["mean_dice"] == pytest.approx((0.5 + 1 + 1 + 0) / 4)
@@ -44,7 +44,7 @@ def test_figures_by_hand() -> None:
     assert np.isnan(figures["recall.c2"])
 
 
-def test_weights_are_as_if_an_image_stood_there_more_than_once() -> None:
+def test_a_weight_counts_an_image_several_times() -> None:
     """Figures of weights 2 and 1 are those of three images, one of them twice."""
     generator = np.random.default_rng(0)
     true, extra = generator.integers(0, 9, (2, 2, 3))
@@ -56,7 +56,7 @@ def test_weights_are_as_if_an_image_stood_there_more_than_once() -> None:
 
 
 def test_the_interval_of_many_coins_is_the_binomial_one() -> None:
-    """400 clean images, half of them with an invented pixel: 0.5 ± 1.96·sqrt(0.25/400)."""
+    """400 clean images, half of them with a false positive: 0.5 ± 1.96·sqrt(0.25/400)."""
     predicted = [[number % 2] for number in range(400)]
     given = scores([[0]] * 400, predicted, [[0]] * 400, list(range(400)))
     low, high = bootstrap.interval(bootstrap.figures(given, bootstrap.draws(given.groups))["mean_dice"]) or (0, 0)
@@ -65,7 +65,7 @@ def test_the_interval_of_many_coins_is_the_binomial_one() -> None:
 
 
 def test_groups_widen_the_interval() -> None:
-    """The same images in 40 groups of ten alike tell less than 400 different ones."""
+    """40 groups of ten equal images hold less information than 400 different images."""
     predicted = [[number // 10 % 2] for number in range(400)]
     widths = []
     for groups in (list(range(400)), [number // 10 for number in range(400)]):
@@ -76,6 +76,6 @@ def test_groups_widen_the_interval() -> None:
 
 
 def test_rounds_without_a_value_are_left_out() -> None:
-    """And an interval of nothing is none."""
+    """Without any value there is no interval."""
     assert bootstrap.interval(np.array([np.nan, 1.0, 3.0]), level=1) == (1, 3)
     assert bootstrap.interval(np.array([np.nan, np.nan])) is None

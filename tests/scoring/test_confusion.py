@@ -87,10 +87,10 @@ def test_figures_of_a_collapsed_network() -> None:
     assert never == {"precision": None, "recall": 0.0, "f1": 0.0, "iou": 0.0}
 
 
-def test_figures_of_an_invented_class() -> None:
+def test_figures_of_a_class_with_false_positives_only() -> None:
     """Predicted where it never occurs: recall is undefined, the other three are 0."""
-    invented = confusion.figures(np.array([[90, 10], [0, 0]]))[1]
-    assert invented == {"precision": 0.0, "recall": None, "f1": 0.0, "iou": 0.0}
+    found = confusion.figures(np.array([[90, 10], [0, 0]]))[1]
+    assert found == {"precision": 0.0, "recall": None, "f1": 0.0, "iou": 0.0}
 
 
 def test_pixel_accuracy_is_no_mean_of_the_diagonal() -> None:

@@ -92,9 +92,9 @@ def test_figures_are_plain_numbers() -> None:
     assert type(dice.positive_dice(one, one, one)[0]) is float
 
 
-def test_submitting_nothing_on_the_real_training_set(shared_data: Path) -> None:
+def test_submitting_nothing_on_the_real_training_set(real_data: Path) -> None:
     """12,549 real images hold 7,078 masks in 50,196 pairs: nothing scores 1 - 7078 / 50196 = 0.85899."""
-    with (shared_data / "severstal-image-classes.csv").open(encoding="utf-8", newline="") as file:
+    with (real_data / "severstal-image-classes.csv").open(encoding="utf-8", newline="") as file:
         present = np.array([[int(row[f"c{number}"]) for number in (1, 2, 3, 4)] for row in csv.DictReader(file)])
     assert present.shape == (12_549, 4)
     assert present.sum(axis=0).tolist() == [893, 245, 5_141, 799]
@@ -103,10 +103,10 @@ def test_submitting_nothing_on_the_real_training_set(shared_data: Path) -> None:
     assert dice.mean_dice(nothing, present, nothing) == pytest.approx(0.85899, abs=5e-6)
 
 
-def test_half_of_every_real_mask(shared_data: Path) -> None:
+def test_half_of_every_real_mask(real_data: Path) -> None:
     """Predicting every second run of 5,159 real masks scores what the areas in the table say, computed row by row."""
     intersection, true, expected = [], [], []
-    with gzip.open(shared_data / "severstal-train-annotations.csv.gz", "rt", encoding="utf-8", newline="") as file:
+    with gzip.open(real_data / "severstal-train-annotations.csv.gz", "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             lengths = [int(number) for number in row["EncodedPixels"].split()[1::2]]
             area, found = sum(lengths), sum(lengths[::2])

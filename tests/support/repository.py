@@ -22,7 +22,7 @@ def call(folder: Path, *command: str, succeeds: bool = True, environment: Mappin
     result = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | (environment or {}),
+        env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", **(environment or {})},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

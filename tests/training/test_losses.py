@@ -241,8 +241,8 @@ def test_the_losses_that_label_smoothing_changes_are_those_that_settings_name() 
     """They take it as a second argument; the others have no such argument."""
     import inspect
 
-    from stages.pipeline import settings
+    from stages.pipeline import train_settings
     from stages.training import losses
 
     taking = [name for name, kind in losses.LOSSES.items() if "smoothing" in inspect.signature(kind.make).parameters]
-    assert tuple(taking) == settings.SMOOTHED
+    assert tuple(taking) == train_settings.SMOOTHED

@@ -15,7 +15,7 @@ read: set[str] = set()
 def note(self: BaseModel, name: str) -> object:
     """Give an attribute as usual; remember it if it is a parameter and the reader is not the check of params.yaml."""
     kind = type(self)
-    if kind.__module__ == "stages.pipeline.settings" and name in kind.model_fields:
+    if kind.__module__.startswith("stages.pipeline.") and name in kind.model_fields:
         checked_only = sys._getframe(1).f_code.co_filename.endswith("settings.py")
         if not checked_only:
             read.add(name if kind.__name__ == "Settings" else f"{kind.__name__.lower()}.{name}")
@@ -31,5 +31,5 @@ def write() -> None:
 
 
 if "RECORDED" in os.environ:
-    BaseModel.__getattribute__ = note  # type: ignore[method-assign]
+    BaseModel.__getattribute__ = note  # type: ignore[method-assign,assignment]
     atexit.register(write)

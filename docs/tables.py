@@ -1,0 +1,146 @@
+"""Markdown tables of committed figures, as the pages in docs/ show them.
+
+python -m docs.tables evaluation metrics/submissions/steel-900.evaluation.json
+python -m docs.tables benchmarks
+python -m docs.tables full-scale
+python -m docs.tables study steel-900
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+BENCHMARKS = Path("metrics/benchmarks.json")
+FULL_SCALE = Path("metrics/full_scale.json")
+STUDY = Path("docs/studies/cce-and-dice.json")
+STAGES = (
+    "download", "explore", "preprocess", "check_data", "train", "infer", "infer_test", "postprocess", "evaluate",
+    "predict", "kernel", "report",
+)  # fmt: skip
+LOSSES = ("cce", "cce_dice")
+
+
+def evaluation(path: Path) -> str:
+    """The headline, the classes and the confusion matrix of an evaluation.json."""
+    figures = _read(path)
+    held_out, validation = figures, figures["validation"]
+    without = [part["without_postprocessing"] for part in (held_out, validation)]
+    headline = [
+        ["mean Dice", held_out["mean_dice"], validation["mean_dice"]],
+        ["mean Dice of predicting nothing", held_out["all_empty_mean_dice"], validation["all_empty_mean_dice"]],
+        ["Dice where there is a mask", held_out["positive_mean_dice"], validation["positive_mean_dice"]],
+        *(
+            [f"{title}, without post-processing", *(raw[key] for raw in without)]
+            for key, title in (("mean_dice", "mean Dice"), ("positive_mean_dice", "Dice where there is a mask"))
+        ),
+    ]  # fmt: skip
+    return "\n\n".join(
+        [
+            _table(["", "held out", "validation (cross-fitted)"], headline),
+            classes(path),
+            _table(
+                ["true \\ predicted", *held_out["confusion"]],
+                [[name, *shares.values()] for name, shares in held_out["confusion"].items()],
+                ".4f",
+            ),
+        ]
+    )
+
+
+def classes(path: Path) -> str:
+    """The classes of an evaluation.json, held-out fold."""
+    figures = _read(path)
+    rows = [
+        [name, dice, *(figures["classes"][name][key] for key in ("precision", "recall", "f1", "iou"))]
+        for name, dice in figures["positive_dice"].items()
+    ]
+    return _table(["held-out fold", "Dice where there is a mask", "precision", "recall", "F1", "IoU"], rows)
+
+
+def benchmarks() -> str:
+    """The rows that have a target; what misses it is bold."""
+    rows = []
+    for row in _read(BENCHMARKS).values():
+        if row["to_reach"] is not None:
+            ratio = f"{row['ratio']:.3g}" if row["ratio"] >= 10 else f"{row['ratio']:.2f}"
+            target = f"{'at most' if row['at_most'] else 'at least'} {row['to_reach']:g}"
+            rows.append([row["work"], row["beside"], ratio if row["met"] else f"**{ratio}**", target])
+    return _table(["work", "compared with", "ratio", "target"], rows, texts=2)
+
+
+def full_scale() -> str:
+    """Seconds, memory and disk of each stage; what was computed from a part stands in brackets."""
+    stages = _read(FULL_SCALE)["stages"]
+    rows = []
+    for name in STAGES:
+        stage = stages[name]
+        form = "({:,.0f})" if stage["computed"] else "{:,.0f}"
+        grows = stage["computed"] and stage["disk_megabytes"] and name != "train"
+        disk = ("({:,.0f})" if grows else "{:,.0f}").format(stage["disk_megabytes"])
+        rows.append([f"`{name}`", form.format(stage["seconds"]), f"{stage['peak_megabytes']:,.0f}", disk])
+    return _table(["stage", "seconds", "peak memory, MB", "disk, MB"], rows)
+
+
+def study(name: str) -> str:
+    """Figures and differences of the two losses on one data set, then the differences of each seed."""
+    data = _read(STUDY)["data"][name]
+    rows = []
+    for row in data["figures"]:
+        low, high = row["interval"]
+        verdict = "CCE+Dice is higher" if low > 0 else "CCE is higher" if high < 0 else "the data cannot tell"
+        interval = f"{low:+.4f} … {high:+.4f}"
+        cells = [f"{row['cce']:.4f}", f"{row['cce_dice']:.4f}", f"{row['difference']:+.4f}", interval, verdict]
+        rows.append([row["figure"], *cells])
+    seeds = [
+        [str(seed), *(f"{value:+.4f}" for value in differences.values())]
+        for seed, differences in enumerate(data["differences_by_seed"], start=1)
+    ]
+    header = ["seed", "mean Dice", "Dice where there is a mask", "mean precision", "mean recall"]
+    return "\n\n".join(
+        [
+            _table(["", "CCE", "CCE+Dice", "difference", "95% interval", ""], rows),
+            "CCE+Dice minus CCE, each seed alone:",
+            _table(header, seeds),
+        ]
+    )
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[str | float | None]], form: str = ".3f", texts: int = 1
+) -> str:
+    """Markdown; the first `texts` columns are aligned left, the others right."""
+    cells = [
+        ["–" if cell is None else cell if isinstance(cell, str) else format(cell, form) for cell in row] for row in rows
+    ]
+    align = ["left"] * texts + ["right"] * (len(header) - texts)
+    return str(tabulate(cells, header, tablefmt="pipe", colalign=align, disable_numparse=True))
+
+
+def main() -> None:
+    """Print one of the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables = parser.add_subparsers(dest="table", required=True)
+    for name in ("evaluation", "classes"):
+        tables.add_parser(name).add_argument("path", type=Path)
+    tables.add_parser("benchmarks")
+    tables.add_parser("full-scale")
+    tables.add_parser("study").add_argument("data", choices=_read(STUDY)["data"])
+    given = parser.parse_args()
+    if given.table in ("evaluation", "classes"):
+        print((evaluation if given.table == "evaluation" else classes)(given.path))
+    elif given.table == "study":
+        print(study(given.data))
+    else:
+        print(benchmarks() if given.table == "benchmarks" else full_scale())
+
+
+if __name__ == "__main__":
+    main()

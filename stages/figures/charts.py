@@ -1,0 +1,34 @@
+"""The charts of the report."""
+
+from typing import Any
+
+from stages.figures import vega
+from stages.pipeline import paths
+
+RUN = "this run"
+# For each chart its template, its table, and the columns for x and y.
+CHARTS = {
+    "confusion": ("confusion_shares", paths.CONFUSION_TABLE, "predicted", "actual"),
+    "classes": ("class_bars", paths.CLASSES_TABLE, "class", "value"),
+    "precision_recall": ("precision_recall", paths.PRECISION_RECALL_TABLE, "recall", "precision"),
+    "presence": ("presence_shares", paths.PRESENCE_TABLE, "predicted", "actual"),
+    "reliability": ("reliability", paths.RELIABILITY_TABLE, "probability", "observed"),
+    "sizes": ("dice_by_size", paths.IMAGES_TABLE, "true_pixels", "dice"),
+}
+
+
+def specifications() -> dict[str, dict[str, Any]]:
+    """A Vega-Lite specification for each chart that has data, by name."""
+    tables = {"curves": ("curves", _curves(), "step", "value")}
+    tables |= {name: (template, vega.read(table, RUN), x, y) for name, (template, table, x, y) in CHARTS.items()}
+    return {
+        name: vega.fill(template, paths.PLOT_TEMPLATES, rows, x, y)
+        for name, (template, rows, x, y) in tables.items()
+        if rows
+    }
+
+
+def _curves() -> vega.Rows:
+    """All curves of DVCLive. Each file has its values in a column of its own name."""
+    files = sorted(paths.TRAIN_CURVES.glob("*/plots/metrics/*.tsv"))
+    return [row | {"value": row[row["field"]]} for file in files for row in vega.read(file, RUN, delimiter="\t")]

@@ -1,0 +1,84 @@
+"""The values that the search for post-processing tries, for each class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.pipeline.cli import UserError
+from stages.pipeline.settings import Postprocess
+from stages.postprocessing.rules import Gate
+
+THRESHOLDS = (51, 64, 77, 90, 102, 115, 128, 141, 153, 166, 179, 192, 204, 223, 242)  # 0.2 … 0.95
+
+Grid = tuple[tuple[int, ...], ...]  # the values to try, ascending, for each class
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is searched, and what is fixed.
+
+    Attributes:
+        gate, factors, softmax: as in `Rules`.
+        thresholds, min_components, min_areas: the values to try. A single value per class is used as it is.
+        gates: the same; None: taken from the scores of the images.
+        min_positive_dice_ratio: share of a class's positive Dice (mean over the images that have the class) at the
+            mildest setting that must remain, 0 … 1.
+    """
+
+    gate: Gate
+    factors: tuple[float, ...] | None
+    softmax: bool
+    thresholds: Grid
+    min_components: Grid
+    min_areas: Grid
+    gates: Grid | None
+    min_positive_dice_ratio: float
+
+
+def search_space(
+    options: Postprocess,
+    classes: int,
+    size: tuple[int, int],
+    factors: tuple[float, ...] | None = None,
+    softmax: bool = True,
+) -> SearchSpace:
+    """Combine what the parameters fix with the grids for all else.
+
+    Args:
+        options: a list of values fixes one value per class; null is searched.
+        classes: number of classes, without the background.
+        size: height and width of the images in pixels.
+        factors, softmax: as in `Rules`.
+
+    Raises:
+        UserError: a list does not have one value per class, or there are gates although `gate` is none.
+    """
+    for name in ("thresholds", "min_components", "min_areas", "gates"):
+        values = getattr(options, name)
+        if values is not None and len(values) != classes:
+            raise UserError(f"{name}: expected {classes} values, one per class, found {len(values)}")
+    gates = options.gates
+    if options.gate == "none" and any(gates or ()):
+        raise UserError(f"gates: expected 0 for every class, because gate is none, found {list(gates or ())}")
+    pixels = size[0] * size[1]
+    return SearchSpace(
+        options.gate,
+        factors,
+        softmax,
+        _grid(classes, options.thresholds, THRESHOLDS),
+        _grid(classes, options.min_components, _geometric(pixels // 8192, pixels // 64, 2)),
+        _grid(classes, options.min_areas, _geometric(pixels // 8192, pixels // 16, 2**0.5)),
+        _grid(classes, gates, (0,)) if gates or options.gate == "none" else None,
+        options.min_positive_dice_ratio,
+    )
+
+
+def _grid(classes: int, fixed: tuple[int, ...] | None, searched: tuple[int, ...]) -> Grid:
+    return (searched,) * classes if fixed is None else tuple((value,) for value in fixed)
+
+
+def _geometric(first: int, last: int, ratio: float) -> tuple[int, ...]:
+    """0, then whole numbers from `first` to `last` in a geometric series. 1 does the same as 0 and is left out."""
+    first = max(first, 2)
+    steps = int(np.floor(np.log(max(last, first) / first) / np.log(ratio) + 1e-9))
+    return tuple(sorted({0, *(round(first * ratio**step) for step in range(steps + 1))}))

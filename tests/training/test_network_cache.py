@@ -1,0 +1,134 @@
+"""What a finished network is known by: a comment does not cost a training, a changed number does."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from stages.dataset.prepared import Dataset
+from stages.pipeline import settings
+
+ROOT = Path(__file__).parents[2]
+# Modules that `stages.training.fit` imports and whose code changes no network: they act through the options alone
+# (settings and what reads them), only report mistakes, or only name types.
+WITHOUT_EFFECT = {
+    "stages.pipeline.arrays",
+    "stages.pipeline.cli",
+    "stages.pipeline.paths",
+    "stages.pipeline.settings",
+    "stages.pipeline.yaml_files",
+    "stages.training.job",
+}
+
+pytestmark = pytest.mark.slow
+
+
+def imported(module: str, found: set[str]) -> set[str]:
+    """A module of this repository and all modules that it imports, directly or not."""
+    file = ROOT / f"{module.replace('.', '/')}.py"
+    if module in found or not file.is_file():
+        return found
+    found.add(module)
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.startswith("stages."):
+                imported(name, found)
+    return found
+
+
+def test_every_module_that_decides_a_network_is_listed() -> None:
+    """The list is what fit imports, except what is known to have no effect; each package's __init__ is empty."""
+    from stages.training import network_cache
+
+    found = imported("stages.training.fit", set())
+    assert set(network_cache.MODULES) == found - WITHOUT_EFFECT
+    assert list(network_cache.MODULES) == sorted(network_cache.MODULES)
+    for package in {ROOT / name.replace(".", "/") for name in found}:
+        body = ast.parse((package.parent / "__init__.py").read_text(encoding="utf-8")).body
+        assert len(body) <= 1, "code in an __init__ would escape the fingerprint"
+
+
+SOURCE = '''
+"""A module."""
+import math
+
+class Circle:
+    """Round."""
+    def area(self, radius):
+        """Its area."""
+        return math.pi * radius ** 2
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Its area.", "The area of the circle.", True),
+        ('        """Its area."""\n', "", True),
+        ('    """Round."""\n', '    """Round."""\n\n    # A comment.\n', True),
+        ("import math", "import math\n\n\n", True),
+        ("radius ** 2", "radius**2", True),
+        ("radius ** 2", "radius ** 3", False),
+        ("import math", "import cmath as math", False),
+        ("return math.pi", 'return len("pi")', False),
+    ],
+)
+def test_comments_docstrings_and_blank_lines_do_not_count(old: str, new: str, same: bool) -> None:
+    """Only what the module does counts."""
+    from stages.training.network_cache import parsed
+
+    assert old in SOURCE
+    assert (parsed(SOURCE.replace(old, new)) == parsed(SOURCE)) is same
+
+
+def test_a_comment_keeps_the_finished_network_and_a_number_does_not(
+    prepared: Dataset, options: settings.Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fingerprint follows the files of the listed modules."""
+    from stages.training import network_cache
+
+    def fingerprint() -> str:
+        return network_cache.fingerprint(options, 1, prepared, 0)
+
+    before = fingerprint()
+    for name in network_cache.MODULES:
+        file = tmp_path / f"{name.replace('.', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((ROOT / file.relative_to(tmp_path)).read_bytes())
+    monkeypatch.setattr(network_cache, "ROOT", tmp_path)
+    crops = tmp_path / "stages/training/crops.py"
+    source = crops.read_text(encoding="utf-8")
+    assert fingerprint() == before
+    crops.write_text(source.replace("TRIES = 8", "TRIES = 8  # eight\n\n"), encoding="utf-8")
+    assert fingerprint() == before
+    crops.write_text(source.replace("TRIES = 8", "TRIES = 9"), encoding="utf-8")
+    assert fingerprint() != before
+
+
+def test_a_network_is_known_by_all_that_decides_it(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
+    """Its own fold, seed, options and encoder weights change it; other folds, a last training or a blend do not."""
+    from stages.training.network_cache import fingerprint
+
+    here = fingerprint(options, 1, prepared, 0)
+    for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}):
+        assert fingerprint(options.model_copy(update=changes), 1, prepared, 0) == here
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"1")
+    with_file = options.model_copy(update={"encoder_weights": str(file)})
+    first = fingerprint(with_file, 1, prepared, 0)
+    file.write_bytes(b"2")
+    others = [
+        fingerprint(options, 2, prepared, 0),
+        fingerprint(options, 1, prepared, 1),
+        fingerprint(options, 1, prepared, None),
+        fingerprint(options.model_copy(update={"mixup": 0.5}), 1, prepared, 0),
+        first,
+        fingerprint(with_file, 1, prepared, 0),
+    ]
+    assert len({here, *others}) == 7

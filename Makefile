@@ -21,8 +21,8 @@ unexport PYTHONPATH
 LOSSES ?= cce cce_dice
 # The rows or groups of rows that `make bench` measures; empty: all but `memory`.
 ROWS ?=
-# The data that `make ablation` takes its steps on; empty: as ablation.yaml has it.
-SOURCE ?=
+# The data for `make ablation`; empty: as ablation.yaml says.
+DATA ?=
 # The tests that `make test` runs, by their marks in pyproject.toml.
 MARKS ?= not prove and not committed
 # For `make scale`: a folder with room, and seconds that a GPU takes for a training step and for an image.
@@ -59,7 +59,7 @@ repro: setup
 compare: setup
 	@python -m stages compare --losses $(LOSSES)
 
-# One step of ablation.yaml after the other, in data/ablation; what is done is not run again.
+# The variants of ablation.yaml as experiments, one after the other; what has run is not run again.
 ablation: setup
 	@python -m stages ablate $(if $(DATA),--data "$(DATA)")
 
@@ -135,7 +135,7 @@ clean:
 help:
 	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
-	@echo "make ablation   what each step of ablation.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
+	@echo "make ablation what each variant of ablation.yaml gains; DATA=PATH says on which data"
 	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
 	@echo "make scale    what each stage needs at the competition's size; FOLDER=PATH says where there is room, and"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes what a GPU of such speed would take"

@@ -43,9 +43,8 @@ def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
     cluster.check(options.train)
     with distribution.losses_are_told(cluster):
         if cluster.workers > 1:
-            cluster.check_consistent(
-                network_cache.facts(options.train, options.seed, data) | {"params.yaml: train": repr(options.train)}
-            )
+            facts = network_cache.facts(options.train, options.training_seed, data)
+            cluster.check_consistent(facts | {"params.yaml: train": repr(options.train)})
         if cluster.is_chief:
             _train(options, data, cluster)
         else:
@@ -55,7 +54,7 @@ def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
 
 def _take_part(options: settings.Settings, data: Dataset, cluster: Cluster) -> None:
     """Train what the chief trains, and write nothing."""
-    seed, fitted = options.seed, []
+    seed, fitted = options.training_seed, []
     with tempfile.TemporaryDirectory() as scratch:
         for fold in options.train.folds:
             fitted.append(fit.fit(data, fold, options.train, seed, Path(scratch, str(fold)), _no_curve, cluster))
@@ -82,15 +81,15 @@ def _train(options: settings.Settings, data: Dataset, cluster: Cluster) -> None:
         ]
         _tell_other_folds(joining, options.train.folds)
         for fold in options.train.folds:
-            used.append(network_cache.folder(options.train, options.seed, data, fold))
-            fitted[fold] = _fit(data, fold, options.train, options.seed, used[-1], (folder, curves), cluster)
+            used.append(network_cache.folder(options.train, options.training_seed, data, fold))
+            fitted[fold] = _fit(data, fold, options.train, options.training_seed, used[-1], (folder, curves), cluster)
             metrics[f"fold_{fold}"] = summary(fitted[fold], data.classes, options.train)
             members.append(_member(f"fold_{fold}", fold, fitted[fold], options.train))
         if options.train.final:
             final = for_every_fold(options.train, list(fitted.values()))
             print(f"train: on every fold for {final.epochs} + {final.full_size_epochs} epochs; unscored", flush=True)
-            used.append(network_cache.folder(final, options.seed, data, None))
-            last = _fit(data, None, final, options.seed, used[-1], (folder, curves), cluster)
+            used.append(network_cache.folder(final, options.training_seed, data, None))
+            last = _fit(data, None, final, options.training_seed, used[-1], (folder, curves), cluster)
             metrics["final"] = summary(last, data.classes, final) | {"scored": 0}
             members.append(_member("final", None, last, final))
         ensemble.write(folder, ensemble.Ensemble(data.summary, [*members, *joining]))

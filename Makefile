@@ -21,8 +21,8 @@ unexport PYTHONPATH
 LOSSES ?= cce cce_dice
 # Rows or groups of rows for `make bench`; empty: all except the group `memory`.
 ROWS ?=
-# The data that `make ablation` takes its steps on; empty: as ablation.yaml has it.
-SOURCE ?=
+# The data for `make ablation`; empty: as ablation.yaml says.
+DATA ?=
 # The tests that `make test` runs, by their marks in pyproject.toml.
 MARKS ?= not prove and not committed
 # For `make scale`: a folder with 25 GB of space, and the seconds of a GPU per training step and per image.
@@ -59,7 +59,7 @@ repro: setup
 compare: setup
 	@python -m stages compare --losses $(LOSSES)
 
-# One step of ablation.yaml after the other, in data/ablation; what is done is not run again.
+# The variants of ablation.yaml as experiments, one after the other; what has run is not run again.
 ablation: setup
 	@python -m stages ablate $(if $(DATA),--data "$(DATA)")
 
@@ -136,7 +136,7 @@ clean:
 help:
 	@echo "make          set up and run the pipeline; GPU=1 installs TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
-	@echo "make ablation   what each step of ablation.yaml gains, on a fixed budget; SOURCE=PATH says on which data"
+	@echo "make ablation what each variant of ablation.yaml gains; DATA=PATH says on which data"
 	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
 	@echo "make scale    measure each stage at the competition's size; FOLDER=PATH names a folder with 25 GB of space;"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes the time with a GPU of this speed"

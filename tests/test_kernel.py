@@ -1,4 +1,4 @@
-"""The notebook: one script, without this project, that submits what predict submits."""
+"""The notebook: a script and a data set that submit what predict submits, without this project."""
 
 import ast
 import json
@@ -15,6 +15,7 @@ from stages import kernel
 from stages.dataset import submission
 from stages.dataset.layout import Layout
 from stages.inference import ensemble
+from stages.kaggle import bundle
 from stages.postprocessing import rules as postprocess
 from stages.postprocessing import rules_file
 
@@ -72,8 +73,9 @@ def mount(project: Path, mounted: Path, *, zips: bool) -> Path:
     shutil.copytree(project / "data/raw", mounted / "competitions" / SLUG)
     shutil.copytree(project / "data/kernel/dataset", mounted / "steel-model")
     if zips:
-        shutil.make_archive(str(mounted / "steel-model/model"), "zip", mounted / "steel-model/model")
-        shutil.rmtree(mounted / "steel-model/model")
+        for name in ("code", "model"):
+            shutil.make_archive(str(mounted / "steel-model" / name), "zip", mounted / "steel-model" / name)
+            shutil.rmtree(mounted / "steel-model" / name)
     return mounted
 
 
@@ -115,36 +117,59 @@ def test_the_script_stops_in_time(project: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.slow
-def test_what_is_not_mounted_is_told(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_mounted_is_reported(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line in the notebook's log, and a failed run."""
     monkeypatch.chdir(project)
     kernel.kernel()
     (tmp_path / "input").mkdir()
     result = ran(sys.executable, project / "data/kernel/submission.py", tmp_path / "input", tmp_path / "working")
     assert result.returncode == 1
-    assert "expected one parameters.json, of the data set with the model, found 0" in result.stderr
+    assert "expected the data set with parameters.json and the folder code, found none" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_the_script_needs_what_kaggle_has() -> None:
-    """TensorFlow, NumPy, OpenCV and Python's own library; simplejpeg only where it is installed."""
-    needed = set()
-    for name in kernel.MODULES:
-        for node in ast.walk(ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text())):
-            if isinstance(node, ast.Import):
-                needed |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                within = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-                if node.module.startswith("stages"):
-                    assert within & set(kernel.MODULES), node.module
-                needed.add(node.module.split(".")[0])
-    assert needed - set(sys.stdlib_module_names) == {"stages", "tensorflow", "numpy", "cv2", "simplejpeg"}
+def test_the_listed_modules_are_those_that_the_script_imports() -> None:
+    """Nothing is missing or superfluous; besides them what Kaggle has, and simplejpeg where it is installed."""
+    found, others = set(), set()
+    waiting = ["stages.kaggle.script"]
+    while waiting:
+        name = waiting.pop()
+        for imported in imports(name):
+            if not imported.startswith("stages"):
+                others.add(imported.split(".")[0])
+            elif (ROOT / f"{imported.replace('.', '/')}.py").is_file() and imported not in found:
+                found.add(imported)
+                waiting.append(imported)
+    assert found == set(bundle.MODULES)
+    assert others - set(sys.stdlib_module_names) == {"tensorflow", "numpy", "cv2", "simplejpeg"}
+
+
+def imports(name: str) -> set[str]:
+    """The modules that a module names in its imports, wherever they stand in it."""
+    named = set()
+    for node in ast.walk(ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text())):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            named |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return named
+
+
+def test_the_code_is_copied_as_plain_files(tmp_path: Path) -> None:
+    """In the same packages, whose files hold a docstring alone."""
+    bundle.copy_code(ROOT, tmp_path)
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path for path in written if not path.endswith("__init__.py")} == {
+        f"{name.replace('.', '/')}.py" for name in bundle.MODULES
+    }
+    for path in written:
+        assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes()
 
 
 @pytest.mark.parametrize("slug", [SLUG, "a-competition-whose-name-is-so-long-that-kaggle-would-not-take-it"])
 def test_names_that_kaggle_takes(slug: str) -> None:
     """Owner and name, at most 50 characters, and a title that leads to the same name."""
-    for metadata in (kernel.kernel_metadata("someone", slug, None), kernel.dataset_metadata("someone", slug)):
+    for metadata in (bundle.kernel_metadata("someone", slug, None), bundle.dataset_metadata("someone", slug)):
         owner, name = metadata["id"].split("/")
         assert owner == "someone"
         assert 6 <= len(name) <= 50
@@ -153,11 +178,11 @@ def test_names_that_kaggle_takes(slug: str) -> None:
 
 def test_the_notebook_is_private_and_offline() -> None:
     """As code competitions ask; the accelerator is the user's choice."""
-    metadata = kernel.kernel_metadata("someone", SLUG, "NvidiaTeslaT4")
+    metadata = bundle.kernel_metadata("someone", SLUG, "NvidiaTeslaT4")
     assert (metadata["is_private"], metadata["enable_internet"], metadata["enable_gpu"]) == (True, False, True)
     assert metadata["machine_shape"] == "NvidiaTeslaT4"
     assert metadata["competition_sources"] == [SLUG]
-    assert kernel.kernel_metadata("someone", SLUG, None)["enable_gpu"] is False
+    assert bundle.kernel_metadata("someone", SLUG, None)["enable_gpu"] is False
 
 
 @pytest.mark.prove

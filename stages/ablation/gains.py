@@ -1,4 +1,4 @@
-"""What a row of the gain ledger gained over the row that it stands beside: the arithmetic of the table."""
+"""What a variant gained over the one that it is compared with: the arithmetic of metrics/ablation.csv."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from stages.ablation.plan import Params, Row
+from stages.ablation.plan import Params, Variant
 from stages.scoring import bootstrap, comparison
 from stages.scoring.per_image import ImageScores
 
 HEADER = [
-    "step", "beside", "changed", "seeds", "mean_dice", "positive_mean_dice", "mean_dice_gain", "mean_dice_low",
-    "mean_dice_high", "positive_gain", "positive_low", "positive_high", "seed_spread", "seconds", "over_budget",
-    "verdict", "held_out_mean_dice", "held_out_positive_mean_dice",
+    "variant", "compared_with", "changed", "seeds", "mean_dice", "positive_mean_dice", "mean_dice_gain",
+    "mean_dice_low", "mean_dice_high", "positive_gain", "positive_low", "positive_high", "seed_spread", "verdict",
+    "held_out_mean_dice", "held_out_positive_mean_dice",
 ]  # fmt: skip
 VERDICTS = {"B is higher": "gain", "A is higher": "loss"}
 UNDECIDED = "the data cannot tell"
@@ -21,48 +21,44 @@ UNDECIDED = "the data cannot tell"
 
 @dataclass(frozen=True)
 class Result:
-    """What a row's runs gave.
+    """The scores of a variant's runs.
 
     Attributes:
         validation: scores of the validation folds by seed.
-        held_out: scores of the held-out fold by seed; empty for all rows but the last.
-        training, inference: seconds by seed.
+        held_out: scores of the held-out fold by seed; empty for all variants but the last.
     """
 
     validation: dict[int, ImageScores]
     held_out: dict[int, ImageScores] = field(default_factory=dict)
-    training: dict[int, float] = field(default_factory=dict)
-    inference: dict[int, float] = field(default_factory=dict)
 
 
-def line(row: Row, result: Result, beside: Result | None, budget: float) -> list[Any]:
+def line(variant: Variant, result: Result, baseline: Result | None) -> list[Any]:
     """One line of the table, in the order of `HEADER`.
 
-    The gain is that of the seeds which both rows have, so it may differ from the difference of the two means. Its
-    interval is of the paired bootstrap: the images of all these seeds are drawn together with their near-duplicates,
-    an image in all its seeds at once, which is the same as drawing images whose scores are means over seeds.
+    The gain is computed over the seeds that both variants have, so it may differ from the difference of the two means.
+    Its interval is a paired bootstrap. Each round draws groups of near-duplicate images, and takes each image in all
+    seeds together; this equals drawing images whose scores are means over the seeds.
 
     Args:
-        beside: result of the row that it is compared with; None if there is none.
-        budget: seconds that one training may take.
+        variant: the variant of the line.
+        result: its scores.
+        baseline: scores of the variant that it is compared with; None if there are none.
     """
     mean, positive = _means(result.validation)
     dice = [_headline(scores)[0] for scores in result.validation.values()]
-    held_out = _means(result.held_out) if row.last else (None, None)
-    if beside:
-        gains = _gains(row, result, beside)
+    held_out = _means(result.held_out) if variant.last else (None, None)
+    if baseline:
+        gains = _gains(variant, result, baseline)
     else:
-        gains = [None] * 6 + [f"not compared: {row.beside} is not done" if row.beside else None]
+        missing = f"not compared: {variant.compared_with} has not run" if variant.compared_with else None
+        gains = [None] * 6 + [missing]
     return [
-        row.name, row.beside, told(row.changed), len(result.validation), mean, positive, *gains[:6],
-        _rounded(max(dice) - min(dice)) if len(dice) > 1 else None,
-        round(sum(result.training.values()) + sum(result.inference.values()), 1),
-        int(any(seconds > budget for seconds in result.training.values())),
-        gains[6], *held_out,
+        variant.name, variant.compared_with, format_changes(variant.changed), len(result.validation), mean, positive,
+        *gains[:6], _rounded(max(dice) - min(dice)) if len(dice) > 1 else None, gains[6], *held_out,
     ]  # fmt: skip
 
 
-def told(changes: Params) -> str:
+def format_changes(changes: Params) -> str:
     """Changed parameters in one cell: "train.loss=cce; train.folds=[0,1]"."""
     return "; ".join(
         f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
@@ -70,12 +66,13 @@ def told(changes: Params) -> str:
     )
 
 
-def _gains(row: Row, result: Result, beside: Result) -> list[Any]:
+def _gains(variant: Variant, result: Result, baseline: Result) -> list[Any]:
     """Gain, low and high of mean Dice, the same of the Dice where there is a mask, and the verdict on mean Dice."""
-    seeds = [seed for seed in result.validation if seed in beside.validation]
-    before, after = ([each.validation[seed] for seed in seeds] for each in (beside, result))
+    seeds = [seed for seed in result.validation if seed in baseline.validation]
+    before, after = ([each.validation[seed] for seed in seeds] for each in (baseline, result))
+    where = f"{variant.compared_with} and {variant.name} cannot be compared"
     for one, other in zip(before, after, strict=True):
-        comparison.refuse_unlike(f"{row.beside} and {row.name} cannot be compared", "validation", one, other)
+        comparison.refuse_unlike(where, "validation", one, other)
     found = {each.name: each for each in comparison.differences(comparison.pool(before), comparison.pool(after))}
     cells: list[Any] = []
     for name in ("mean_dice", "positive_mean_dice"):

@@ -1,18 +1,20 @@
-"""Send data/submission.csv to Kaggle, wait for its score, and attach it to the experiment that was sent.
+"""Send data/submission.csv to Kaggle, wait for its score, and record it in metrics/leaderboard.csv.
 
     python -m stages submit -m "cce_dice, one fold"
-    python -m stages submit -m "…" --dry-run        # all but the sending
+    python -m stages submit -m "…" --dry-run        # checks everything, sends nothing
     python -m stages submit -m "…" --kernel         # for competitions that take submissions from notebooks only
 
-The file is checked first: its form, its run lengths, and that it comes from the parameters, data and code at hand. The
-score becomes metrics/leaderboard.json of the experiment, which `dvc metrics diff` compares. Broken off while it waits,
-the same command waits again and does not send twice.
+The file is checked first: its form, its run lengths, and that it was made from the current parameters, data and code.
+The score becomes a row of metrics/leaderboard.csv, with the experiment and the revision that were sent: commit it. If
+the command is interrupted while it waits, the same command waits again and does not send twice.
 """
 
 import argparse
 import hashlib
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from stages.dataset import submission
@@ -25,63 +27,67 @@ from stages.pipeline.cli import UserError
 
 
 def submit(given: argparse.Namespace) -> None:
-    """Check, send, wait, and keep the score.
+    """Check the submission, send it, wait for the score and record it.
 
     Args:
-        given: the command's options, see `main`.
+        given: the command's options, see `add_arguments`.
 
     Raises:
-        UserError: the submission is not valid, stale or empty, there are none left today, or Kaggle refuses it.
+        UserError: the submission is invalid, stale or empty, none is left today, or Kaggle refuses it.
     """
     options = settings.load()
-    told = check(options, given.empty)
+    contents = check(options, given.empty)
+    leaderboard.read(paths.LEADERBOARD)  # a damaged table is reported before anything is sent
     repo = _repo()
     refuse_stale(repo, "kernel" if given.kernel else "predict")
     journal = Journal(paths.JOURNAL)
     client = Client(options.competition.slug)
-    digest = hashlib.sha256(paths.SUBMISSION.read_bytes()).hexdigest()
-    contents = notebook_submission.key(paths.KERNEL) if given.kernel else digest
-    key = f"{client.slug} {contents}"
+    digest = notebook_submission.key(paths.KERNEL) if given.kernel else _sha256(paths.SUBMISSION)
+    key = f"{client.slug} {digest}"
     before = None if given.again else journal.get("submission", key)
     left = _left(client)
-    print(f"submit: {paths.SUBMISSION}: {told}, SHA-256 {digest[:16]}…")
-    print(f"submit: to {client.slug}, as {given.message!r}; {left} submission(s) left today")
+    print(f"submit: {paths.SUBMISSION}: {contents}, SHA-256 {_sha256(paths.SUBMISSION)[:16]}…")
+    print(f"submit: to {client.slug}, message {given.message!r}; {left} submission(s) left today")
     if before:
-        print(f"submit: the same was sent before, reference {before['reference']}; --again sends it once more")
+        print(f"submit: already sent, reference {before['reference']}; --again sends it once more")
     if given.dry_run:
         print("submit: --dry-run: nothing was sent")
         return
     if not before:
         if left == 0:
             raise UserError(f"kaggle: {client.slug}: expected a submission left for today, found none")
-        sent = leaderboard.find(repo, f"submitted-{contents[:8]}")
-        print(f"submit: of the experiment {sent.name} ({sent.revision[:7]})", flush=True)
-        reference = _send(client, given, journal)
-        before = {"reference": reference, "name": sent.name, "revision": sent.revision}
+        sent = leaderboard.find(repo, f"submitted-{digest[:8]}")
+        print(f"submit: from {sent.experiment} ({sent.revision[:7]})", flush=True)
+        before = asdict(sent) | {"reference": _send(client, given, journal), "message": given.message}
         journal.note("submission", key, before)
-        print(f"submit: sent, reference {reference}", flush=True)
+        print(f"submit: sent, reference {before['reference']}", flush=True)
     try:
-        scored = score(client, before["reference"], given.poll, given.wait)
+        scored = wait_for_score(client, before["reference"], given.poll, given.wait)
     except _UnscoredError:
         journal.forget("submission", key)  # it may be sent again
         raise
-    metrics = {
-        "public_score": _number(scored.public_score),
-        "private_score": _number(scored.private_score),
-        "reference": before["reference"],
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "revision": before["revision"],
-        "notebook_sha256" if given.kernel else "submission_sha256": contents,
-    }
-    leaderboard.attach(leaderboard.Sent(before["name"], before["revision"]), paths.LEADERBOARD_METRICS, metrics)
-    print(f"submit: public score {scored.public_score or '-'}, private score {scored.private_score or '-'}")
-    print(
-        f"submit: kept with the experiment {before['name']}: dvc metrics diff … --targets {paths.LEADERBOARD_METRICS}"
+    _record(before, scored, digest)
+
+
+def _record(sent: dict[str, Any], scored: Any, digest: str) -> None:
+    """Write a scored submission, as the journal has it, into the table."""
+    row = leaderboard.Row(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        experiment=sent["experiment"],
+        revision=sent["revision"],
+        message=sent["message"],
+        public_score=scored.public_score or "",
+        private_score=scored.private_score or "",
+        reference=str(sent["reference"]),
+        sha256=digest,
     )
+    leaderboard.record(paths.LEADERBOARD, row)
+    print(f"submit: public score {row.public_score or '-'}, private score {row.private_score or '-'}")
+    print(f"submit: recorded for {row.experiment} in {paths.LEADERBOARD}: commit it")
 
 
 def check(options: settings.Settings, empty: bool) -> str:
-    """Hold the submission against the sample; returns what it holds, in words."""
+    """Check the submission against the sample submission; returns how many images and masks it has, in words."""
     for path in (paths.SUBMISSION, paths.SAMPLE_SUBMISSION):
         if not path.is_file():
             raise UserError(f"{path}: expected the file, found none: run dvc repro")
@@ -89,23 +95,23 @@ def check(options: settings.Settings, empty: bool) -> str:
     counts = submission.check(paths.SUBMISSION, sample, options.predict.form)
     if not counts["masks"] and not empty:
         raise UserError(
-            f"{paths.SUBMISSION}: expected masks, found none in {counts['images']} images: it scores what predicting "
-            "nothing scores; --empty sends it all the same"
+            f"{paths.SUBMISSION}: expected masks, found none in {counts['images']} images: it would score the "
+            "same as predicting nothing; --empty sends it anyway"
         )
     return f"{counts['images']} images, {counts['masks']} masks"
 
 
 def refuse_stale(repo: Any, stage: str) -> None:
-    """Raise a `UserError` unless what a stage wrote is what dvc.lock says of the present parameters, data and code."""
+    """Raise a `UserError` unless predict and the stage are up to date with the current parameters, data and code."""
     changed = sorted(repo.status(targets=["predict", stage], with_deps=True))
     if changed:
         raise UserError(
-            f"{paths.SUBMISSION}: expected it to come from the present parameters, data and code, found changes in "
-            f"{', '.join(changed)} (dvc status tells which): run dvc repro"
+            f"{paths.SUBMISSION}: expected it to be made from the current parameters, data and code, found changes "
+            f"in {', '.join(changed)} (dvc status lists them): run dvc repro"
         )
 
 
-def score(client: Client, reference: int, poll: float, wait: float) -> Any:
+def wait_for_score(client: Client, reference: int, poll: float, wait: float) -> Any:
     """Wait until a submission is scored.
 
     Returns:
@@ -130,7 +136,7 @@ def score(client: Client, reference: int, poll: float, wait: float) -> Any:
         if waited > wait:
             raise UserError(
                 f"kaggle: {client.slug}: submission {reference} is sent and has no score after {waited:.0f} s "
-                f"({status}): run the same command later, it will not send again, or look at "
+                f"({status}): run the same command later, which will not send it again, or look at "
                 f"https://www.kaggle.com/c/{client.slug}/submissions"
             )
         print(f"submit: {status.lower()}, waiting for the score: {waited:.0f} s", flush=True)
@@ -142,9 +148,10 @@ class _UnscoredError(UserError):
 
 
 def _send(client: Client, given: argparse.Namespace, journal: Journal) -> int:
-    """Upload the submission, or take the notebook's road; returns Kaggle's reference."""
+    """Submit the file, or the notebook; returns Kaggle's reference."""
     if given.kernel:
-        return notebook_submission.submit(client, paths.KERNEL, given.message, journal, given.poll, given.wait)
+        session = notebook_submission.Session(client, journal, given.poll, given.wait)
+        return notebook_submission.submit(session, paths.KERNEL, given.message)
     try:
         answer = client.ask(
             "submit",
@@ -153,7 +160,7 @@ def _send(client: Client, given: argparse.Namespace, journal: Journal) -> int:
         )
     except NotebooksOnlyError as error:
         raise UserError(
-            f"{error}. A CSV alone is not taken there: python -m stages submit --kernel sends the notebook"
+            f"{error}. This competition accepts no CSV: python -m stages submit --kernel sends the notebook"
         ) from None
     if not answer.ref:  # a failed upload ends in an answer without a reference, not in an error
         raise UserError(f"kaggle: {client.slug}: expected a reference, found {answer.message!r}: nothing was submitted")
@@ -169,10 +176,10 @@ def _repo() -> Any:
     try:
         repo = dvc.repo.Repo()
         if isinstance(repo.scm, NoSCM):
-            raise UserError("expected a git repository, to keep the score with what was sent, found none: git init")
+            raise UserError("expected a git repository, to record what was sent, found none: git init")
         repo.scm.get_rev()
     except NotDvcRepoError:
-        raise UserError("expected to be started in the project's folder, found no .dvc there") from None
+        raise UserError("expected to run in the project's folder, found no .dvc here") from None
     except SCMError as error:
         raise UserError(f"expected a git repository with a commit, found none ({error})") from None
     return repo
@@ -185,8 +192,8 @@ def _left(client: Client) -> int:
     return int(limits.num_allowed_now)
 
 
-def _number(score: str | None) -> float | None:
-    return float(score) if score else None
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _seconds(text: str) -> float:
@@ -199,12 +206,14 @@ def _seconds(text: str) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("-m", "--message", required=True, help="the description that Kaggle shows")
-    parser.add_argument("--dry-run", action="store_true", help="check all, ask what is left today, and send nothing")
-    parser.add_argument("--empty", action="store_true", help="send a submission without a single mask too")
-    parser.add_argument("--again", action="store_true", help="send what was sent before once more")
-    parser.add_argument("--kernel", action="store_true", help="send the notebook, for competitions that take no CSV")
-    parser.add_argument("--poll", type=_seconds, default=15, metavar="SECONDS", help="between two looks (default 15)")
-    parser.add_argument("--wait", type=_seconds, default=3600, metavar="SECONDS", help="for the score (default 3600)")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, and send nothing")
+    parser.add_argument("--empty", action="store_true", help="send the submission even if it has no mask at all")
+    parser.add_argument("--again", action="store_true", help="send the same submission once more")
+    parser.add_argument("--kernel", action="store_true", help="submit the notebook, for competitions that take no CSV")
+    parser.add_argument("--poll", type=_seconds, default=15, metavar="SECONDS", help="between two polls (default 15)")
+    parser.add_argument(
+        "--wait", type=_seconds, default=3600, metavar="SECONDS", help="longest wait for the score (default 3600)"
+    )
 
 
 def run(given: argparse.Namespace) -> None:

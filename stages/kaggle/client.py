@@ -1,7 +1,7 @@
-"""The Kaggle client, for what the pipeline asks of it.
+"""The Kaggle client: authentication, retries, downloads, and errors that say what to do.
 
-`import kaggle` looks for credentials at once and prints: it is imported only where it is used. What it prints is
-dropped, since its messages may hold signed addresses; its progress bar, on stderr, stays.
+`import kaggle` looks for credentials at once and prints, so it is imported only where it is used. Its output is
+dropped, since it may contain signed addresses; only its progress bar, on stderr, is shown.
 """
 
 import contextlib
@@ -21,27 +21,27 @@ Result = TypeVar("Result")
 ACCOUNT = (
     "make a token at kaggle.com/settings and put it into ~/.kaggle/access_token, or set KAGGLE_USERNAME and KAGGLE_KEY"
 )
-TRIES = 5  # of a request that is answered with 429 or 5xx
-LONGEST_WAIT = 120.0  # seconds between two of them, whatever the server asks for
+TRIES = 5  # attempts per request, while the server answers 429 or 5xx
+LONGEST_WAIT = 120.0  # seconds between two attempts, whatever the server asks for
 
 
 class NotebooksOnlyError(UserError):
-    """A competition that takes submissions from notebooks only."""
+    """The competition accepts submissions from notebooks only."""
 
 
 class DamagedError(UserError):
-    """Something that arrived with another size than was announced."""
+    """A download whose size is not the announced one."""
 
 
 class Client:
-    """One competition, as an authenticated user sees it.
+    """Access to one competition as an authenticated user.
 
     Attributes:
-        api: the client, authenticated.
+        api: Kaggle's own client, authenticated.
         said: what it printed during the last request.
 
     Raises:
-        UserError: no credentials, or they are refused; the network.
+        UserError: there are no credentials, they are refused, or the network fails.
     """
 
     def __init__(self, slug: str) -> None:
@@ -67,18 +67,19 @@ class Client:
             raise UserError(f"kaggle: expected credentials, found none that the client accepts: {ACCOUNT}") from None
 
     def ask(self, what: str, request: Callable[[], Result], *, bar: bool = False, once: bool = False) -> Result:
-        """Make a request, again after 429 and 5xx, with the pause that the server asks for; a bounded number of times.
+        """Make a request. After 429 and 5xx it is repeated, at most `TRIES` times, with the pause that the server asks.
 
         Args:
-            what: what it is for, for messages: "download the archive".
+            what: the purpose, for messages: "download the archive".
             request: the call to the client.
-            once: whether doing it twice would do harm: then not after 5xx, which may come after the work is done.
-            bar: whether its progress bar is to be seen, and with it all else that it writes to stderr.
+            bar: whether to show its progress bar, and whatever else it writes to stderr.
+            once: whether a repetition would do harm. Then 5xx is not repeated: the server may have done the work.
 
         Raises:
-            UserError: refused, not there, not reachable, or still busy after the last try.
-            NotebooksOnlyError: it was a submission, and the competition takes notebooks only.
-            DamagedError: it was a download, and what arrived is not what was announced.
+            UserError: the request was refused, its object does not exist, or the server cannot be reached or is still
+                busy after the last attempt.
+            NotebooksOnlyError: it was a submission, and the competition accepts notebooks only.
+            DamagedError: it was a download of another size than announced.
         """
         from requests import RequestException
         from urllib3.exceptions import HTTPError
@@ -99,29 +100,28 @@ class Client:
                 time.sleep(pause)
             except HTTPError as error:
                 raise UserError(
-                    f"kaggle: {self.slug}: could not {what}: the connection broke off ({type(error).__name__}); "
-                    "run the same command again, what has arrived is kept"
+                    f"kaggle: {self.slug}: could not {what}: the connection was lost ({type(error).__name__}); "
+                    "run the same command again, which keeps what has arrived"
                 ) from None
             except ValueError as error:
                 raise DamagedError(f"kaggle: {self.slug}: could not {what}: {error}") from None
             finally:
                 self.said = said.getvalue()
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def download(self, folder: Path) -> Path:
         """Download all files of the competition as one zip, with a progress bar, and test it.
 
-        A download that was cut off, in this process or an earlier one, goes on where it stopped. A zip that arrives
-        damaged is fetched again once.
+        An interrupted download, of this process or an earlier one, is resumed. A damaged zip is downloaded again, once.
 
         Args:
-            folder: an existing folder that survives a kill, for this competition alone.
+            folder: an existing folder for this competition alone, which is kept when the process is killed.
 
         Returns:
-            The zip, all its checksums tested.
+            The path of the zip, whose checksums are all correct.
 
         Raises:
-            UserError: as in `ask`; damaged twice; the disk is full.
+            UserError: as in `ask`; or the zip arrived damaged twice, or the disk is full.
         """
         for again in (False, True):
             try:
@@ -131,7 +131,7 @@ class Client:
                     bar=True,
                 )
                 damage = self._damage(folder)
-            except DamagedError as error:  # an address that expired: the storage's error page lies in the zip's place
+            except DamagedError as error:  # after a signed address expired, the storage's error page replaces the zip
                 damage = str(error)
             except OSError as error:
                 _clear(folder)
@@ -140,11 +140,11 @@ class Client:
                 return next(folder.glob("*.zip"))
             _clear(folder)
             if not again:
-                print(f"kaggle: the archive arrived damaged ({damage}): fetching it again", flush=True)
-        raise UserError(f"kaggle: {self.slug}: expected a whole archive, it arrived damaged twice ({damage})")
+                print(f"kaggle: the archive arrived damaged ({damage}): downloading it again", flush=True)
+        raise UserError(f"kaggle: {self.slug}: expected an intact archive, it arrived damaged twice ({damage})")
 
     def _damage(self, folder: Path) -> str | None:
-        """What is wrong with the zip that has arrived, every entry read; None if nothing is."""
+        """Read every entry of the downloaded zip; returns what is wrong with it, None if nothing is."""
         for path in folder.glob("*.zip"):
             try:
                 with zipfile.ZipFile(path) as archive:
@@ -162,7 +162,7 @@ def _clear(folder: Path) -> None:
 
 
 def _pause(response: Any, attempt: int) -> float:
-    """Seconds to wait: those of Retry-After, or 1, 2, 4, … ."""
+    """Seconds to wait: as Retry-After says, else 1, 2, 4, … ."""
     try:
         wanted = float(response.headers.get("Retry-After", ""))
     except ValueError:
@@ -171,18 +171,18 @@ def _pause(response: Any, attempt: int) -> float:
 
 
 def _answer(response: Any) -> str:
-    """Status and message of an answer, as the server gives it in its nested body."""
+    """Status and message of a response; the message stands in a nested JSON body."""
     try:
-        told = response.json()["error"]["message"]
+        message = response.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        told = ""
-    return f"the server answered {response.status_code}" + (f" ({told[:200]})" if told else "")
+        message = ""
+    return f"the server answered {response.status_code}" + (f" ({message[:200]})" if message else "")
 
 
 def _explained(slug: str, what: str, error: Any, once: bool) -> UserError:
-    """What the user can do about it. Neither the address nor a header is shown: both may hold secrets."""
+    """The error for the user, with what to do. It shows neither address nor headers: both may contain secrets."""
     where = f"kaggle: {slug}: could not {what}"
-    response = error.response  # an error's Response is falsy
+    response = error.response  # a Response of an error is falsy: compare with None
     if response is None:
         return UserError(f"{where}: the server cannot be reached ({type(error).__name__})")
     answer, status = _answer(response), response.status_code
@@ -196,17 +196,15 @@ def _explained(slug: str, what: str, error: Any, once: bool) -> UserError:
         return UserError(
             f"{where}: {answer}. Accept the rules once in the browser, at https://www.kaggle.com/c/{slug}/rules; if "
             "that is done: is competition.slug in params.yaml spelt as in the address, is the account's phone number "
-            "verified, may the token write?"
+            "verified, and may the token write?"
         )
     if status == 404:
-        return UserError(
-            f"{where}: {answer}: there is no such competition; look at the spelling of competition.slug in params.yaml"
-        )
+        return UserError(f"{where}: {answer}: there is no such competition: check competition.slug in params.yaml")
     if status >= 500 and once:
         return UserError(
-            f"{where}: {answer}; it may have been taken all the same: look at "
+            f"{where}: {answer}; Kaggle may have accepted it nevertheless: look at "
             f"https://www.kaggle.com/c/{slug}/submissions before you send it again"
         )
     if status == 429 or status >= 500:
-        return UserError(f"{where}: {answer}, still after {TRIES} tries; try again later")
+        return UserError(f"{where}: {answer}, even after {TRIES} attempts; try again later")
     return UserError(f"{where}: {answer}")

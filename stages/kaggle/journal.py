@@ -1,4 +1,4 @@
-"""What has been sent to Kaggle, so that a command that was broken off does not send it again."""
+"""A record of what was sent to Kaggle, so that an interrupted command does not send it again."""
 
 import json
 import os
@@ -9,10 +9,12 @@ from stages.pipeline.cli import UserError
 
 
 class Journal:
-    """Results of steps by the contents that they were done for, in a JSON file that is replaced as a whole.
+    """Results of finished steps, by a digest of what was sent, in a JSON file.
+
+    The file is replaced as a whole at each change.
 
     Raises:
-        UserError: the file is not what a journal has written.
+        UserError: the file is not a journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,21 +25,21 @@ class Journal:
                 self.done = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise UserError(
-                    f"{path}: expected what was sent to Kaggle so far, found no JSON ({error}): remove it, and look on "
-                    "Kaggle what has been sent"
+                    f"{path}: expected the record of what was sent to Kaggle, found no JSON ({error}): look on "
+                    "Kaggle what has been sent, then remove the file"
                 ) from None
 
     def get(self, step: str, key: str) -> Any:
-        """What the step gave for these contents; None if it has not been done for them."""
+        """The result of a step for this digest; None if it is not done."""
         return self.done.get(step, {}).get(key)
 
     def note(self, step: str, key: str, result: Any, *, alone: bool = False) -> None:
-        """Remember the result of a step; `alone` if it takes the place of those of other contents."""
+        """Record the result of a step. With `alone`, it replaces the results for all other digests."""
         self.done[step] = {**({} if alone else self.done.get(step, {})), key: result}
         self._write()
 
     def forget(self, step: str, key: str) -> None:
-        """Have the step done again."""
+        """Remove a result, so that the step is done again."""
         self.done.get(step, {}).pop(key, None)
         self._write()
 

@@ -1,13 +1,15 @@
-"""Leaderboard scores kept with the experiment that was sent, in git, whatever the workspace has become meanwhile."""
+"""Leaderboard scores in metrics/leaderboard.csv: one row per submission, in git.
 
-import json
-import os
-import subprocess
-import tempfile
-from dataclasses import dataclass
+A row names the revision that was sent, so it stays true whatever the workspace has become by the time the score
+arrives. The table is no output of a stage; `dvc plots` draws it.
+"""
+
+import csv
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from stages.pipeline import outputs
 from stages.pipeline.cli import UserError
 
 
@@ -16,23 +18,52 @@ class Sent:
     """What was sent.
 
     Attributes:
-        name: of the experiment that carries its score.
+        experiment: its name; of a plain commit the branch, or HEAD if no branch is checked out.
         revision: the commit that holds its parameters, dvc.lock and metrics.
     """
 
-    name: str
+    experiment: str
     revision: str
 
 
+@dataclass(frozen=True)
+class Row:
+    """One submission.
+
+    Attributes:
+        time: when its score arrived, in ISO 8601, UTC.
+        experiment, revision: as in `Sent`.
+        message: the description that Kaggle shows.
+        public_score, private_score: empty where Kaggle gives none.
+        reference: Kaggle's number of the submission.
+        sha256: of data/submission.csv; of a notebook, of all files in data/kernel.
+    """
+
+    time: str
+    experiment: str
+    revision: str
+    message: str
+    public_score: str
+    private_score: str
+    reference: str
+    sha256: str
+
+
+COLUMNS = [field.name for field in fields(Row)]
+
+
 def find(repo: Any, fallback: str) -> Sent:
-    """The experiment at hand: the one whose dvc.lock is that of the workspace, or the commit; else it is saved as one.
+    """Find the revision that holds what the workspace is about to send, by comparing dvc.lock.
+
+    It is the experiment whose dvc.lock equals that of the workspace; else the commit that is checked out, if its
+    dvc.lock does; else the workspace is saved as a new experiment, as `dvc exp save` does.
 
     Args:
         repo: DVC's repository.
-        fallback: name of the experiment, if it is none yet.
+        fallback: the name of that new experiment.
 
     Raises:
-        UserError: it cannot be saved.
+        UserError: the workspace cannot be saved.
     """
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError
@@ -44,39 +75,47 @@ def find(repo: Any, fallback: str) -> Sent:
                 return Sent(str(name), str(revision))
     head = repo.scm.get_rev()
     if _read(repo, head, "dvc.lock") == lock:
-        return Sent(fallback, head)
+        return Sent(_branch(repo), str(head))
     try:
-        return Sent(fallback, repo.experiments.save(name=fallback, force=True))
+        return Sent(fallback, str(repo.experiments.save(name=fallback, force=True)))
     except (DvcException, SCMError) as error:
-        raise UserError(f"expected a state that can be kept with its score, found: {error}: run dvc repro") from None
+        raise UserError(
+            f"the workspace could not be saved as an experiment, to record its score with: {error}: run dvc repro"
+        ) from None
 
 
-def attach(sent: Sent, path: Path, metrics: dict[str, Any]) -> None:
-    """Add a file to an experiment: a commit of the same tree and parent, with the file, in the experiment's place.
+def read(path: Path) -> list[Row]:
+    """Read the table; no rows if there is none yet.
 
-    The workspace and git's index are left alone.
+    Raises:
+        UserError: the file has other columns.
     """
-    parents = _git("rev-list", "--parents", "-n", "1", sent.revision).split()[1:]
-    described = _git("log", "-1", "--format=%an%n%ae%n%aI%n%s", sent.revision).splitlines()
-    existing = _git("for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{sent.name}").split()
-    with tempfile.TemporaryDirectory() as scratch:
-        blob = _git("hash-object", "-w", "--stdin", text=json.dumps(metrics, indent=2, sort_keys=True) + "\n")
-        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        _git("read-tree", sent.revision, **index)
-        _git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path.as_posix()}", **index)
-        tree = _git("write-tree", **index)
-    name, mail, date, subject = described
-    people = {
-        f"GIT_{role}_{key}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for key, value in (("NAME", name), ("EMAIL", mail), ("DATE", date))
-    }
-    baseline = parents if existing else [sent.revision]  # of a plain commit, its experiment stands on it
-    commit = _git(
-        "commit-tree", tree, *(word for parent in baseline for word in ("-p", parent)), text=subject, **people
-    )
-    reference = existing[0] if existing else f"refs/exps/{baseline[0][:2]}/{baseline[0][2:]}/{sent.name}"
-    _git("update-ref", reference, commit)
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file)
+        lines = list(table)
+    if table.fieldnames != COLUMNS or any(None in line or None in line.values() for line in lines):
+        raise UserError(
+            f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(table.fieldnames or ['none'])}: "
+            "restore the file from git, or move it away"
+        )
+    return [Row(**line) for line in lines]
+
+
+def record(path: Path, row: Row) -> None:
+    """Append a row to the table, or replace the row of the same reference; the file is replaced as a whole."""
+    rows = [other for other in read(path) if other.reference != row.reference]
+    outputs.write_table(path, COLUMNS, [list(asdict(each).values()) for each in [*rows, row]])
+
+
+def _branch(repo: Any) -> str:
+    from scmrepo.exceptions import SCMError
+
+    try:
+        return str(repo.scm.active_branch())
+    except SCMError:  # no branch is checked out
+        return "HEAD"
 
 
 def _read(repo: Any, revision: str, path: str) -> bytes | None:
@@ -85,13 +124,3 @@ def _read(repo: Any, revision: str, path: str) -> bytes | None:
             return bytes(file.read())
     except OSError:
         return None
-
-
-def _git(*words: str, text: str | None = None, **environment: str) -> str:
-    result = subprocess.run(  # noqa: S603
-        ["git", *words],  # noqa: S607
-        input=text, env=os.environ | environment, text=True, capture_output=True,
-    )  # fmt: skip
-    if result.returncode:
-        raise UserError(f"git {words[0]}: expected success, found: {result.stderr.strip()}")
-    return result.stdout.strip()

@@ -1,10 +1,10 @@
-"""What runs in a Kaggle notebook: test images to submission.csv, by the code that infer_test and predict run.
+"""What runs in a Kaggle notebook: from test images to submission.csv, by the code that infer_test and predict run.
 
-`stages.kernel` puts this module and those that it imports into one script. That needs TensorFlow, NumPy and OpenCV, and
-nothing else of this project.
+This module and those that it imports need TensorFlow, NumPy and OpenCV alone.
 """
 
 import json
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -12,49 +12,48 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from stages.dataset import images, submission
 from stages.dataset.layout import Layout
 from stages.inference import savedmodel, segmentation
+from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
-from stages.postprocessing import rules as postprocess
-
-LabelMap = npt.NDArray[np.uint8]
+from stages.postprocessing.rules import Rules
 
 PARAMETERS = "parameters.json"
-NOTES = "ensemble.json"  # beside the networks, as train leaves them
-TOLD = 50  # images between two lines of progress
+ENSEMBLE = "ensemble.json"  # lies beside the networks
+REPORT_EVERY = 50  # images
 
 
-def run(mounted: Path, target: Path, scratch: Path) -> dict[str, int]:
+def run(mounted: Path, target: Path) -> None:
     """Segment the test images that Kaggle has mounted and write the submission.
 
     Args:
-        mounted: the folder with the data sets and the competition, at any depth: /kaggle/input.
+        mounted: the folder that holds the data sets and the competition, at any depth: /kaggle/input.
         target: the file to write.
-        scratch: a folder for what has to be unpacked.
-
-    Returns:
-        Counts of images and masks, from reading the file back.
 
     Raises:
         UserError: the model or the competition is not mounted, or an image is unreadable.
     """
+    with tempfile.TemporaryDirectory() as scratch:
+        _run(mounted, target, Path(scratch))
+
+
+def _run(mounted: Path, target: Path, scratch: Path) -> None:
     start = time.monotonic()
     found = sorted(mounted.rglob(PARAMETERS))
     if len(found) != 1:
-        raise UserError(f"{mounted}: expected one {PARAMETERS}, of the data set with the model, found {len(found)}")
+        raise UserError(f"{mounted}: expected one data set with {PARAMETERS}, found {len(found)}")
     try:
         parameters = json.loads(found[0].read_text(encoding="utf-8"))
         model = _model(found[0].parent, scratch)
     except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{found[0].parent}: expected the data set with the model, whole, found: {error}") from None
+        raise UserError(f"{found[0].parent}: expected a complete data set with networks, found: {error}") from None
     competition = _competition(mounted)
     layout = Layout.unnamed(parameters["classes"], parameters["height"], parameters["width"])
     sample = submission.template(competition / "sample_submission.csv", layout)
     networks = [savedmodel.load(model / name) for name in parameters["networks"]]
-    rules = postprocess.Rules.from_json(parameters["rules"])
+    rules = Rules.from_json(parameters["rules"])
     files = [competition / "test_images" / name for name in sample.images]
     label_maps = segmentation.label_maps(
         networks, files, layout.size, parameters["batch_size"], parameters["flips"], rules
@@ -66,13 +65,12 @@ def run(mounted: Path, target: Path, scratch: Path) -> dict[str, int]:
         raise UserError(str(error)) from None
     counts = submission.check(target, sample, parameters["form"])
     print(f"{counts['images']} images, {counts['masks']} masks, {time.monotonic() - start:.0f} s: {target}")
-    return counts
 
 
-def until(label_maps: Iterator[LabelMap], count: int, size: tuple[int, int], end: float) -> Iterator[LabelMap]:
-    """Label maps until a time of the monotonic clock, in seconds; of the images that remain then, empty ones.
+def until(label_maps: Iterator[UInt8], count: int, size: tuple[int, int], end: float) -> Iterator[UInt8]:
+    """Yield `count` label maps; those after the time `end` of the monotonic clock, in seconds, are empty.
 
-    A submission with some images empty scores; a notebook that runs out of time does not.
+    A submission with some empty images gets a score; a notebook that runs out of time gets none.
     """
     for number in range(count):
         if time.monotonic() > end:
@@ -80,17 +78,17 @@ def until(label_maps: Iterator[LabelMap], count: int, size: tuple[int, int], end
             yield from (np.zeros(size, np.uint8) for _ in range(count - number))
             return
         yield next(label_maps)
-        if (number + 1) % TOLD == 0:
+        if (number + 1) % REPORT_EVERY == 0:
             print(f"{number + 1} of {count} images", flush=True)
 
 
 def _model(bundle: Path, scratch: Path) -> Path:
-    """The folder of networks; a data set's folders are sent as zips, and may or may not arrive as such."""
+    """The folder of networks. Kaggle's client sends folders as zips, which Kaggle may mount packed or unpacked."""
     packed = bundle / "model.zip"
     if packed.is_file():
         with zipfile.ZipFile(packed) as archive:
             archive.extractall(scratch / "model")
-    found = {path.parent for folder in (bundle, scratch) for path in folder.rglob(NOTES)}
+    found = {path.parent for folder in (bundle, scratch) for path in folder.rglob(ENSEMBLE)}
     if len(found) != 1:
         raise UserError(f"{bundle}: expected one folder of networks, found {len(found)}")
     return found.pop()

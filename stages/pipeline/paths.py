@@ -49,7 +49,7 @@ SUBMISSION = Path("data/submission.csv")
 PREDICT_METRICS = Path("metrics/predict.json")
 KERNEL = Path("data/kernel")  # the notebook and its data set, for competitions that accept no CSV file
 JOURNAL = Path("data/submitted.json")  # what has been sent to Kaggle; not an output, git-ignored
-LEADERBOARD_METRICS = Path("metrics/leaderboard.json")  # of submitted experiments alone; git-ignored elsewhere
+LEADERBOARD = Path("metrics/leaderboard.csv")  # one row per submission; written by submit, not by a stage
 
 PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report
 REPORT = Path("data/report.html")

@@ -146,6 +146,11 @@ class Settings(Section):
     predict: Predict
     kernel: Kernel
 
+    @property
+    def training_seed(self) -> int:
+        """The seed of initial weights and crops."""
+        return self.seed if self.train.seed is None else self.train.seed
+
     @model_validator(mode="after")
     def _folds_fit(self) -> "Settings":
         held_out, folds = self.preprocess.folds - 1, self.train.folds

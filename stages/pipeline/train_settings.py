@@ -81,6 +81,7 @@ class Train(Section):
     full_size_batch_size: PositiveInt
     full_size_downscale: Annotated[Literal[1, 2, 4], BeforeValidator(whole)]
     full_size_learning_rate: Annotated[Number, Field(gt=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] | None
     folds: Annotated[tuple[NaturalInt, ...], Field(min_length=1)]
     final: Literal["all"] | None
     blend: tuple[Text, ...]

@@ -31,7 +31,7 @@ def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
     print(f"train: on {gpus} GPU(s)" if gpus else "train: on the CPU; TensorFlow finds no GPU", flush=True)
     cluster = distribution.cluster(gpus)
     cluster.check(options.train)
-    job = Job(data, options.train, options.seed, cluster)
+    job = Job(data, options.train, options.training_seed, cluster)
     with distribution.lost_workers_reported(cluster):
         if cluster.workers > 1:
             cluster.check_consistent(network_cache.facts(job) | {"params.yaml: train": repr(options.train)})

@@ -117,14 +117,14 @@ def test_a_damaged_zip_is_fetched_again(
     kaggle(download=gives(damaged, zipped()))
     found = client.Client(SLUG).download(tmp_path)
     assert found.read_bytes() == zipped()
-    assert "arrived damaged (train.csv: wrong checksum): fetching it again" in capsys.readouterr().out
+    assert "arrived damaged (train.csv: wrong checksum): downloading it again" in capsys.readouterr().out
 
 
 def test_a_zip_damaged_twice(tmp_path: Path, kaggle: Callable[..., None]) -> None:
     """Is told, and nothing of it stays to be taken for whole."""
     kaggle(download=gives(zipped()[:500], b"no zip at all"))
     assert message(tmp_path) == (
-        f"kaggle: {SLUG}: expected a whole archive, it arrived damaged twice ({SLUG}.zip: File is not a zip file)"
+        f"kaggle: {SLUG}: expected an intact archive, it arrived damaged twice ({SLUG}.zip: File is not a zip file)"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -167,17 +167,16 @@ def test_no_credentials(
             "You must accept the rules",
             "the server answered 403 (You must accept the rules). Accept the rules once in the browser, at "
             f"https://www.kaggle.com/c/{SLUG}/rules; if that is done: is competition.slug in params.yaml spelt as in "
-            "the address, is the account's phone number verified, may the token write?",
+            "the address, is the account's phone number verified, and may the token write?",
         ),
         (
             404,
             "",
-            "the server answered 404: there is no such competition; look at the spelling of competition.slug in "
-            "params.yaml",
+            "the server answered 404: there is no such competition: check competition.slug in params.yaml",
         ),
         (400, "Bad file", "the server answered 400 (Bad file)"),
-        (429, "", "the server answered 429, still after 5 tries; try again later"),
-        (503, "Over capacity", "the server answered 503 (Over capacity), still after 5 tries; try again later"),
+        (429, "", "the server answered 429, even after 5 attempts; try again later"),
+        (503, "Over capacity", "the server answered 503 (Over capacity), even after 5 attempts; try again later"),
     ],
 )
 def test_answers_of_the_server(
@@ -229,8 +228,8 @@ def test_a_download_that_breaks_off(tmp_path: Path, kaggle: Callable[..., None])
     (tmp_path / f"{SLUG}.zip").write_bytes(b"half")
     kaggle(download=raises(urllib3.exceptions.ProtocolError(PRIVATE)))
     assert message(tmp_path) == (
-        f"kaggle: {SLUG}: could not download the archive: the connection broke off (ProtocolError); "
-        "run the same command again, what has arrived is kept"
+        f"kaggle: {SLUG}: could not download the archive: the connection was lost (ProtocolError); "
+        "run the same command again, which keeps what has arrived"
     )
     assert (tmp_path / f"{SLUG}.zip").exists()
 

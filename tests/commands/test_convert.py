@@ -207,7 +207,7 @@ def test_the_colour_of_a_black_and_white_palette_counts(tmp_path: Path) -> None:
         (np.array([[0, 255]], np.uint8), 0, "expected class ids of 0 … 254, found 255 (black-and-white labels need"),
         (np.array([[0, 2]], np.uint8), 1, "found nothing brighter than 2 of 255"),
         (np.array([[[255, 255, 255, 0]]], np.uint8), 1, "found transparent pixels"),
-        (np.array([[0, 65535]], np.uint16), 1, "expected black and white in 8 bits a channel, found I;16"),
+        (np.array([[0, 65535]], np.uint16), 1, "expected black and white in 8 bits per channel, found I;16"),
     ],
 )
 def test_labels_of_two_meanings_are_refused(tmp_path: Path, picture: np.ndarray, class_id: int, message: str) -> None:
@@ -276,7 +276,7 @@ def test_sizes_must_agree(steel: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("words", "message"),
     [
         ([*HALF, "--class-prefixes", "In"], "labels/Pa_1.png: expected a name that starts with one of In"),
-        ([*HALF, "--class-prefixes", "In", "In"], "--class-prefixes: expected different ones"),
+        ([*HALF, "--class-prefixes", "In", "In"], "--class-prefixes: expected different prefixes"),
         ([*HALF, *PREFIXES, "--classes", "one"], "--classes: expected 2 names, as there are prefixes, found 1"),
         ([*HALF, *PREFIXES, "--classes", "a b", "c"], "--classes: String should match pattern"),
         (["--test-share", "0.3", *PREFIXES], "at least 10 groups of near-duplicates for a share of 3/10, found 4"),
@@ -309,7 +309,7 @@ def test_nothing_is_overwritten_unasked(steel: Path, capsys: pytest.CaptureFixtu
     Path("out").mkdir()
     Path("out/thesis.tex").write_text("mine", encoding="utf-8")
     assert "alone, found thesis.tex too" in refused(capsys, "out", *PREFIXES, *HALF, "--force")
-    assert "expected an output outside of what is read" in refused(capsys, "images", *PREFIXES, *HALF, "--force")
+    assert "expected an output outside of the input" in refused(capsys, "images", *PREFIXES, *HALF, "--force")
     assert "expected a name for the output, found .." in refused(capsys, "..", *PREFIXES, *HALF, "--force")
     assert Path("out/thesis.tex").exists()
 

@@ -190,7 +190,7 @@ def test_a_zip_that_was_cut_off(tmp_path: Path, target: Path, suffix: str) -> No
     source = tmp_path / f"half{suffix}"
     for length in (4, len(raw) // 2, len(raw) - 30):
         source.write_bytes(raw[:length])
-        assert message(source, target) == f"expected a whole zip, found {length} bytes without its end: it was cut off"
+        assert message(source, target) == f"expected a whole zip, found {length} bytes without the end: it was cut off"
 
 
 def test_a_zip_with_a_password(tmp_path: Path, target: Path) -> None:
@@ -317,7 +317,7 @@ def with_mode(path: Path, entry: str, mode: int, content: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("mode", "what"), [(stat.S_IFLNK | 0o777, "a link"), (stat.S_IFIFO | 0o644, "another thing")])
+@pytest.mark.parametrize(("mode", "what"), [(stat.S_IFLNK | 0o777, "a link"), (stat.S_IFIFO | 0o644, "something else")])
 def test_links_in_a_zip_are_refused(tmp_path: Path, target: Path, mode: int, what: str) -> None:
     """A zip may hold links, to a password file say: nothing is made of them."""
     source = with_mode(tmp_path / "source.zip", "train_images/z.jpg", mode, b"/etc/passwd")
@@ -334,7 +334,7 @@ def test_a_zip_that_unpacks_to_absurd_size(tmp_path: Path, target: Path, monkeyp
     monkeypatch.setattr(archive, "ALLOWANCE", 1000)
     limit, found = 100 * source.stat().st_size + 1000, 10_000_000 + sum(map(len, FILES.values()))
     assert message(source, again) == (
-        f"expected at most {limit:,} bytes when unpacked (100 times its size, and 1,000), found {found:,}"
+        f"expected at most {limit:,} bytes when unpacked (100 times its size plus 1,000), found {found:,}"
     )
     assert contents(again) == {}
 

@@ -1,8 +1,8 @@
 """Bring the competition's data into data/raw: the built-in sample, a folder or zip, or Kaggle's archive.
 
-Writes data/raw in the competition's layout, and metrics/download.json with source, size and SHA-256. A path is read
-once: when what it holds changes, `dvc repro --force download` reads it again. A download from Kaggle that was cut off,
-or killed, goes on where it stopped: it is in data/kaggle until the stage has succeeded.
+Writes data/raw in the competition's layout, and metrics/download.json with source, size and SHA-256. DVC does not watch
+a path outside the repository: when its contents change, `dvc repro --force download` reads it again. A download from
+Kaggle that was interrupted continues where it stopped: the parts are in data/kaggle until the stage has succeeded.
 """
 
 import shutil
@@ -20,15 +20,15 @@ def download() -> None:
     source = options.download.source
     paths.RAW.parent.mkdir(parents=True, exist_ok=True)
     with outputs.folder(paths.RAW) as folder:
-        digest = archive.digest(_bring(options, folder))
+        digest = archive.digest(_fetch(options, folder))
     shutil.rmtree(paths.DOWNLOAD_STATE, ignore_errors=True)
     outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": source, "size": digest.size, "sha256": digest.sha256})
-    told = {"sample": "the built-in sample", "kaggle": f"Kaggle, {options.competition.slug}"}.get(source, source)
-    print(f"download: source: {told}; {digest.size:,} bytes, SHA-256 {digest.sha256[:16]}…")
+    title = {"sample": "the built-in sample", "kaggle": f"Kaggle, {options.competition.slug}"}.get(source, source)
+    print(f"download: source: {title}; {digest.size:,} bytes, SHA-256 {digest.sha256[:16]}…")
 
 
-def _bring(options: settings.Settings, folder: Path) -> Path:
-    """Fill `folder`; returns what was read, for its digest: a file, or `folder` itself."""
+def _fetch(options: settings.Settings, folder: Path) -> Path:
+    """Fill `folder`. Returns what the digest is taken of: the file that was read, or `folder` itself."""
     source = options.download.source
     if source == "sample":
         counts = options.download.sample_train_images, options.download.sample_test_images

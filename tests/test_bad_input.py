@@ -1,4 +1,4 @@
-"""Bad images and bad tables through the real stages: a fault is told in words that suffice to mend it, or is none.
+"""Bad images and bad tables through the real stages: a fault is reported in words that suffice to mend it.
 
 A fault is put into a complete tiny competition, and the stages run that need no TensorFlow. One of them has to end with
 a message that names file, line or image, what was expected and what was found; nothing of it may be left.
@@ -75,50 +75,50 @@ IMAGE_FAULTS: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("fault", IMAGE_FAULTS)
 def test_bad_training_images(competition_folder: Path, tmp_path: Path, fault: str) -> None:
-    """`preprocess` tells the file, what was expected and what was found, and leaves nothing."""
+    """`preprocess` reports the file, what was expected and what was found, and leaves nothing."""
     change, message = IMAGE_FAULTS[fault]
     change(competition_folder / IMAGE)
     length = (competition_folder / IMAGE).stat().st_size
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "preprocess"))
-    assert stage == "preprocess", told
+    stage, reported = tiny.run(project, ("download", "preprocess"))
+    assert stage == "preprocess", reported
     fault_line = f"preprocess: the data has 1 fault(s):\n  {RAW}{IMAGE}: {message.format(length=length)}"
-    assert told.startswith(fault_line)
-    assert told.endswith(f"\n  {validation.HOW_TO_MEND}")
-    assert told.count("\n") == 2
+    assert reported.startswith(fault_line)
+    assert reported.endswith(f"\n  {validation.HOW_TO_MEND}")
+    assert reported.count("\n") == 2
     assert tiny.left(project, "preprocess") == []
 
 
 @pytest.mark.parametrize("fault", [fault for fault in IMAGE_FAULTS if IMAGE_FAULTS[fault][1][: len(SIZE)] != SIZE])
 def test_bad_test_images(competition_folder: Path, tmp_path: Path, fault: str) -> None:
-    """`check_data` reads test images as `infer_test` does, long before it, and tells the same."""
+    """`check_data` reads test images as `infer_test` does, long before it, and reports the same."""
     change, message = IMAGE_FAULTS[fault]
     change(competition_folder / TEST_IMAGE)
     length = (competition_folder / TEST_IMAGE).stat().st_size
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "preprocess", "check_data"))
-    assert stage == "check_data", told
-    assert told.startswith(f"check_data: {RAW}{TEST_IMAGE}: {message.format(length=length)}")
+    stage, reported = tiny.run(project, ("download", "preprocess", "check_data"))
+    assert stage == "check_data", reported
+    assert reported.startswith(f"check_data: {RAW}{TEST_IMAGE}: {message.format(length=length)}")
     assert tiny.left(project, "check_data") == []
 
 
 def test_test_images_of_another_size_are_a_problem(competition_folder: Path, tmp_path: Path) -> None:
-    """They stop `infer_test` only, since all before it can do without them; an absurd size is told, not decoded."""
+    """They stop `infer_test` only, since all before it can do without them; an absurd size is reported, not decoded."""
     absurd(competition_folder / TEST_IMAGE)
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "preprocess", "check_data"))
+    stage, reported = tiny.run(project, ("download", "preprocess", "check_data"))
     assert stage is None
-    assert "PROBLEM: image size: 1 of 3 test images are not of 32×64 pixels" in told
-    assert "such as one of 10000×10000" in told
+    assert "PROBLEM: image size: 1 of 3 test images are not of 32×64 pixels" in reported
+    assert "such as one of 10000×10000" in reported
 
 
 def test_a_folder_with_an_images_name(competition_folder: Path, tmp_path: Path) -> None:
-    """`download` tells it, and does not pass it over."""
+    """`download` reports it instead of leaving it out."""
     folder(competition_folder / IMAGE)
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ["download"])
+    stage, reported = tiny.run(project, ["download"])
     assert stage == "download"
-    assert told.endswith(f"{competition_folder / IMAGE}: expected a file, found a folder, a pipe or a device")
+    assert reported.endswith(f"{competition_folder / IMAGE}: expected a file, found a folder, a pipe or a device")
     assert tiny.left(project, "download") == []
 
 
@@ -200,10 +200,10 @@ def test_what_is_no_fault(competition_folder: Path, tmp_path: Path, case: str) -
     assert tiny.run(plain, ("download", "preprocess"))[0] is None
     HARMLESS[case](competition_folder)
     changed = tiny.project(tmp_path / "changed", competition_folder)
-    stage, told = tiny.run(changed, ("download", "preprocess"))
-    assert stage is None, told
+    stage, reported = tiny.run(changed, ("download", "preprocess"))
+    assert stage is None, reported
     expected, found = Dataset(plain / "data/prepared"), Dataset(changed / "data/prepared")
-    assert [entry.pixels for entry in found.index] == [entry.pixels for entry in expected.index]
+    assert [sample.pixels for sample in found.index] == [sample.pixels for sample in expected.index]
     for position in range(12):
         np.testing.assert_array_equal(found.labels[position], expected.labels[position])
         np.testing.assert_array_equal(found.images[position], expected.images[position])
@@ -226,7 +226,7 @@ def content(text: str) -> Change:
 
 LINE = f"{RAW}train.csv, line 12"
 RUNS = f"{LINE}: train_09.jpg, class 1: expected "
-# Of each fault: how to make it, what `preprocess` tells of it, and whether `explore` stops at it too.
+# Of each fault: how to make it, what `preprocess` reports, and whether `explore` stops at it too.
 TABLE_FAULTS: dict[str, tuple[Change, str, bool]] = {
     "empty table": (content(""), f"{RAW}train.csv, line 1: expected the columns {PAIRS.strip()} or ", True),
     "no header": (content("a.jpg,1,1 2\n"), "in any order, found 'a.jpg,1,1 2'", True),
@@ -296,29 +296,29 @@ TABLE_FAULTS: dict[str, tuple[Change, str, bool]] = {
 
 @pytest.mark.parametrize("fault", TABLE_FAULTS)
 def test_bad_tables(competition_folder: Path, tmp_path: Path, fault: str) -> None:
-    """`preprocess`, and `explore` where it cannot go on, tell file, line, expected and found, and leave nothing."""
+    """`preprocess`, and `explore` where it cannot go on, report file, line, expected and found, and leave nothing."""
     change, message, also_explore = TABLE_FAULTS[fault]
     change(competition_folder)
     project = tiny.project(tmp_path / "project", competition_folder)
     assert tiny.run(project, ["download"])[0] is None
     for stage in ("preprocess", "explore") if also_explore else ("preprocess",):
-        failed, told = tiny.run(project, [stage])
-        assert failed == stage, told
-        assert message in told
-        assert told.endswith(f"\n  {validation.HOW_TO_MEND}")
-        assert told.count("\n") <= 2
+        failed, reported = tiny.run(project, [stage])
+        assert failed == stage, reported
+        assert message in reported
+        assert reported.endswith(f"\n  {validation.HOW_TO_MEND}")
+        assert reported.count("\n") <= 2
         assert tiny.left(project, stage) == []
 
 
-def test_several_faults_are_told_at_once(competition_folder: Path, tmp_path: Path) -> None:
+def test_several_faults_are_reported_at_once(competition_folder: Path, tmp_path: Path) -> None:
     """Images and rows in one list, so that one run is enough to mend them."""
     cut(competition_folder / IMAGE)
     write(b"")(competition_folder / "train_images/train_07.jpg")
     row("train_99.jpg,1,1 2\ntrain_09.jpg,1,1")(competition_folder)
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "preprocess"))
-    assert (stage, told.splitlines()[0]) == ("preprocess", "preprocess: the data has 4 fault(s):")
-    assert len(told.splitlines()) == 6
+    stage, reported = tiny.run(project, ("download", "preprocess"))
+    assert (stage, reported.splitlines()[0]) == ("preprocess", "preprocess: the data has 4 fault(s):")
+    assert len(reported.splitlines()) == 6
 
 
 def without_masks(competition: Path) -> None:
@@ -333,10 +333,10 @@ def test_a_table_without_any_mask(competition_folder: Path, tmp_path: Path, chan
     """It can be explored; preprocess refuses it, because there is nothing to learn."""
     change(competition_folder)
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "explore"))
-    assert (stage, "explore: 0 masks" in told) == (None, True)
-    stage, told = tiny.run(project, ["preprocess"])
-    assert (stage, told) == (
+    stage, reported = tiny.run(project, ("download", "explore"))
+    assert (stage, "explore: 0 masks" in reported) == (None, True)
+    stage, reported = tiny.run(project, ["preprocess"])
+    assert (stage, reported) == (
         "preprocess",
         f"preprocess: {RAW}train.csv: expected at least one mask, found none: every EncodedPixels is empty or there "
         f"are no rows\n  {validation.HOW_TO_MEND}",
@@ -367,12 +367,12 @@ SAMPLES = {
 
 @pytest.mark.parametrize("fault", SAMPLES)
 def test_bad_sample_submissions(competition_folder: Path, tmp_path: Path, fault: str) -> None:
-    """They are told before anything is trained, by `preprocess`."""
+    """They are reported before anything is trained, by `preprocess`."""
     text, message = SAMPLES[fault]
     (competition_folder / "sample_submission.csv").write_text(text, encoding="utf-8")
     project = tiny.project(tmp_path / "project", competition_folder)
-    stage, told = tiny.run(project, ("download", "preprocess"))
-    assert (stage, told) == (
+    stage, reported = tiny.run(project, ("download", "preprocess"))
+    assert (stage, reported) == (
         "preprocess",
         f"preprocess: {RAW}sample_submission.csv: {message}\n  {validation.HOW_TO_MEND}",
     )

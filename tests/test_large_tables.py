@@ -30,7 +30,7 @@ print(sum(1 for _ in rows), faults.count, peak() - before)
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four rows an image, two and a half million images, 400 MB."""
+    """Four rows per image, two and a half million images, 400 MB."""
     path = tmp_path_factory.mktemp("large") / "train.csv"
     with path.open("w", encoding="utf-8") as file:
         file.write("ImageId,ClassId,EncodedPixels\n")

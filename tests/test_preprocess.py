@@ -1,4 +1,4 @@
-"""What preprocess stores, held against a plain reading of the same files, and how it tells faults."""
+"""What preprocess stores, compared with a plain reading of the same files, and how it reports faults."""
 
 import csv
 import hashlib
@@ -76,9 +76,9 @@ def test_faults_of_images_are_reported_before_those_of_masks(workplace: Path) ->
     image.write_bytes(image.read_bytes()[:-200])
     with (workplace / "data/raw/train.csv").open("a", encoding="utf-8") as file:
         file.writelines(f"absent_{number}.jpg,1,1 1\n" for number in range(11))
-    with pytest.raises(cli.UserError) as told:
+    with pytest.raises(cli.UserError) as reported:
         preprocess.preprocess()
-    first, *faults, last, how_to_mend = str(told.value).split("\n  ")
+    first, *faults, last, how_to_mend = str(reported.value).split("\n  ")
     assert first == "the data has 12 fault(s):"
     assert "train_04.jpg: expected a whole JPEG" in faults[0]
     assert ["found no absent_" in fault for fault in faults] == [False] + 9 * [True]

@@ -1,7 +1,7 @@
-"""A competition's data, copied from a folder or a zip into the competition's layout, whatever lies around it.
+"""Copies a competition's data from a folder or a zip into the competition's layout, and leaves out everything else.
 
-A zip is looked through before anything of it is written: where its entries lead, how many there are, what they would
-take when unpacked.
+A zip is checked before anything is written: where its entries lead, how many there are, and how large they would be
+when unpacked. Python's zipfile checks none of this, hence the checks here.
 """
 
 import gzip
@@ -28,26 +28,26 @@ FOLDERS = ("train_images", "test_images")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 LAYOUT = "train_images/, test_images/, train.csv and sample_submission.csv"
 
-# What a packed source may become: images pack to nearly their own size, tables of run lengths to a quarter or less.
+# How large a packed source may become. Images hardly shrink when packed, tables of run lengths to a quarter or less.
 MOST_TIMES = 100
-ALLOWANCE = 1 << 30  # bytes, besides
+ALLOWANCE = 1 << 30  # bytes, in addition
 MOST_ENTRIES = 1_000_000
-_DIRECTORY = 128 * MOST_ENTRIES  # bytes of a zip's list of entries, which is read as a whole
+_DIRECTORY = 128 * MOST_ENTRIES  # bytes of a zip's list of entries, which is read in one piece
 
 _CHUNK = 1 << 20
-_SMALL = 1 << 12  # of packed bytes, where a method unpacks all that it is given at once
+_SMALL = 1 << 12  # packed bytes, for methods that unpack everything they are given at once
 
 
 @dataclass(frozen=True)
 class Digest:
-    """What was read: size in bytes, and SHA-256 as 64 hexadecimal digits."""
+    """Size in bytes and SHA-256, as 64 hexadecimal digits, of what was read."""
 
     size: int
     sha256: str
 
 
 def digest(path: Path) -> Digest:
-    """Size and SHA-256 of a file; of a folder, those of its files' names and contents, in the order of the names."""
+    """Size and SHA-256 of a file, or of the names and contents of all files in a folder, in the order of the names."""
     sha256, size = hashlib.sha256(), 0
     for file in [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file()):
         if path.is_dir():
@@ -63,26 +63,28 @@ def copy(source: Path, target: Path, name: str) -> None:
     """Copy a competition's data from `source` into the folder `target`.
 
     Args:
-        source: a folder or a zip with `train_images/`, `test_images/`, `train.csv` and `sample_submission.csv`, at the
-            top or below one folder; or a lone `.csv` or `.csv.gz`, which becomes `train.csv`.
+        source: a folder or a zip with `train_images/`, `test_images/`, `train.csv` and `sample_submission.csv`, at any
+            one place in it; or a single `.csv` or `.csv.gz`, which becomes `train.csv`.
         target: an existing, empty folder.
-        name: how to call the source in messages.
+        name: of the source, for messages.
 
     Raises:
-        UserError: not there, of another kind, damaged, without the layout, with an entry that points outside or is no
-            file, or larger when unpacked than `MOST_TIMES` its size and `ALLOWANCE`.
+        UserError: the source does not exist, is of another kind or damaged, lacks the layout, has an entry that
+            points outside or is not a file, or becomes larger than `MOST_TIMES` its size plus `ALLOWANCE`.
     """
     if source.is_dir():
         _copy_folder(source, target, name)
     elif not source.is_file():
-        raise UserError(f"{name}: expected a folder, a zip, a .csv or a .csv.gz, found nothing there{_hint(source)}")
+        raise UserError(
+            f"{name}: expected a folder, a zip, a .csv or a .csv.gz, found nothing there{_seen_from(source)}"
+        )
     elif zipfile.is_zipfile(source):
         _unpack(source, target, name)
     elif source.name.endswith((".csv", ".csv.gz")):
         _copy_table(source, target / "train.csv", name)
-    elif _starts_as_zip(source):  # the list of its entries stands at a zip's end
+    elif _starts_as_zip(source):  # the list of entries is at a zip's end
         raise UserError(
-            f"{name}: expected a whole zip, found {source.stat().st_size} bytes without its end: it was cut off"
+            f"{name}: expected a whole zip, found {source.stat().st_size} bytes without the end: it was cut off"
         )
     else:
         raise UserError(f"{name}: expected a folder, a zip, a .csv or a .csv.gz, found a file of another kind")
@@ -93,7 +95,7 @@ def _starts_as_zip(source: Path) -> bool:
         return file.read(4) == b"PK\x03\x04"
 
 
-def _hint(source: Path) -> str:
+def _seen_from(source: Path) -> str:
     if source.is_absolute():
         return ""
     if {".dvc", "tmp", "exps"} <= set(Path.cwd().parts):
@@ -131,7 +133,7 @@ def _copy_folder(source: Path, target: Path, name: str) -> None:
     files = {path.relative_to(source).as_posix(): path for path in paths}
     for wanted, entry in tqdm(_layout(files, name), "download: files", unit=" files", disable=None):
         try:
-            if not stat.S_ISREG(files[entry].stat().st_mode):  # a pipe or a device would be read for ever
+            if not stat.S_ISREG(files[entry].stat().st_mode):  # reading a pipe or a device would never end
                 raise UserError(f"{name}: {files[entry]}: expected a file, found a folder, a pipe or a device")
             read = files[entry].open("rb")
         except OSError as error:
@@ -150,7 +152,7 @@ def _unpack(source: Path, target: Path, name: str) -> None:
             for wanted, entry in tqdm(pairs, "download: files", unit=" files", disable=None):
                 bounded = entries[entry].compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
                 _write(archive.open(entry), target / wanted, _CHUNK if bounded else _SMALL)
-    # RuntimeError: a password is needed. OSError of its own, without a number: bzip2.
+    # RuntimeError: a password is needed. OSError without a number: damaged bzip2.
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -158,7 +160,7 @@ def _unpack(source: Path, target: Path, name: str) -> None:
 
 
 def _bound_directory(source: Path, name: str) -> None:
-    """Refuse a zip whose list of entries would fill the memory: its size stands in the file's last bytes."""
+    """Refuse a zip whose list of entries would fill the memory. The size of the list is in the file's last bytes."""
     with source.open("rb") as file:
         file.seek(max(0, source.stat().st_size - (1 << 16) - 100))  # the longest comment, and the records before it
         tail = file.read()
@@ -171,7 +173,7 @@ def _bound_directory(source: Path, name: str) -> None:
 
 
 def _check_names(names: list[str], name: str) -> None:
-    """All entries, also those that are left out: none leads outside, none is there twice."""
+    """Check all entries, also those that are left out: none leads outside, none occurs twice."""
     if len(names) > MOST_ENTRIES:
         raise UserError(f"{name}: expected at most {MOST_ENTRIES:,} entries, found {len(names):,}")
     for entry in names:
@@ -183,11 +185,11 @@ def _check_names(names: list[str], name: str) -> None:
 
 
 def _check_sizes(source: Path, entries: list[zipfile.ZipInfo], name: str) -> None:
-    """What would be unpacked: files only, each of its own bytes, and no more than a packed source can honestly hold."""
+    """Check what would be unpacked: files only, without shared bytes, and not more than a real archive would hold."""
     for info in entries:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):  # 0: from a system without Unix modes
-            what = "a link" if kind == stat.S_IFLNK else "another thing"
+            what = "a link" if kind == stat.S_IFLNK else "something else"
             raise UserError(f"{name}: expected files, found {what}: {info.filename!r}")
     size, packed, unpacked = source.stat().st_size, 0, 0
     for info in entries:
@@ -199,13 +201,13 @@ def _check_sizes(source: Path, entries: list[zipfile.ZipInfo], name: str) -> Non
         )
     if unpacked > _most(source):
         raise UserError(
-            f"{name}: expected at most {_most(source):,} bytes when unpacked ({MOST_TIMES} times its size, and "
+            f"{name}: expected at most {_most(source):,} bytes when unpacked ({MOST_TIMES} times its size plus "
             f"{ALLOWANCE:,}), found {unpacked:,}"
         )
 
 
 def _layout(entries: Iterable[str], name: str) -> list[tuple[str, str]]:
-    """Pairs of (path in the layout, entry), sorted; what does not belong to the layout is left out."""
+    """Pairs of path in the layout and entry, sorted, without entries that do not belong to the layout."""
     names = sorted(entries)
     tops = sorted({PurePosixPath(entry).parent for entry in names if PurePosixPath(entry).name == "train.csv"})
     if len(tops) != 1:

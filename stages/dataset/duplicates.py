@@ -1,28 +1,30 @@
 """Near-duplicate images, found by their texture.
 
-The competition holds images of the same strip that differ by a little light or a few pixels and carry different
-masks. Were they spread over folds, a network would be scored on what it was trained on.
+The competition has images of the same strip that differ slightly in light or position and have different masks. If
+they were spread over folds, a network would be scored on what it was trained on.
 
-Every image becomes a small signature in which only texture counts: two sheets with the same black margin or the same
-gradient of light are no duplicates. Two images are near-duplicates when their signatures' correlation is at least a
-threshold; groups are the connected components.
+Every image is reduced to a small signature of its texture, so that two sheets with the same black margin or the same
+gradient of light are not duplicates. Two images are near-duplicates if their signatures correlate at least as much as a
+threshold; groups are the connected components. Perceptual hashes (imagehash) compare brightness and would take all
+evenly lit strips for duplicates.
 """
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-CELL = 8  # pixels; a shift of a quarter of it still correlates, one of half of it in both directions does not
+from stages.pipeline.arrays import Float32, Int64, UInt8
+
+CELL = 8  # pixels; images shifted by a quarter of it still correlate, by half of it in both directions not
 SIZE = 512  # numbers in a signature; correlations of unrelated images of 256×1600 then stay within about ±0.2
 _BLOCK = 512
-_ROUNDING = 0.01  # what an even image leaves after rounding is far below, the faintest texture far above
+_ROUNDING = 0.01  # length of a signature: an even image stays far below, the faintest texture far above
 
 
-def signature(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def signature(image: UInt8) -> Float32:
     """Describe the texture of a grey image.
 
-    Cell means of 8×8 pixels, less their surroundings, on a fixed random projection (Johnson and Lindenstrauss 1984:
-    angles are kept within about 1/sqrt(SIZE)), scaled to length 1.
+    Means of 8×8 pixels minus the means of their surroundings, multiplied by a fixed random projection (Johnson and
+    Lindenstrauss 1984: angles are preserved within about 1/sqrt(SIZE)), scaled to length 1.
 
     Args:
         image: uint8 of shape (height, width).
@@ -36,37 +38,37 @@ def signature(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return (projected / length if length > _ROUNDING else np.zeros_like(projected)).astype(np.float32)
 
 
-def texture(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def texture(image: UInt8) -> Float32:
     """The texture of a grey image, uint8 (height, width), before its projection: float32 (cells,)."""
     cells = _cells(image)
     light = cv2.GaussianBlur(cells, (0, 0), 2.0)
-    # Dividing by the local spread lets dark parts count as much as bright ones, and edges of the sheet no more.
+    # Divided by the local spread, dark parts count as much as bright ones, and the edges of the sheet count no more.
     detail = cells - light
     spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 4.0)) + 1.0
     return np.asarray(detail / spread, np.float32).reshape(-1)
 
 
-def _cells(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _cells(image: UInt8) -> Float32:
     """Means of 8×8 pixels, float32."""
     height, width = (max(1, side // CELL) for side in image.shape)
-    if image.shape == (CELL * height, CELL * width):  # whole numbers first: the same bits in half the time
+    if image.shape == (CELL * height, CELL * width):  # sums of integers first: the same bits in half the time
         rows = image.reshape(height, CELL, -1).sum(axis=1, dtype=np.uint16).astype(np.float32)
         return np.asarray(cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA) / CELL, np.float32)
     means = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(means, np.float32)
 
 
-def signatures(textures: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """`signature` of several images of one size at once, from their textures: float32 (images, SIZE).
+def signatures(textures: list[Float32]) -> Float32:
+    """Signatures of several images of one size at once, from their textures: float32 (images, SIZE).
 
-    Takes a sixth of the time of one by one, each of which goes through the whole projection; differs by rounding.
+    Six times as fast as calling `signature` for each, which reads the whole projection every time; differs by rounding.
     """
     projected = np.stack(textures) @ _projection(textures[0].size).T  # (images, SIZE)
     length = np.linalg.norm(projected, axis=1, keepdims=True)
     return np.where(length > _ROUNDING, projected / np.maximum(length, _ROUNDING), 0).astype(np.float32)
 
 
-def groups(signatures: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int64]:
+def groups(signatures: Float32, threshold: float) -> Int64:
     """Number the groups of near-duplicates.
 
     Args:
@@ -77,7 +79,7 @@ def groups(signatures: npt.NDArray[np.float32], threshold: float) -> npt.NDArray
         int64 of shape (images,): the group of each image, numbered from 0 in order of first appearance.
     """
     component = np.arange(len(signatures))
-    starts = range(0, len(signatures), _BLOCK)  # block by block: never a matrix, nor a list, of all pairs
+    starts = range(0, len(signatures), _BLOCK)  # block by block, so that no matrix of all pairs is needed
     for start, further in ((start, further) for start in starts for further in starts if further >= start):
         block = signatures[start : start + _BLOCK] @ signatures[further : further + _BLOCK].T
         first, second = np.nonzero(block >= threshold)
@@ -86,11 +88,9 @@ def groups(signatures: npt.NDArray[np.float32], threshold: float) -> npt.NDArray
     return np.argsort(np.argsort(appearance))[inverse].astype(np.int64)
 
 
-def _joined(
-    component: npt.NDArray[np.int64], first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Components after images `first[k]` and `second[k]` have been joined, for every k; numbered anew."""
-    from scipy.sparse import coo_array  # takes as long as all other imports together
+def _joined(component: Int64, first: Int64, second: Int64) -> Int64:
+    """Components after joining images `first[k]` and `second[k]` for every k, renumbered."""
+    from scipy.sparse import coo_array  # slow to import
     from scipy.sparse.csgraph import connected_components
 
     one, other = component[first], component[second]
@@ -102,10 +102,10 @@ def _joined(
     return np.asarray(renumbered[component], np.int64)
 
 
-_projections: dict[int, npt.NDArray[np.float32]] = {}
+_projections: dict[int, Float32] = {}
 
 
-def _projection(size: int) -> npt.NDArray[np.float32]:
+def _projection(size: int) -> Float32:
     if size not in _projections:
         generator = np.random.default_rng(size)
         _projections[size] = generator.standard_normal((SIZE, size), dtype=np.float32) / np.float32(np.sqrt(SIZE))

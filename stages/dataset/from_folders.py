@@ -1,8 +1,8 @@
-"""Folders of images and drawn labels, turned into the competition's layout.
+"""Converts folders of images and drawn labels into the competition's layout.
 
-A label is a picture of the size of its image and of the same name before the dot. It holds class ids (0 background,
-else ClassId; of a palette the index counts, not the colour), or it is black and white, and the name's prefix tells the
-class.
+A label is a picture of the size of its image and with the same name before the dot. It either holds class ids (0
+background, else ClassId; in a palette image, the index counts and not the colour), or it is black and white, and the
+prefix of its name gives the class.
 """
 
 import csv
@@ -16,15 +16,15 @@ from typing import IO, Any, TextIO, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from stages.dataset import duplicates, images, rle, tables
 from stages.dataset.archive import FOLDERS, TABLES
-from stages.dataset.label_images import HIGHEST, RECODED, LabelMap, label_map, size
+from stages.dataset.label_images import HIGHEST, RECODED, label_map, size
 from stages.dataset.layout import Layout
 from stages.dataset.validation import Faults
 from stages.pipeline import outputs, parallel
+from stages.pipeline.arrays import Float32, Int64, UInt8
 from stages.pipeline.cli import UserError
 
 Open = Callable[[str], IO[bytes]]
@@ -41,7 +41,7 @@ class Pair:
         image: the file as it was found.
         name: its name in the layout.
         label: None for an image without a defect.
-        class_id: of a black-and-white label; 0 for a label that holds class ids.
+        class_id: the class of a black-and-white label; 0 for a label that holds class ids.
     """
 
     image: Path
@@ -54,7 +54,7 @@ def listing(folder: Path, suffixes: Sequence[str] = (*images.SUFFIXES, *RECODED)
     """Picture files of a folder by their names before the dot, sorted.
 
     Raises:
-        UserError: no such folder, none in it, or two of one name before the dot.
+        UserError: there is no such folder, no picture in it, or two with the same name before the dot.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder, found none (seen from {Path.cwd()})")
@@ -75,18 +75,18 @@ def listing(folder: Path, suffixes: Sequence[str] = (*images.SUFFIXES, *RECODED)
 
 
 def layout_name(image: Path) -> str:
-    """Name of an image in the layout."""
+    """File name of an image in the layout."""
     return f"{image.stem}.png" if image.suffix.lower() in RECODED else image.name
 
 
 def pair(photographs: Path, labels: Path, prefixes: Sequence[str], unlabelled_are_clean: bool) -> list[Pair]:
-    """Bring images and labels together, sorted by the images' names in the layout.
+    """Match images and labels by name, sorted by the images' names in the layout.
 
     Args:
         photographs, labels: folders.
-        prefixes: of black-and-white labels, ClassId 1 first; the longest that fits counts, "" fits every name. Empty:
-            labels hold class ids.
-        unlabelled_are_clean: whether an image without a label is an image without a defect.
+        prefixes: of the names of black-and-white labels, ClassId 1 first. The longest that matches counts, "" matches
+            every name. Without prefixes, labels hold class ids.
+        unlabelled_are_clean: whether an image without a label shows no defect.
 
     Raises:
         UserError: an image without a label, a label without an image, or a name without a known prefix.
@@ -94,12 +94,12 @@ def pair(photographs: Path, labels: Path, prefixes: Sequence[str], unlabelled_ar
     found, drawn = listing(photographs), listing(labels, LOSSLESS)
     lone = [drawn[stem].name for stem in drawn if stem not in found]
     if lone:
-        raise UserError(f"{labels}: expected an image in {photographs} for every label, {_told(lone)} without one")
+        raise UserError(f"{labels}: expected an image in {photographs} for every label, {_count(lone)} without one")
     bare = [found[stem].name for stem in found if stem not in drawn]
     if bare and not unlabelled_are_clean:
         raise UserError(
-            f"{photographs}: expected a label in {labels} for every image, {_told(bare)} without one "
-            "(--unlabelled-are-clean takes them for images without a defect)"
+            f"{photographs}: expected a label in {labels} for every image, {_count(bare)} without one "
+            "(--unlabelled-are-clean treats them as images without a defect)"
         )
     pairs = [
         Pair(image, layout_name(image), drawn[stem], _class(drawn[stem], prefixes) if prefixes else 0)
@@ -110,32 +110,30 @@ def pair(photographs: Path, labels: Path, prefixes: Sequence[str], unlabelled_ar
     return sorted(pairs, key=lambda pair: pair.name)
 
 
-def _told(names: list[str]) -> str:
+def _count(names: list[str]) -> str:
     return f"found {len(names)} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
 
 
 def _class(label: Path, prefixes: Sequence[str]) -> int:
-    fitting = [prefix for prefix in prefixes if label.stem.startswith(prefix)]
-    if not fitting:
+    matching = [prefix for prefix in prefixes if label.stem.startswith(prefix)]
+    if not matching:
         raise UserError(f"{label}: expected a name that starts with one of {', '.join(prefixes)}")
-    return prefixes.index(max(fitting, key=len)) + 1
+    return prefixes.index(max(matching, key=len)) + 1
 
 
-def measure(
-    pairs: Sequence[Pair], expected: tuple[int, int], classes: int | None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+def measure(pairs: Sequence[Pair], expected: tuple[int, int], classes: int | None) -> tuple[Int64, Float32]:
     """Read every image and label and check them.
 
     Args:
-        pairs: those to read.
-        expected: height and width that all must have, in pixels.
-        classes: how many there are; None: the highest class id that occurs.
+        pairs: images and labels.
+        expected: height and width that all of them must have, in pixels.
+        classes: how many classes there are; None for the highest class id that occurs.
 
     Returns:
         Pixels of each class, int64 (images, classes), and signatures of `duplicates`, float32 (images, SIZE).
 
     Raises:
-        UserError: images or labels that are unreadable or of another size, or a class id that there is not.
+        UserError: images or labels that are unreadable or of another size, or a class id above `classes`.
     """
     pixels = np.zeros((len(pairs), HIGHEST + 1), np.int64)  # (image, ClassId)
     signatures = np.zeros((len(pairs), duplicates.SIZE), np.float32)
@@ -158,12 +156,12 @@ def measure(
     return pixels[:, 1 : 1 + (classes or int(present.max(initial=0)))], signatures
 
 
-def _grey(image: Path, expected: tuple[int, int]) -> LabelMap:
+def _grey(image: Path, expected: tuple[int, int]) -> UInt8:
     _refuse_size(image, size(image), expected, "as the first image")
     return images.read(image, *expected, others=True)
 
 
-def _areas(pair: Pair, expected: tuple[int, int], classes: int | None) -> npt.NDArray[np.int64]:
+def _areas(pair: Pair, expected: tuple[int, int], classes: int | None) -> Int64:
     if pair.label is None:
         return np.zeros(HIGHEST + 1, np.int64)
     drawn = label_map(pair.label, pair.class_id)
@@ -182,13 +180,13 @@ def _refuse_size(path: Path, found: tuple[int, int], expected: tuple[int, int], 
 
 
 def write(output: Path, train: Sequence[Pair], test: Sequence[Pair], layout: Layout, masks: Path | None = None) -> None:
-    """Write the layout: a zip if `output` ends in .zip, else a folder; the same bytes for the same input.
+    """Write the layout, as a zip if `output` ends in .zip, else as a folder; the same input gives the same bytes.
 
     Args:
-        output: replaced if it is there.
-        train, test: images; of `test` the labels are left out.
+        output: replaced if it exists.
+        train, test: images and labels; the labels of `test` are left out.
         layout: classes and image size.
-        masks: where to write the true masks of `test`, a row for every image and class; None: nowhere.
+        masks: where to write the true masks of `test`, one row per image and class; None to leave them out.
     """
     with _target(output) as entry:
         for folder, pairs in zip(FOLDERS, (train, test), strict=True):
@@ -209,9 +207,9 @@ def write(output: Path, train: Sequence[Pair], test: Sequence[Pair], layout: Lay
 
 @contextmanager
 def _target(output: Path) -> Iterator[Open]:
-    """Give a function that opens an entry of the output for writing; one at a time."""
+    """Yield a function that opens an entry of the output for writing, one at a time."""
     if output.suffix.lower() == ".zip":
-        # The bytes below the text: a zip takes no line ends.
+        # The binary stream below the text stream: a zip must not have its line ends changed.
         with outputs.file(output) as stream, zipfile.ZipFile(cast(TextIO, stream).buffer, "w") as archive:
             yield lambda name: archive.open(_entry(name), "w")
     else:
@@ -222,25 +220,25 @@ def _target(output: Path) -> Iterator[Open]:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """An entry without a date of its own, and stored, since images are compressed already."""
+    """An entry with a fixed date, stored uncompressed because images are compressed already."""
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-    entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, wherever it is made
+    entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, on every system
     return entry
 
 
 def _encoded(image: Path) -> bytes:
-    """The file as it is, or as PNG."""
+    """The bytes of the file, converted to PNG if the pipeline does not read its format."""
     raw = image.read_bytes()
     if image.suffix.lower() not in RECODED:
         return raw
     levels = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
     if levels is None or levels.dtype not in (np.uint8, np.uint16):
-        raise UserError(f"{image}: expected an image of 8 or 16 bits a channel, found another, which no PNG can hold")
+        raise UserError(f"{image}: expected an image of 8 or 16 bits per channel, which PNG can store, found another")
     return bytes(cv2.imencode(".png", levels[..., :3] if levels.ndim == 3 else levels)[1].tobytes())
 
 
 def _masks(pairs: Sequence[Pair], layout: Layout) -> Iterator[tuple[str, int, str]]:
-    """Name, ClassId and run lengths, "" where there is no mask, of every image and class."""
+    """Name, ClassId and run lengths of every image and class, "" if there is no mask."""
 
     def read(pair: Pair) -> list[tuple[str, int, str]]:
         drawn = label_map(pair.label, pair.class_id) if pair.label else np.zeros((1, 1), np.uint8)

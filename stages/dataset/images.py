@@ -6,17 +6,14 @@ machines have no simplejpeg, so the notebook there decodes with OpenCV.
 """
 
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from stages.pipeline.arrays import UInt8
-
-try:
-    import simplejpeg
-except ImportError:
-    simplejpeg = None
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 LARGEST_EXTRAS = 1 << 26  # bytes of a file besides its pixels: previews, colour profiles, notes of the camera
@@ -77,7 +74,7 @@ def decode(raw: bytes, path: Path, height: int, width: int, *, others: bool = Fa
     found, image = _size(raw), None
     if found in (None, (height, width)):
         try:
-            image = _strictly(raw) if simplejpeg and found and raw.startswith(_JPEG) else _opencv(raw)
+            image = _strictly(raw) if found and _simplejpeg() and raw.startswith(_JPEG) else _opencv(raw)
         except ValueError as error:
             raise ImageError(f"{path}: expected a whole JPEG, found one that is cut off or damaged: {error}") from None
         if image is None or (found and image.shape != found):
@@ -102,21 +99,31 @@ def size(path: Path) -> tuple[int, int] | None:
     return None
 
 
+@cache
+def _simplejpeg() -> Any:
+    """The module, or None on Kaggle's machines."""
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
+
+
 def _size(raw: bytes) -> tuple[int, int] | None:
     """Height and width from the header of a JPEG or PNG; None if there is none."""
     if raw.startswith(_PNG):  # length and name of the first chunk, then width and height, four bytes each
         whole = len(raw) >= 24 and raw[12:16] == b"IHDR"
         return (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big")) if whole else None
-    if raw.startswith(_JPEG) and simplejpeg:
+    if raw.startswith(_JPEG) and _simplejpeg():
         with suppress(ValueError, KeyError):  # KeyError: a header without a colour space
-            height, width, *_ = simplejpeg.decode_jpeg_header(raw, strict=False)
+            height, width, *_ = _simplejpeg().decode_jpeg_header(raw, strict=False)
             return height, width
     return None
 
 
 def _strictly(raw: bytes) -> UInt8:
     """Decode a JPEG; a ValueError reports everything that libjpeg warns about."""
-    return np.asarray(simplejpeg.decode_jpeg(raw, colorspace="GRAY", strict=True), np.uint8)[..., 0]
+    return np.asarray(_simplejpeg().decode_jpeg(raw, colorspace="GRAY", strict=True), np.uint8)[..., 0]
 
 
 def _opencv(raw: bytes) -> UInt8 | None:

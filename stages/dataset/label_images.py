@@ -1,7 +1,7 @@
-"""The pictures of a conversion, one by one: labels as they were drawn, and the sizes of images.
+"""Drawn labels, and the sizes of images, read one by one for a conversion.
 
-A label holds class ids (0 background, else ClassId; of a palette the index counts, not the colour), or it is black and
-white, and whoever reads it says of which class.
+A label either holds class ids (0 background, else ClassId; in a palette image, the index counts and not the colour), or
+it is black and white, and the caller says of which class it is.
 """
 
 import struct
@@ -12,27 +12,26 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from stages.pipeline.arrays import Bool, UInt8
 from stages.pipeline.cli import UserError
 
-LabelMap = npt.NDArray[np.uint8]
-
-RECODED = (".bmp", ".tif", ".tiff")  # what the pipeline does not read; becomes PNG
+RECODED = (".bmp", ".tif", ".tiff")  # formats that the pipeline does not read; they become PNG
 HIGHEST = 254  # ClassId; labels are stored as uint8, and 255 in a label means white, or "ignore"
-WHITE = 128  # from here on a level of a black-and-white label is inside: borders are often smoothed
+WHITE = 128  # levels of a black-and-white label from here on are inside: borders are often smoothed
 
 
-def label_map(label: Path, class_id: int) -> LabelMap:
+def label_map(label: Path, class_id: int) -> UInt8:
     """Read a label.
 
     Args:
         label: the file.
-        class_id: of a black-and-white label; 0 for one that holds class ids.
+        class_id: the class of a black-and-white label; 0 for a label that holds class ids.
 
     Returns:
         uint8 of shape (height, width): 0 background, else ClassId.
 
     Raises:
-        UserError: no picture, or one that can be read in more than one way.
+        UserError: the file is not a picture, or can be read in more than one way.
     """
     try:
         with Image.open(label) as picture:
@@ -41,8 +40,8 @@ def label_map(label: Path, class_id: int) -> LabelMap:
         raise UserError(f"{label}: expected a label, found no readable picture ({error})") from None
 
 
-def _ids(label: Path, picture: Image.Image) -> LabelMap:
-    values: npt.NDArray[Any] = np.asarray(picture)  # of a palette, the indices
+def _ids(label: Path, picture: Image.Image) -> UInt8:
+    values: npt.NDArray[Any] = np.asarray(picture)  # for a palette image, the indices
     if values.ndim == 3 and (values[..., :3] == values[..., :1]).all():  # grey, stored as RGB
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "bui":
@@ -55,13 +54,13 @@ def _ids(label: Path, picture: Image.Image) -> LabelMap:
     return values.astype(np.uint8)
 
 
-def _white(label: Path, picture: Image.Image) -> npt.NDArray[np.bool_]:
-    """What is white, boolean (height, width); of a palette, the colour counts."""
+def _white(label: Path, picture: Image.Image) -> Bool:
+    """White pixels, boolean (height, width); in a palette image, the colour counts."""
     if picture.mode not in ("1", "L", "P", "RGB", "RGBA"):
-        raise UserError(f"{label}: expected black and white in 8 bits a channel, found {picture.mode}")
+        raise UserError(f"{label}: expected black and white in 8 bits per channel, found {picture.mode}")
     if picture.mode == "RGBA" and np.asarray(picture)[..., 3].min() < 255:
         raise UserError(f"{label}: expected black and white, found transparent pixels")
-    levels: npt.NDArray[np.uint8] = np.asarray(picture.convert("L"))
+    levels: UInt8 = np.asarray(picture.convert("L"))
     if levels.max() == 1:  # 0 and 1 instead of black and white
         return levels.astype(np.bool_)
     if 0 < levels.max() < WHITE:
@@ -69,7 +68,7 @@ def _white(label: Path, picture: Image.Image) -> npt.NDArray[np.bool_]:
             f"{label}: expected black and white, found nothing brighter than {levels.max()} of 255 "
             "(labels that hold class ids go without --class-prefixes)"
         )
-    white: npt.NDArray[np.bool_] = levels >= WHITE
+    white: Bool = levels >= WHITE
     return white
 
 
@@ -77,7 +76,7 @@ def size(image: Path) -> tuple[int, int]:
     """Height and width of an image as stored, in pixels, from its header.
 
     Raises:
-        UserError: no image, or several in one file.
+        UserError: the file is not an image, or holds several.
     """
     try:
         with Image.open(image) as picture:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Competition(Protocol):
+class HasLayout(Protocol):
     """What `Layout.of` reads. `settings.Competition` has it; the notebook on Kaggle lacks pydantic, so no import."""
 
     @property
@@ -37,7 +37,7 @@ class Layout:
     width: int
 
     @classmethod
-    def of(cls, competition: Competition) -> "Layout":
+    def of(cls, competition: HasLayout) -> "Layout":
         """The layout that params.yaml states under `competition:`."""
         return cls(competition.classes, competition.image_height, competition.image_width)
 

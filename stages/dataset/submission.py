@@ -1,8 +1,8 @@
 """`submission.csv`: written in the competition's form, and checked by reading it back.
 
-Two columns, `ImageId_ClassId,EncodedPixels`: one row per image and class, empty when there is no mask. Three columns,
-`ImageId,EncodedPixels,ClassId` (in the sample's order): one row per predicted mask; an image with none keeps the filler
-row that it has in the sample, with class 0.
+Two columns, `ImageId_ClassId,EncodedPixels`: one row per image and class, empty if there is no mask. Three columns,
+`ImageId,EncodedPixels,ClassId` (in the sample's order): one row per predicted mask; an image without any keeps its
+filler row of the sample, with class 0.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from stages.dataset import rle, tables
 from stages.dataset.layout import Layout
 from stages.pipeline import outputs
+from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 
 
@@ -40,8 +40,8 @@ def template(path: Path, layout: Layout) -> Template:
     """Read `sample_submission.csv`.
 
     Raises:
-        UserError: unreadable, no row, rows of one image that do not follow one another, or, in the two-column form, an
-            image without a row for every class.
+        UserError: the file is unreadable or has no rows, the rows of an image do not follow one another, or, in the
+            two-column form, an image lacks a row for a class.
     """
     images, rows = [], []
     for image, group in groupby(tables.read(path, layout, filler=True), key=lambda row: row.image):
@@ -55,7 +55,7 @@ def template(path: Path, layout: Layout) -> Template:
     header = tables.header(path)
     if len(header) == 3:
         for image, own in zip(images, rows, strict=True):
-            if own[0][0] != 0:  # it would be sent as a mask of every image that has none
+            if own[0][0] != 0:  # it would be submitted as a mask of every image without one
                 raise UserError(f"{path}: {image}: expected a filler row of class 0, found class {own[0][0]}")
     else:
         for image, own in zip(images, rows, strict=True):
@@ -67,13 +67,14 @@ def template(path: Path, layout: Layout) -> Template:
     return Template(layout, header, images, rows)
 
 
-def write(path: Path, sample: Template, label_maps: Iterator[npt.NDArray[np.uint8]], form: str) -> None:
+def write(path: Path, sample: Template, label_maps: Iterator[UInt8], form: str) -> None:
     """Write a submission.
 
     Args:
         path: the file to write.
         sample: what the competition asks for.
-        label_maps: uint8 (height, width), 0 background, else ClassId, one for each of `sample.images`, in that order.
+        label_maps: uint8 (height, width), 0 background, else ClassId, one for each of
+            `sample.images`, in that order.
         form: "sample" for the columns of the sample, "pairs" for the two-column form.
     """
     header = _header(sample, form)
@@ -82,7 +83,7 @@ def write(path: Path, sample: Template, label_maps: Iterator[npt.NDArray[np.uint
         for image, rows, label_map in zip(sample.images, sample.rows, label_maps, strict=True):
             order = [class_id for class_id, _ in rows] if len(sample.header) == 2 else list(sample.layout.class_ids)
             masks = [(class_id, rle.encode(label_map == class_id)) for class_id in order]
-            if len(header) == 3:  # only what was predicted, or else the sample's own filler
+            if len(header) == 3:  # only the predicted masks, or the sample's filler
                 masks = [(class_id, runs) for class_id, runs in masks if runs] or rows[:1]
             for class_id, runs in masks:
                 cells = {
@@ -97,14 +98,14 @@ def write(path: Path, sample: Template, label_maps: Iterator[npt.NDArray[np.uint
 
 
 def check(path: Path, sample: Template, form: str) -> dict[str, int]:
-    """Read a submission back and hold it against the sample.
+    """Read a submission back and compare it with the sample.
 
     Returns:
-        images, masks, and masks of each class as `class_1`, ….
+        Counts: `images`, `masks`, and the masks of each class as `class_1`, ….
 
     Raises:
-        UserError: other columns, images missing or in another order, a class of an image missing or twice, run lengths
-            that are invalid, or masks of one image that overlap.
+        UserError: wrong columns, images that are missing or in another order, a class of an image that is missing or
+            occurs twice, invalid run lengths, or masks of one image that overlap.
     """
     expected = _header(sample, form)
     pairs = len(expected) == 2
@@ -123,7 +124,7 @@ def check(path: Path, sample: Template, form: str) -> dict[str, int]:
 
 
 def _header(sample: Template, form: str) -> list[str]:
-    """Columns of a submission: the sample's, or the two-column form where that is asked for."""
+    """Columns of a submission: the sample's, or the two-column form if `form` asks for it."""
     return list(tables.PAIRS) if form == "pairs" and len(sample.header) == 3 else sample.header
 
 

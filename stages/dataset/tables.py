@@ -1,11 +1,12 @@
-"""The competition's CSV files, in both generations, read row by row.
+"""The competition's CSV files, in both forms, read row by row.
 
-| file | 2019 | today |
+| file | in 2019 | today |
 | --- | --- | --- |
 | `train.csv` | `ImageId_ClassId,EncodedPixels`: a row per image and class, empty when there is no mask | `ImageId,ClassId,EncodedPixels`: a row per mask |
 | `sample_submission.csv` | `ImageId_ClassId,EncodedPixels`: a row per image and class | `ImageId,EncodedPixels,ClassId`: a row per image |
 
-Rows are streamed: a table larger than memory can be read.
+Rows are streamed, so that a table larger than memory can be read, and every fault is reported with its line, which
+pandas does not know.
 """  # noqa: E501  (a table)
 
 import csv
@@ -20,9 +21,10 @@ from stages.pipeline.cli import UserError
 PAIRS = ("ImageId_ClassId", "EncodedPixels")
 MASKS = ("ImageId", "ClassId", "EncodedPixels")
 
-# Characters. The longest run lengths of 409,600 pixels have 1.8 million; an unclosed quote would take the whole file.
+# Characters. Run lengths of 409,600 pixels have 1.8 million at most; after an unclosed quote, a field would otherwise
+# grow to the whole file.
 LONGEST_FIELD = 2**24
-_LONGEST_LINE = 4 * LONGEST_FIELD  # any line that is longer has a field that is too long, or too many fields
+_LONGEST_LINE = 4 * LONGEST_FIELD  # a longer line has a field that is too long, or too many fields
 _LONGEST_HEADER = 2**16
 _CONTROLS = ("Cc", "Cs", "Zl", "Zp")  # not "Cf": some scripts need joiners
 
@@ -47,14 +49,14 @@ def header(path: Path) -> list[str]:
     """Columns of a table, in its order: those of `PAIRS`, or those of `MASKS`.
 
     Raises:
-        UserError: neither.
+        UserError: the table has other columns.
     """
     with _open(path) as file:
         return _header(path, file)
 
 
 def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
-    """Read `train.csv`, `sample_submission.csv` or `submission.csv`, whichever form it has.
+    """Read `train.csv`, `sample_submission.csv` or `submission.csv`, in either form.
 
     Args:
         path: the CSV file, UTF-8, with or without a byte order mark.
@@ -65,7 +67,7 @@ def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
         One `Row` per row of the file, in its order; rows without a mask too.
 
     Raises:
-        UserError: a wrong header, a row with missing or extra fields, an unknown class. Names the file and line.
+        UserError: a wrong header, a row with missing or extra fields, or an unknown class. Names the file and line.
     """
     least, highest = 0 if filler else 1, layout.number_of_classes
     with _open(path) as file:
@@ -73,7 +75,7 @@ def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
         places = [columns.index(name) for name in (PAIRS if len(columns) == len(PAIRS) else MASKS)]
         csv.field_size_limit(LONGEST_FIELD)
         reader = csv.reader(iter(lambda: file.readline(_LONGEST_LINE), ""), strict=True)
-        last = 1  # line of the row before; a quoted field may hold line ends
+        last = 1  # last line of the previous row; a quoted field may contain line ends
         try:
             for fields in reader:
                 line, last = last + 1, reader.line_num + 1
@@ -102,10 +104,10 @@ def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a text names a file in a folder and can be printed: no path, no line break or other control."""
+    """Whether a text is a file name, not a path, and free of line breaks and other control characters."""
     if name in ("", ".", "..") or "/" in name:
         return False
-    return name.isprintable() or not any(unicodedata.category(sign) in _CONTROLS for sign in name)
+    return name.isprintable() or not any(unicodedata.category(character) in _CONTROLS for character in name)
 
 
 def _short(text: str) -> str:
@@ -120,7 +122,7 @@ def _open(path: Path) -> IO[str]:
 
 
 def _not_utf_8(path: Path) -> UserError:
-    """The error that names the first line that is not UTF-8: text is decoded in blocks, far ahead of the reader."""
+    """An error that names the first line that is not UTF-8. Python decodes in blocks, so the reader cannot tell."""
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
             try:

@@ -1,7 +1,7 @@
 """The four kinds of defects of the built-in sample, after those of the real strips.
 
-Every kind is a function of a random generator and of the room there is, (height, width) in pixels; it returns a
-`Patch` no larger than that. Kinds differ in shape and in polarity, as the real ones do:
+Every kind is a function of a random generator and of the available room, (height, width) in pixels; it returns a
+`Patch` that is no larger. The kinds differ in shape and in polarity, as the real ones do:
 
 1. pits: clusters of little dark holes, each with a bright burr;
 2. cracks: thin, dark, jagged upright lines;
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from stages.synthetic.surface import Field, noise
+from stages.pipeline.arrays import Bool, Float32
+from stages.synthetic.surface import noise
 
 Room = tuple[int, int]
 
-# Cell in rows and size in columns of a crack's wanderings: a path that is rough at every scale.
+# Deviations of a crack from a straight line: cell in rows, size in columns. The path is rough at every scale.
 _JAGS = ((80.0, 5.0), (31.0, 2.2), (13.0, 1.1), (6.0, 0.7), (1.0, 0.35))
 
 
@@ -29,12 +29,12 @@ class Patch:
     """What a defect does to the steel beneath it.
 
     Attributes:
-        gain: factors of the grey levels, float32 of shape (height, width); 1 changes nothing.
+        gain: factors that multiply the grey levels, float32 of shape (height, width); 1 changes nothing.
         extent: where the defect is, bool of the same shape.
     """
 
-    gain: Field
-    extent: npt.NDArray[np.bool_]
+    gain: Float32
+    extent: Bool
 
 
 def pits(rng: np.random.Generator, room: Room) -> Patch:
@@ -147,7 +147,7 @@ def _size(room: Room, height: float, width: float) -> Room:
     return int(min(room[0], height)), int(min(room[1], width))
 
 
-def _spot(rng: np.random.Generator, shape: Room, centre: tuple[float, float], radii: tuple[float, float]) -> Field:
+def _spot(rng: np.random.Generator, shape: Room, centre: tuple[float, float], radii: tuple[float, float]) -> Float32:
     """A ragged ellipse: 1 inside, 0 outside, soft between."""
     y = (np.arange(shape[0], dtype=np.float32)[:, None] - centre[0]) / radii[0]
     x = (np.arange(shape[1], dtype=np.float32) - centre[1]) / radii[1]
@@ -157,9 +157,7 @@ def _spot(rng: np.random.Generator, shape: Room, centre: tuple[float, float], ra
     return np.asarray(np.clip((1.25 + ragged * (distance < 2) - distance) * 2.5, 0, 1), np.float32)
 
 
-def _crack_line(
-    rng: np.random.Generator, shape: Room, course: Field, depth: float
-) -> tuple[Field, npt.NDArray[np.bool_]]:
+def _crack_line(rng: np.random.Generator, shape: Room, course: Float32, depth: float) -> tuple[Float32, Bool]:
     """Log gain and extent of a jagged line along `course`, the column at each row, of shape (height, 1)."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     wander = sum((size * noise(rng, (shape[0], 2), (step, 2)) for step, size in _JAGS), np.zeros((shape[0], 2)))
@@ -170,7 +168,7 @@ def _crack_line(
     return np.asarray(log, np.float32), np.abs(across) < half + 1
 
 
-def _ragged_outline(rng: np.random.Generator, shape: Room) -> npt.NDArray[np.bool_]:
+def _ragged_outline(rng: np.random.Generator, shape: Room) -> Bool:
     """A closed random outline that nearly fills its box."""
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     radius = np.full(90, 0.82)
@@ -186,14 +184,14 @@ def _ragged_outline(rng: np.random.Generator, shape: Room) -> npt.NDArray[np.boo
     return inside.astype(np.bool_)
 
 
-def _slope(field: Field, blur: float, angle: float) -> Field:
+def _slope(field: Float32, blur: float, angle: float) -> Float32:
     """How the blurred field rises in one direction: lit from there, that is its shading."""
     smooth = cv2.GaussianBlur(field, (0, 0), blur)
     dx, dy = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     return np.asarray(np.cos(angle) * dx + np.sin(angle) * dy, np.float32)
 
 
-def _turned(field: Field, degrees: float, shape: Room) -> Field:
+def _turned(field: Float32, degrees: float, shape: Room) -> Float32:
     """The middle of a field, turned, cut to shape."""
     turn = cv2.getRotationMatrix2D((field.shape[1] / 2, field.shape[0] / 2), degrees, 1.0)
     turn[:, 2] += (shape[1] - field.shape[1]) / 2, (shape[0] - field.shape[0]) / 2

@@ -2,11 +2,12 @@
 
     generate(Path("data/sample"), train_images=120, test_images=40, seed=1)
 
-It follows the real set in what a pipeline has to cope with: about 46 % of the images without a defect, four classes
-of unlike size and frequency, coarse outlines drawn by hand, black margins, and about 5 % near-duplicates (one strip
-photographed twice). **The rare classes are somewhat more frequent than in the real set** (class 1: 9 % of the images
-instead of 7, class 2: 7 instead of 2, class 4: 9 instead of 6), so that with 100 training images or more each class
-can occur in every one of five folds. Figures reached on the sample say nothing about the real competition.
+It resembles the real data where a pipeline has to cope with it: about 46 % of the images have no defect, the four
+classes differ in size and frequency, outlines are coarse, as drawn by hand, some strips have black margins, and about
+5 % of the images are near-duplicates (one strip photographed twice). **The rare classes are somewhat more frequent than
+in the real set** (class 1: 9 % of the images instead of 7, class 2: 7 instead of 2, class 4: 9 instead of 6), so that
+with 100 training images or more each class can occur in all of five folds. Figures reached on the sample say nothing
+about the real competition.
 """
 
 import csv
@@ -17,12 +18,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from stages.dataset import rle
-from stages.synthetic import defects as steel_defects
+from stages.pipeline.arrays import Float32, UInt8
 from stages.synthetic import surface
+from stages.synthetic.defects import DRAWERS
 
 HEIGHT, WIDTH = 256, 1600
 CLASSES = (1, 2, 3, 4)
@@ -30,8 +31,8 @@ CLASSES = (1, 2, 3, 4)
 _BORDER = 8  # painted around the photograph, so that a second one can be shifted
 _DUPLICATES = 0.05
 _TRAIN, _TEST = 0, 1
-_PLAN, _SCENE, _PHOTO = 0, 1, 2  # what a generator is for; part of its seed
-# Which classes occur together, and in what share of the images.
+_PLAN, _SCENE, _PHOTO = 0, 1, 2  # what a random generator is used for; part of its seed
+# Classes that occur together, and the share of images that show them.
 _SHARES: dict[tuple[int, ...], float] = {
     (): 0.46,
     (3,): 0.30,
@@ -43,11 +44,9 @@ _SHARES: dict[tuple[int, ...], float] = {
     (1, 2): 0.01,
     (2, 3): 0.01,
 }
-# How many patches of a class an image gets, and how likely; an annotator's margin around each in pixels.
+# Probabilities of 1, 2, … patches of a class in an image, and an annotator's margin around each in pixels.
 _PATCHES = {1: [0.75, 0.25], 2: [0.8, 0.2], 3: [0.45, 0.35, 0.2], 4: [0.5, 0.35, 0.15]}
 _MARGIN = {1: 6, 2: 5, 3: 4, 4: 5}
-
-Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,11 @@ class Shot:
 
 
 def generate(folder: Path, train_images: int, test_images: int, seed: int) -> None:
-    """Write a sample of the competition, the same bytes for the same arguments.
+    """Write a sample of the competition. The same arguments give the same bytes.
 
     Writes `train_images/*.jpg` and `test_images/*.jpg` (1600 by 256 pixels, grey in three channels), `train.csv` (a
     row per mask) and `sample_submission.csv` (a filler row per test image), both sorted by image. One image is held
-    at a time. "The same bytes" holds for one processor and one OpenCV; elsewhere a few grey levels may differ by one.
+    in memory at a time. On another processor or with another OpenCV, a few grey levels may differ by one.
 
     Args:
         folder: an existing, empty folder.
@@ -110,7 +109,7 @@ def generate(folder: Path, train_images: int, test_images: int, seed: int) -> No
 def plan(images: int, split: int, seed: int) -> list[Shot]:
     """Decide what each image of a split shows, in the order of the file names.
 
-    The shares are dealt out, not drawn, so that a small sample has its rare classes too.
+    Classes are assigned by fixed shares, not drawn at random, so that a small sample has its rare classes too.
     """
     rng = np.random.default_rng((seed, split, 0, _PLAN))
     strips = images - round(images * _DUPLICATES)
@@ -120,7 +119,7 @@ def plan(images: int, split: int, seed: int) -> list[Shot]:
     return sorted(shots, key=lambda shot: shot.name)
 
 
-def draw(shot: Shot, seed: int) -> tuple[npt.NDArray[np.uint8], Labels]:
+def draw(shot: Shot, seed: int) -> tuple[UInt8, UInt8]:
     """Draw one image.
 
     Returns:
@@ -135,7 +134,7 @@ def draw(shot: Shot, seed: int) -> tuple[npt.NDArray[np.uint8], Labels]:
     return np.clip(np.round(exposed), 0, 255).astype(np.uint8), _annotate(defects[window], rng)
 
 
-def _write_images(folder: Path, shots: list[Shot], seed: int) -> Iterator[tuple[Shot, Labels]]:
+def _write_images(folder: Path, shots: list[Shot], seed: int) -> Iterator[tuple[Shot, UInt8]]:
     folder.mkdir()
     for shot in shots:
         grey, labels = draw(shot, seed)
@@ -145,7 +144,7 @@ def _write_images(folder: Path, shots: list[Shot], seed: int) -> Iterator[tuple[
 
 
 def _deal(images: int) -> list[int]:
-    """Numbers of class sets in `_SHARES`, as often as their shares of the images, by largest remainders."""
+    """Numbers of class sets in `_SHARES`, each as often as its share of the images, by largest remainders."""
     wanted = np.array(list(_SHARES.values())) * images
     counts = wanted.astype(np.int64)
     rest = np.argsort(counts - wanted, kind="stable")[: images - counts.sum()]
@@ -157,8 +156,8 @@ def _name(seed: int, split: int, index: int) -> str:
     return hashlib.sha256(f"{seed} {split} {index}".encode()).hexdigest()[:9] + ".jpg"
 
 
-def _paint(classes: tuple[int, ...], rng: np.random.Generator) -> tuple[surface.Field, Labels]:
-    """A strip with its defects: grey levels and labels, each with `_BORDER` pixels around the photograph."""
+def _paint(classes: tuple[int, ...], rng: np.random.Generator) -> tuple[Float32, UInt8]:
+    """A strip with its defects: grey levels and labels, with `_BORDER` more pixels on every side of the photograph."""
     strip = surface.strip(rng, (HEIGHT + 2 * _BORDER, WIDTH + 2 * _BORDER))
     grey, labels = strip.grey, np.zeros(strip.grey.shape, np.uint8)
     for class_id in classes:
@@ -167,15 +166,13 @@ def _paint(classes: tuple[int, ...], rng: np.random.Generator) -> tuple[surface.
     return grey * strip.light + 3 * (1 - strip.light), labels
 
 
-def _damage(
-    rng: np.random.Generator, grey: surface.Field, labels: Labels, class_id: int, columns: tuple[int, int]
-) -> None:
-    """Draw one patch into `grey` and `labels`, or none where the strip is crowded.
+def _damage(rng: np.random.Generator, grey: Float32, labels: UInt8, class_id: int, columns: tuple[int, int]) -> None:
+    """Draw one patch into `grey` and `labels`, or none if the strip is crowded.
 
-    It lies between the columns, over no other defect, at most half of it above or below the image.
+    It lies between the columns, does not touch another defect, and at most half of it is above or below the image.
     """
     rows = labels.shape[0]
-    patch = steel_defects.DRAWERS[class_id](rng, (rows, columns[1] - columns[0]))
+    patch = DRAWERS[class_id](rng, (rows, columns[1] - columns[0]))
     height, width = patch.extent.shape
     over = height // 3 if height < 0.9 * rows else 0
     for _ in range(60):
@@ -190,8 +187,8 @@ def _damage(
             return
 
 
-def _annotate(defects: Labels, rng: np.random.Generator) -> Labels:
-    """Outline the defects as annotators do: a few straight strokes, a little outside, none over another."""
+def _annotate(defects: UInt8, rng: np.random.Generator) -> UInt8:
+    """Outline the defects as annotators do: few straight strokes, slightly outside the defect, without overlaps."""
     labels = np.zeros_like(defects)
     for class_id in CLASSES:
         reach = 2 * _MARGIN[class_id] + 1

@@ -1,17 +1,16 @@
 """Bare strips for the built-in sample: rolling grain, uneven light, stains, black margins.
 
-A surface is an array of grey levels, float32 of shape (height, width): about 0 is black, 255 is white, nothing is
-clipped yet. Most layers multiply, as dirt and relief do to reflected light: a mark then keeps its contrast on
-bright and on dark sheets.
+A surface is an array of grey levels, float32 of shape (height, width): about 0 is black, 255 is white, and nothing is
+clipped yet. Most layers multiply the grey levels, as dirt and relief do with reflected light, so that a mark has the
+same contrast on bright and on dark sheets.
 """
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Field = npt.NDArray[np.float32]
+from stages.pipeline.arrays import Float32
 
 
 @dataclass(frozen=True)
@@ -20,23 +19,23 @@ class Strip:
 
     Attributes:
         grey: grey levels, float32 of shape (height, width), steel everywhere.
-        light: what the black margins let through, float32 of the same shape: 1 on steel, 0 beside the strip.
-        left, right: columns between which the steel lies whole, `left` included, `right` excluded.
+        light: factor of the black margins, float32 of the same shape: 1 on steel, 0 next to the strip.
+        left, right: columns between which there is steel in every row, `left` included, `right` excluded.
     """
 
-    grey: Field
-    light: Field
+    grey: Float32
+    light: Float32
     left: int
     right: int
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, int], cell: tuple[float, float]) -> Field:
+def noise(rng: np.random.Generator, shape: tuple[int, int], cell: tuple[float, float]) -> Float32:
     """Smooth random field.
 
     Args:
         rng: source of the randomness.
         shape: height and width in pixels.
-        cell: height and width in pixels of what varies independently; (40, 3) gives upright grain.
+        cell: height and width in pixels of the areas that vary independently; (40, 3) gives upright grain.
 
     Returns:
         float32 of shape `shape`, mean about 0, standard deviation about 1.
@@ -72,8 +71,8 @@ def strip(rng: np.random.Generator, shape: tuple[int, int]) -> Strip:
     return _with_margin(rng, grey)
 
 
-def _rolled(rng: np.random.Generator, shape: tuple[int, int]) -> Field:
-    """Light and grain, with spectra about those of the real strips: power falls with frequency, both ways alike."""
+def _rolled(rng: np.random.Generator, shape: tuple[int, int]) -> Float32:
+    """Light and grain, with spectra like those of real strips: power falls with frequency in both directions."""
     height, width = shape
     y, x = np.linspace(-1, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)
     log = rng.uniform(-0.1, 0.32) * y - rng.uniform(0, 0.55) * (x - rng.uniform(-0.4, 0.4)) ** 2
@@ -101,7 +100,7 @@ def _rolled(rng: np.random.Generator, shape: tuple[int, int]) -> Field:
     return np.asarray(brightness * np.exp(log), np.float32)
 
 
-def _scale_stain(rng: np.random.Generator, grey: Field) -> None:
+def _scale_stain(rng: np.random.Generator, grey: Float32) -> None:
     """Ragged upright flakes of scale, flat inside, in one or two bands of columns."""
     shape = grey.shape[0], grey.shape[1]
     tall = rng.uniform(40, 200)
@@ -114,7 +113,7 @@ def _scale_stain(rng: np.random.Generator, grey: Field) -> None:
     grey *= 1 + rng.choice([-1, 1], p=[0.7, 0.3]) * rng.uniform(0.1, 0.28) * inside
 
 
-def _wet_area(rng: np.random.Generator, grey: Field) -> None:
+def _wet_area(rng: np.random.Generator, grey: Float32) -> None:
     """A large area with a clear, wavy border that is a little darker or brighter than the rest."""
     shape = grey.shape[0], grey.shape[1]
     x = np.arange(shape[1], dtype=np.float32) - rng.uniform(0.1, 0.9) * shape[1]
@@ -123,8 +122,8 @@ def _wet_area(rng: np.random.Generator, grey: Field) -> None:
     grey *= 1 + rng.uniform(-0.14, 0.1) / (1 + np.exp(-np.clip(border, -30, 30)))
 
 
-def _tread(rng: np.random.Generator, grey: Field) -> None:
-    """The lozenges of chequer plate, pressed on purpose: no defect, but not so faint either."""
+def _tread(rng: np.random.Generator, grey: Float32) -> None:
+    """The lozenges of chequer plate, which are pressed on purpose and clearly visible, but not a defect."""
     y, x = np.mgrid[: grey.shape[0], : grey.shape[1]].astype(np.float32)
     pitch, phase = rng.uniform(80, 130), rng.uniform(0, 1)
     relief = np.zeros_like(grey)
@@ -134,7 +133,7 @@ def _tread(rng: np.random.Generator, grey: Field) -> None:
     grey *= np.exp(rng.uniform(0.4, 0.8) * relief)
 
 
-def _faint_scratches(rng: np.random.Generator, grey: Field) -> None:
+def _faint_scratches(rng: np.random.Generator, grey: Float32) -> None:
     """A few hairlines, a tenth of a defect's contrast."""
     height, width = grey.shape
     layer = np.zeros_like(grey)
@@ -145,7 +144,7 @@ def _faint_scratches(rng: np.random.Generator, grey: Field) -> None:
     grey *= 1 + cv2.GaussianBlur(layer, (0, 0), 0.6)
 
 
-def _water_marks(rng: np.random.Generator, grey: Field) -> None:
+def _water_marks(rng: np.random.Generator, grey: Float32) -> None:
     """Dried drops: pale rings and spots of oil, smooth inside."""
     height, width = grey.shape
     layer = np.zeros_like(grey)
@@ -159,7 +158,7 @@ def _water_marks(rng: np.random.Generator, grey: Field) -> None:
     grey *= 1 + cv2.GaussianBlur(layer, (0, 0), 1.2) * np.clip(ragged, 0, 2)
 
 
-def _specks(rng: np.random.Generator, grey: Field) -> None:
+def _specks(rng: np.random.Generator, grey: Float32) -> None:
     """Dust: single dark and bright points, thrown at random."""
     height, width = grey.shape
     layer = np.zeros_like(grey)
@@ -169,7 +168,7 @@ def _specks(rng: np.random.Generator, grey: Field) -> None:
     grey *= np.maximum(1 + 1.5 * cv2.GaussianBlur(layer, (0, 0), 0.9), 0.3)
 
 
-def _with_margin(rng: np.random.Generator, grey: Field) -> Strip:
+def _with_margin(rng: np.random.Generator, grey: Float32) -> Strip:
     """Where the camera looks past the strip's edge: black, then a dim rim, then a worn band of the sheet itself."""
     height, width = grey.shape
     if rng.random() >= 0.26:

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 PREFIXES = ["--class-prefixes", "In", "Pa"]
 HALF = ["--test-share", "0.5"]
 
-# 64×128 pixels, room for a texture by which near-duplicates are told. Of each image the rectangle (top, bottom, left,
-# right) that is white; bottom and right lie outside.
+# 64×128 pixels, large enough for textures that tell near-duplicates apart. For each image, the rectangle (top, bottom,
+# left, right) that is white; bottom and right are exclusive.
 DRAWN = {
     "In_1": (0, 2, 0, 1),  # the first pixel and the one below it: "1 2"
     "In_2": (63, 64, 127, 128),  # the last pixel: "8192 1"
@@ -115,11 +115,11 @@ def test_a_share_is_held_back_with_its_masks(steel: Path, capsys: pytest.Capture
         [f"{patches}_1", ""],
         [f"{patches}_2", RUNS[patches[:4]]],
     ]
-    told = capsys.readouterr().out
-    assert "2 training images (0 without a defect), 2 test images, 64×128 pixels" in told
-    assert "  image_height: 64\n  image_width: 128\n  classes: [inclusion, patches]\n" in told
-    assert "'competition.classes=[inclusion,patches]'" in told
-    assert [line.split() for line in told.splitlines() if line.startswith("inclusion")] == [["inclusion", "1", "1"]]
+    reported = capsys.readouterr().out
+    assert "2 training images (0 without a defect), 2 test images, 64×128 pixels" in reported
+    assert "  image_height: 64\n  image_width: 128\n  classes: [inclusion, patches]\n" in reported
+    assert "'competition.classes=[inclusion,patches]'" in reported
+    assert [line.split() for line in reported.splitlines() if line.startswith("inclusion")] == [["inclusion", "1", "1"]]
 
 
 def test_the_download_stage_takes_the_zip(steel: Path) -> None:
@@ -207,11 +207,11 @@ def test_the_colour_of_a_black_and_white_palette_counts(tmp_path: Path) -> None:
         (np.array([[0, 255]], np.uint8), 0, "expected class ids of 0 … 254, found 255 (black-and-white labels need"),
         (np.array([[0, 2]], np.uint8), 1, "found nothing brighter than 2 of 255"),
         (np.array([[[255, 255, 255, 0]]], np.uint8), 1, "found transparent pixels"),
-        (np.array([[0, 65535]], np.uint16), 1, "expected black and white in 8 bits a channel, found I;16"),
+        (np.array([[0, 65535]], np.uint16), 1, "expected black and white in 8 bits per channel, found I;16"),
     ],
 )
 def test_labels_of_two_meanings_are_refused(tmp_path: Path, picture: np.ndarray, class_id: int, message: str) -> None:
-    """What could be read in more than one way is told, not guessed."""
+    """What could be read in more than one way is refused, not guessed."""
     Image.fromarray(picture).save(tmp_path / "a.png")
     with pytest.raises(UserError) as refusal:
         label_images.label_map(tmp_path / "a.png", class_id)
@@ -246,15 +246,15 @@ def test_images_and_labels_must_pair(steel: Path, capsys: pytest.CaptureFixture[
     """A label without an image is always refused; an image without a label only until it is declared clean."""
     options = with_test_images()
     Path("labels/In_1.png").unlink()
-    told = refused(capsys, "out", *PREFIXES, *options)
-    assert "expected a label in labels for every image, found 1 (In_1.jpg) without one (--unlabelled-are-clean" in told
+    reported = refused(capsys, "out", *PREFIXES, *options)
+    assert "expected a label in labels for every image, found 1 (In_1.jpg) without one (--unlabelled" in reported
     run("out", *PREFIXES, *options, "--unlabelled-are-clean")
     assert "4 training images (1 without a defect), 1 test images" in capsys.readouterr().out
     assert "In_1.jpg" not in Path("out/train.csv").read_text(encoding="utf-8")
     assert Path("out/train_images/In_1.jpg").exists()
     Path("images/Pa_1.png").unlink()
-    told = refused(capsys, "other", *PREFIXES, *options, "--unlabelled-are-clean")
-    assert "expected an image in images for every label, found 1 (Pa_1.png) without one" in told
+    reported = refused(capsys, "other", *PREFIXES, *options, "--unlabelled-are-clean")
+    assert "expected an image in images for every label, found 1 (Pa_1.png) without one" in reported
 
 
 def test_sizes_must_agree(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,9 +262,9 @@ def test_sizes_must_agree(steel: Path, capsys: pytest.CaptureFixture[str]) -> No
     options = with_test_images()
     cv2.imwrite("images/Pa_1.png", np.zeros((64, 130), np.uint8))
     cv2.imwrite("labels/Pa_2.png", np.zeros((65, 128), np.uint8))
-    told = refused(capsys, "out", *PREFIXES, *options)
-    assert "images/Pa_1.png: expected 64×128 pixels (height×width), as the first image, found 64×130" in told
-    assert "labels/Pa_2.png: expected 64×128 pixels (height×width), as its image, found 65×128" in told
+    reported = refused(capsys, "out", *PREFIXES, *options)
+    assert "images/Pa_1.png: expected 64×128 pixels (height×width), as the first image, found 64×130" in reported
+    assert "labels/Pa_2.png: expected 64×128 pixels (height×width), as its image, found 65×128" in reported
     cv2.imwrite("images/Pa_1.png", np.zeros((64, 128), np.uint8))
     cv2.imwrite("labels/Pa_2.png", np.zeros((64, 128), np.uint8))
     cv2.imwrite("more/u.png", np.zeros((128, 64), np.uint8))
@@ -276,7 +276,7 @@ def test_sizes_must_agree(steel: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("words", "message"),
     [
         ([*HALF, "--class-prefixes", "In"], "labels/Pa_1.png: expected a name that starts with one of In"),
-        ([*HALF, "--class-prefixes", "In", "In"], "--class-prefixes: expected different ones"),
+        ([*HALF, "--class-prefixes", "In", "In"], "--class-prefixes: expected different prefixes"),
         ([*HALF, *PREFIXES, "--classes", "one"], "--classes: expected 2 names, as there are prefixes, found 1"),
         ([*HALF, *PREFIXES, "--classes", "a b", "c"], "--classes: String should match pattern"),
         (["--test-share", "0.3", *PREFIXES], "at least 10 groups of near-duplicates for a share of 3/10, found 4"),
@@ -301,15 +301,15 @@ def test_the_longest_prefix_counts() -> None:
 def test_nothing_is_overwritten_unasked(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither the zip nor the masks; --force replaces both, but never a folder that holds anything else."""
     Path("steel.test-masks.csv").write_text("mine", encoding="utf-8")
-    told = refused(capsys, "steel.zip", *PREFIXES, *HALF)
-    assert "steel.test-masks.csv: expected nothing there" in told
+    reported = refused(capsys, "steel.zip", *PREFIXES, *HALF)
+    assert "steel.test-masks.csv: expected nothing there" in reported
     assert Path("steel.test-masks.csv").read_text(encoding="utf-8") == "mine"
     run("steel.zip", *PREFIXES, *HALF, "--force")
     assert "steel.zip: expected nothing there" in refused(capsys, "steel.zip", *PREFIXES, *HALF)
     Path("out").mkdir()
     Path("out/thesis.tex").write_text("mine", encoding="utf-8")
     assert "alone, found thesis.tex too" in refused(capsys, "out", *PREFIXES, *HALF, "--force")
-    assert "expected an output outside of what is read" in refused(capsys, "images", *PREFIXES, *HALF, "--force")
+    assert "expected an output outside of the input" in refused(capsys, "images", *PREFIXES, *HALF, "--force")
     assert "expected a name for the output, found .." in refused(capsys, "..", *PREFIXES, *HALF, "--force")
     assert Path("out/thesis.tex").exists()
 

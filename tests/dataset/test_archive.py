@@ -59,11 +59,11 @@ def below(top: str, files: dict[str, bytes] = FILES) -> dict[str, bytes]:
 
 
 def message(source: Path, target: Path) -> str:
-    """What is told about a source that is refused."""
-    with pytest.raises(UserError) as told:
+    """The message about a source that is refused."""
+    with pytest.raises(UserError) as reported:
         archive.copy(source, target, "the source")
-    assert str(told.value).startswith("the source: ")
-    return str(told.value).removeprefix("the source: ")
+    assert str(reported.value).startswith("the source: ")
+    return str(reported.value).removeprefix("the source: ")
 
 
 @pytest.mark.parametrize("top", ["", "severstal", "kaggle/input/severstal steel"])
@@ -109,11 +109,11 @@ def test_links_to_another_disk(tmp_path: Path, target: Path) -> None:
 
 
 def test_a_link_to_nowhere(tmp_path: Path, target: Path) -> None:
-    """An image that is a broken link is told and not left out silently."""
+    """An image that is a broken link is reported, not left out silently."""
     source = laid(tmp_path / "source", FILES)
     (source / "train_images" / "z.jpg").symlink_to(tmp_path / "gone.jpg")
-    told = message(source, target)
-    assert told == f"{source / 'train_images' / 'z.jpg'}: expected a readable file (No such file or directory)"
+    reported = message(source, target)
+    assert reported == f"{source / 'train_images' / 'z.jpg'}: expected a readable file (No such file or directory)"
 
 
 @pytest.mark.parametrize("name", ["train.csv", "severstal-train-annotations.csv", "train.csv.gz"])
@@ -146,9 +146,9 @@ def test_the_tiny_competition(competition_folder: Path, target: Path) -> None:
 def test_missing_parts(tmp_path: Path, target: Path, missing: str, found: str) -> None:
     """Each part that is missing is named, in a folder and in a zip."""
     files = {name: content for name, content in FILES.items() if not name.startswith(missing)}
-    told = f"expected {PARTS}, {found}".replace(", in one place", " in one place")
-    assert message(laid(tmp_path / "source", files), target) == told
-    assert message(zipped(tmp_path / "source.zip", files), target) == told
+    reported = f"expected {PARTS}, {found}".replace(", in one place", " in one place")
+    assert message(laid(tmp_path / "source", files), target) == reported
+    assert message(zipped(tmp_path / "source.zip", files), target) == reported
 
 
 def test_a_lone_table_in_a_zip(tmp_path: Path, target: Path) -> None:
@@ -175,7 +175,7 @@ def test_entries_outside_are_refused(tmp_path: Path, target: Path, entry: str) -
 
 
 def test_a_zip_with_damaged_contents(tmp_path: Path, target: Path) -> None:
-    """Whichever byte of a file's contents is damaged, the zip is refused and the user told."""
+    """Whichever byte of a file's contents is damaged, the zip is refused and the user reported."""
     raw = zipped(tmp_path / "source.zip", FILES | {"train_images/a.jpg": NUMBERS}).read_bytes()
     source = tmp_path / "damaged.zip"
     for position in range(60, 1_000, 30):
@@ -185,12 +185,12 @@ def test_a_zip_with_damaged_contents(tmp_path: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".zip", ".jpg"])
 def test_a_zip_that_was_cut_off(tmp_path: Path, target: Path, suffix: str) -> None:
-    """Half a download is told as what it is, not as a file of another kind."""
+    """Half a download is reported as cut off, not as a file of another kind."""
     raw = zipped(tmp_path / "source.zip", FILES).read_bytes()
     source = tmp_path / f"half{suffix}"
     for length in (4, len(raw) // 2, len(raw) - 30):
         source.write_bytes(raw[:length])
-        assert message(source, target) == f"expected a whole zip, found {length} bytes without its end: it was cut off"
+        assert message(source, target) == f"expected a whole zip, found {length} bytes without the end: it was cut off"
 
 
 def test_a_zip_with_a_password(tmp_path: Path, target: Path) -> None:
@@ -218,15 +218,15 @@ def test_a_damaged_packed_table(tmp_path: Path, target: Path) -> None:
 
 
 def test_a_file_of_another_kind(tmp_path: Path, target: Path) -> None:
-    """Another archive or an empty file is told by what would be read."""
+    """For another archive or an empty file, the message lists what can be read."""
     for name, content in (("source.tar.gz", gzip.compress(b"x")), ("source.zip", b""), ("page.zip", b"<html>")):
         (tmp_path / name).write_bytes(content)
-        told = message(tmp_path / name, target)
-        assert told == "expected a folder, a zip, a .csv or a .csv.gz, found a file of another kind"
+        reported = message(tmp_path / name, target)
+        assert reported == "expected a folder, a zip, a .csv or a .csv.gz, found a file of another kind"
 
 
 def test_nothing_there(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An absolute path that is wrong needs no advice; a relative one is told with the folder that it starts from."""
+    """An absolute path that is wrong needs no advice; a relative one is reported with its starting folder."""
     expected = "expected a folder, a zip, a .csv or a .csv.gz, found nothing there"
     assert message(tmp_path / "none.zip", target) == expected
     monkeypatch.chdir(tmp_path)
@@ -238,10 +238,10 @@ def test_a_relative_path_in_a_queued_experiment(tmp_path: Path, target: Path, mo
     folder = tmp_path / ".dvc" / "tmp" / "exps" / "tmpabc"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
-    told = message(Path("../data.zip"), target)
-    assert told.startswith("expected a folder, a zip, a .csv or a .csv.gz, found nothing there (seen from ")
-    assert told.endswith("give download.source as an absolute path)")
-    assert "a queued experiment, or one with --temp, runs in a copy of the repository" in told
+    reported = message(Path("../data.zip"), target)
+    assert reported.startswith("expected a folder, a zip, a .csv or a .csv.gz, found nothing there (seen from ")
+    assert reported.endswith("give download.source as an absolute path)")
+    assert "a queued experiment, or one with --temp, runs in a copy of the repository" in reported
 
 
 def test_digest_of_a_file(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_real_archives(real_data: Path, target: Path, name: str, images: int, ro
     assert sum(not line.endswith(",") for line in table[1:]) == rows
 
 
-def test_images_in_deeper_folders_are_told(tmp_path: Path, target: Path) -> None:
+def test_images_in_deeper_folders_are_reported(tmp_path: Path, target: Path) -> None:
     """They would be missing without a word otherwise."""
     source = laid(tmp_path / "source", FILES | {"train_images/2019/d.JPG": b"x", "train_images/2020/e.png": b"x"})
     assert message(source, target).endswith(
@@ -287,7 +287,7 @@ def test_images_in_deeper_folders_are_told(tmp_path: Path, target: Path) -> None
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_damage_in_other_compressions_is_told(tmp_path: Path, target: Path, compression: int) -> None:
+def test_damage_in_other_compressions_is_reported(tmp_path: Path, target: Path, compression: int) -> None:
     """Each has an error of its own."""
     path = zipped(tmp_path / "source.zip", FILES | {"train.csv": NUMBERS}, compression)
     raw = bytearray(path.read_bytes())
@@ -298,7 +298,7 @@ def test_damage_in_other_compressions_is_told(tmp_path: Path, target: Path, comp
     assert "expected a whole zip, found a damaged one" in message(path, target)
 
 
-def test_a_file_name_that_is_not_utf_8_is_told(tmp_path: Path, target: Path) -> None:
+def test_a_file_name_that_is_not_utf_8_is_reported(tmp_path: Path, target: Path) -> None:
     """As another system may have written it."""
     source = laid(tmp_path / "source", FILES)
     (source / "train_images" / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
@@ -317,7 +317,7 @@ def with_mode(path: Path, entry: str, mode: int, content: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("mode", "what"), [(stat.S_IFLNK | 0o777, "a link"), (stat.S_IFIFO | 0o644, "another thing")])
+@pytest.mark.parametrize(("mode", "what"), [(stat.S_IFLNK | 0o777, "a link"), (stat.S_IFIFO | 0o644, "something else")])
 def test_links_in_a_zip_are_refused(tmp_path: Path, target: Path, mode: int, what: str) -> None:
     """A zip may hold links, to a password file say: nothing is made of them."""
     source = with_mode(tmp_path / "source.zip", "train_images/z.jpg", mode, b"/etc/passwd")
@@ -334,13 +334,13 @@ def test_a_zip_that_unpacks_to_absurd_size(tmp_path: Path, target: Path, monkeyp
     monkeypatch.setattr(archive, "ALLOWANCE", 1000)
     limit, found = 100 * source.stat().st_size + 1000, 10_000_000 + sum(map(len, FILES.values()))
     assert message(source, again) == (
-        f"expected at most {limit:,} bytes when unpacked (100 times its size, and 1,000), found {found:,}"
+        f"expected at most {limit:,} bytes when unpacked (100 times its size plus 1,000), found {found:,}"
     )
     assert contents(again) == {}
 
 
 def test_a_packed_table_of_absurd_size(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A .csv.gz does not tell its size: it is unpacked up to the limit and no further."""
+    """A .csv.gz does not state its size: it is unpacked up to the limit and no further."""
     monkeypatch.setattr(archive, "ALLOWANCE", 1000)
     monkeypatch.setattr(archive, "_CHUNK", 1000)
     source = tmp_path / "train.csv.gz"
@@ -351,7 +351,7 @@ def test_a_packed_table_of_absurd_size(tmp_path: Path, target: Path, monkeypatch
 
 
 def test_a_size_that_is_a_lie(tmp_path: Path, target: Path) -> None:
-    """An entry whose data are longer than the zip says stops where it says, and is told as damaged."""
+    """An entry whose data are longer than the zip says stops where it says, and is reported as damaged."""
     raw = bytearray(zipped(tmp_path / "source.zip", FILES | {"train_images/a.jpg": bytes(10_000_000)}).read_bytes())
     for place in (raw.find(b"PK\3\4") + 22, raw.find(b"PK\1\2") + 24):
         raw[place : place + 4] = (1000).to_bytes(4, "little")
@@ -372,22 +372,22 @@ def test_overlapping_entries(tmp_path: Path, target: Path) -> None:
             written.NameToInfo[other.filename] = other
         written._didModify = True  # type: ignore[attr-defined]
     size, packed = source.stat().st_size, 4 * shared.compress_size
-    told = message(source, target)
-    assert told.startswith(f"expected entries of at most {size:,} packed bytes together, as the zip has, found ")
-    assert told.endswith(": they overlap")
+    reported = message(source, target)
+    assert reported.startswith(f"expected entries of at most {size:,} packed bytes together, as the zip has, found ")
+    assert reported.endswith(": they overlap")
     assert packed > size
     assert contents(target) == {}
 
 
 def test_a_zip_in_a_zip_stays_one(tmp_path: Path, target: Path) -> None:
-    """Nothing nested is unpacked: an image that is a zip is copied, and told when images are read."""
+    """Nothing nested is unpacked: an image that is a zip is copied, and reported when images are read."""
     inner = zipped(tmp_path / "inner.zip", {"a.jpg": bytes(1_000_000)}).read_bytes()
     archive.copy(zipped(tmp_path / "source.zip", FILES | {"train_images/z.jpg": inner}), target, "the source")
     assert contents(target) == FILES | {"train_images/z.jpg": inner}
 
 
 def test_too_many_entries(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By their number, and by the length of their list, which is told before it is read."""
+    """By their number, and by the length of their list, which is reported before it is read."""
     source = zipped(tmp_path / "source.zip", FILES)
     monkeypatch.setattr(archive, "MOST_ENTRIES", 4)
     assert message(source, target) == "expected at most 4 entries, found 5"
@@ -416,7 +416,7 @@ def test_an_entry_that_is_there_twice(tmp_path: Path, target: Path) -> None:
 
 
 def test_what_is_no_file_in_a_folder(tmp_path: Path, target: Path) -> None:
-    """A pipe, which would be waited for for ever, a device and a folder with an image's name are told."""
+    """A pipe, which would block for ever, a device and a folder with an image's name are reported."""
     for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir())):
         source = laid(tmp_path / f"source_{number}", FILES)
         path = source / "train_images" / "z.jpg"

@@ -32,10 +32,10 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 
 
 def message(path: Path, height: int = 16, width: int = 32) -> str:
-    """What is told about a file that cannot be read."""
-    with pytest.raises(images.ImageError) as told:
+    """The message about a file that cannot be read."""
+    with pytest.raises(images.ImageError) as reported:
         images.read(path, height, width)
-    return str(told.value).removeprefix(f"{path}: ")
+    return str(reported.value).removeprefix(f"{path}: ")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png"])
@@ -84,8 +84,8 @@ def test_cut_off_jpeg(tmp_path: Path) -> None:
     whole = encoded(".jpg", noise)
     half = len(whole) // 2
     for content in (whole[:half], whole[:-2], whole[:half].ljust(len(whole), b"\0")):
-        told = message(written(tmp_path, "a.jpg", content), 64, 64)
-        assert told == CUT_OFF
+        reported = message(written(tmp_path, "a.jpg", content), 64, 64)
+        assert reported == CUT_OFF
 
 
 def test_cut_off_jpeg_with_a_preview(tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_a_jpeg_whose_only_end_stands_in_a_note(tmp_path: Path) -> None:
     """Its pixels have none, and foreign bytes at their end are found all the same."""
     whole = encoded(".jpg", HALVES)
     without = whole[:2] + b"\xff\xe1\x00\x06hi\xff\xd9" + whole[2:-2]
-    told = message(written(tmp_path, "a.jpg", without + b"\xff\x01"), 16, 32)
-    assert told == CUT_OFF
+    reported = message(written(tmp_path, "a.jpg", without + b"\xff\x01"), 16, 32)
+    assert reported == CUT_OFF
 
 
 def test_jpeg_with_bytes_after_its_end(tmp_path: Path) -> None:
@@ -126,12 +126,12 @@ def test_cut_off_png(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"hello", b"<html>Sign in</html>", encoded(".bmp", HALVES)])
 def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
     """An empty file, text, a page in the place of a download and other formats are refused with their size."""
-    told = message(written(tmp_path, "a.jpg", content))
-    assert told == f"expected a JPEG or a PNG, found {len(content)} bytes that begin as neither"
+    reported = message(written(tmp_path, "a.jpg", content))
+    assert reported == f"expected a JPEG or a PNG, found {len(content)} bytes that begin as neither"
 
 
 def test_other_formats_where_asked_for(tmp_path: Path) -> None:
-    """A BMP is read, and told when it has another size or is none at all."""
+    """A BMP is read, and refused if it has another size or is not an image."""
     path = written(tmp_path, "a.bmp", encoded(".bmp", HALVES))
     np.testing.assert_array_equal(images.read(path, 16, 32, others=True), HALVES)
     with pytest.raises(images.ImageError, match=r"expected 16×33 pixels .*found 16×32"):
@@ -143,12 +143,12 @@ def test_other_formats_where_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xd9", b"\xff\xd8" + bytes(20) + b"\xff\xd9"])
 def test_a_beginning_and_no_more(tmp_path: Path, content: bytes) -> None:
     """What begins as an image and holds none is refused."""
-    told = message(written(tmp_path, "a.jpg", content))
-    assert told == f"expected an image, found {len(content)} bytes that cannot be decoded"
+    reported = message(written(tmp_path, "a.jpg", content))
+    assert reported == f"expected an image, found {len(content)} bytes that cannot be decoded"
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    """What cannot be opened is told by its reason."""
+    """A file that cannot be opened is reported with the reason."""
     assert message(tmp_path / "a.jpg") == "expected an image, found no readable file (No such file or directory)"
     (tmp_path / "b.jpg").mkdir()
     assert message(tmp_path / "b.jpg") == "expected an image, found no readable file (Is a directory)"
@@ -156,10 +156,10 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(32, 16), (15, 32), (16, 33)])
 def test_wrong_size(tmp_path: Path, size: tuple[int, int]) -> None:
-    """Another size, height and width exchanged included, is told with both."""
-    told = message(written(tmp_path, "a.jpg", encoded(".jpg", HALVES)), *size)
+    """Another size, height and width exchanged included, is reported with both."""
+    reported = message(written(tmp_path, "a.jpg", encoded(".jpg", HALVES)), *size)
     expected = f"{size[0]}×{size[1]} pixels (competition.image_height, image_width)"
-    assert told == f"expected {expected}, found 16×32"
+    assert reported == f"expected {expected}, found 16×32"
 
 
 def test_size_from_the_header(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_size_from_the_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_a_picture_of_absurd_size_is_not_decoded(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """10,000×10,000 pixels, of which the header alone tells, are refused without a byte of theirs."""
+    """10,000×10,000 pixels, stated in the header alone, are refused without being decoded."""
     content = bytearray(encoded(suffix, HALVES))
     place = content.index(b"\xff\xc0") + 5 if suffix == ".jpg" else 20
     step = 2 if suffix == ".jpg" else -4  # height and width; a PNG has the width first
@@ -182,16 +182,16 @@ def test_a_picture_of_absurd_size_is_not_decoded(tmp_path: Path, suffix: str, mo
     for start in (place, place + step):
         content[start : start + length] = (10_000).to_bytes(length, "big")
     monkeypatch.setattr(images.cv2, "imdecode", None)
-    told = message(written(tmp_path, f"a{suffix}", bytes(content)))
-    assert told == "expected 16×32 pixels (competition.image_height, image_width), found 10000×10000"
+    reported = message(written(tmp_path, f"a{suffix}", bytes(content)))
+    assert reported == "expected 16×32 pixels (competition.image_height, image_width), found 10000×10000"
 
 
 def test_a_file_of_absurd_length_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More bytes than any encoding of so many pixels needs, and much beside it, are not read into memory."""
     monkeypatch.setattr(images, "LARGEST_EXTRAS", 1000)
     whole = encoded(".jpg", HALVES)
-    told = message(written(tmp_path, "a.jpg", whole.ljust(8 * 16 * 32 + 1001, b"\0")))
-    assert told == "expected an image of at most 5,096 bytes, found 5,097"
+    reported = message(written(tmp_path, "a.jpg", whole.ljust(8 * 16 * 32 + 1001, b"\0")))
+    assert reported == "expected an image of at most 5,096 bytes, found 5,097"
 
 
 def photograph(channels: int = 1) -> bytes:
@@ -206,16 +206,16 @@ def test_a_jpeg_with_a_hole(tmp_path: Path, channels: int) -> None:
     whole = photograph(channels)
     half = len(whole) // 2
     assert images.read(written(tmp_path, "a.jpg", whole), 256, 512).shape == (256, 512)
-    told = message(written(tmp_path, "a.jpg", whole[:half] + bytes(512) + whole[half + 512 :]), 256, 512)
-    assert told == DAMAGED + "premature end of data segment"
+    reported = message(written(tmp_path, "a.jpg", whole[:half] + bytes(512) + whole[half + 512 :]), 256, 512)
+    assert reported == DAMAGED + "premature end of data segment"
 
 
 def test_a_jpeg_with_foreign_bytes_inside(tmp_path: Path) -> None:
     """A sector of something else holds a marker that no encoder writes into pixels."""
     whole, foreign = photograph(), np.random.default_rng(1).bytes(4096)
     half = len(whole) // 2
-    told = message(written(tmp_path, "a.jpg", whole[:half] + foreign + whole[half + 4096 :]), 256, 512)
-    assert told.startswith(DAMAGED)
+    reported = message(written(tmp_path, "a.jpg", whole[:half] + foreign + whole[half + 4096 :]), 256, 512)
+    assert reported.startswith(DAMAGED)
 
 
 @pytest.mark.parametrize("shape", [(1024, 1024), (1024, 1024, 3)])
@@ -254,7 +254,7 @@ def test_opencv_gives_the_same_grey_levels(
     noise = np.random.default_rng(0).integers(0, 256, (256, 512, channels), dtype=np.uint8)
     path = written(tmp_path, "a.jpg", cv2.imencode(".jpg", noise, (kind, 1))[1].tobytes())
     strict = images.read(path, 256, 512)
-    monkeypatch.setattr(images, "simplejpeg", None)
+    monkeypatch.setattr(images, "_simplejpeg", lambda: None)
     np.testing.assert_array_equal(images.read(path, 256, 512), strict)
     assert message(path, 256, 511) == ("expected 256×511 pixels (competition.image_height, image_width), found 256×512")
 
@@ -265,20 +265,22 @@ def test_opencv_gives_the_same_grey_levels(
     st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=3)), max_size=4),
     st.integers(0, 40),
 )
-def test_altered_files_are_read_or_told(whole: bytes, changes: list[tuple[int, bytes]], lost: int) -> None:
+def test_altered_files_are_read_or_reported(whole: bytes, changes: list[tuple[int, bytes]], lost: int) -> None:
     """Whatever bytes are altered or lost, an image of the right size comes out or an `ImageError` of one line."""
     content = bytearray(whole)
     for place, new in changes:
         content[place % len(whole) : place % len(whole) + len(new)] = new
     with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder), "a.jpg", bytes(content[: len(content) - lost]))
-        told, image = None, None
+        reported, image = None, None
         try:
             image = images.read(path, 16, 32)
         except images.ImageError as error:
-            told = str(error)
+            reported = str(error)
         assert (
-            (image is not None and image.shape == (16, 32)) if told is None else told.startswith(f"{path}: expected ")
+            (image is not None and image.shape == (16, 32))
+            if reported is None
+            else reported.startswith(f"{path}: expected ")
         )
 
 

@@ -11,7 +11,7 @@ from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, Ima
 
 
 def numbered(position: int) -> np.ndarray:
-    """An image of 2×3 pixels that tells its position."""
+    """An image of 2×3 pixels that encodes its position."""
     return np.arange(6, dtype=np.uint8).reshape(2, 3) + 10 * position
 
 
@@ -70,7 +70,7 @@ def test_one_image_written_again(stack: ImageStore) -> None:
 
 @pytest.mark.parametrize("position", [-1, 3, 2**40])
 def test_a_position_outside(stack: ImageStore, position: int) -> None:
-    """There is no counting from the end: a wrong position is told, for reading and for writing."""
+    """There is no counting from the end: a wrong position is reported, for reading and for writing."""
     with pytest.raises(IndexError, match=f"expected a position in 0 … 2, found {position}"):
         stack[position]
     with pytest.raises(IndexError, match=f"expected a position in 0 … 2, found {position}"):
@@ -120,25 +120,25 @@ def test_several_threads_read_and_write(tmp_path: Path) -> None:
 
 
 def test_prepared_index(prepared: Dataset) -> None:
-    """Entries carry their place in the arrays, and pixels in the order of the classes."""
-    entry = prepared.index[4]
-    assert (entry.position, entry.image, entry.fold, entry.group) == (4, "odd, 4.jpg", 1, 2)
-    assert entry.pixels == (1, 0, 4)
-    np.testing.assert_array_equal(prepared.images[entry.position], numbered(4))
-    np.testing.assert_array_equal(prepared.labels[entry.position], numbered(4))
+    """Samples carry their place in the arrays, and pixels in the order of the classes."""
+    sample = prepared.index[4]
+    assert (sample.position, sample.image, sample.fold, sample.group) == (4, "odd, 4.jpg", 1, 2)
+    assert sample.pixels == (1, 0, 4)
+    np.testing.assert_array_equal(prepared.images[sample.position], numbered(4))
+    np.testing.assert_array_equal(prepared.labels[sample.position], numbered(4))
 
 
 def test_prepared_folds(prepared: Dataset) -> None:
     """The last fold is held out: training leaves out both it and the validation fold."""
     assert (prepared.folds, prepared.held_out, prepared.classes) == (3, 2, ["pit", "line", "stain"])
-    assert [entry.position for entry in prepared.fold(0)] == [0, 3]
-    assert [entry.position for entry in prepared.fold(prepared.held_out)] == [2, 5]
-    assert [entry.position for entry in prepared.training(0)] == [1, 4]
-    assert [entry.position for entry in prepared.training(1)] == [0, 3]
+    assert [sample.position for sample in prepared.fold(0)] == [0, 3]
+    assert [sample.position for sample in prepared.fold(prepared.held_out)] == [2, 5]
+    assert [sample.position for sample in prepared.training(0)] == [1, 4]
+    assert [sample.position for sample in prepared.training(1)] == [0, 3]
 
 
 def test_training_validation_and_held_out_never_meet(prepared: Dataset) -> None:
     """Whatever the validation fold, every image has exactly one part."""
     for fold in range(prepared.held_out):
         parts = [prepared.training(fold), prepared.fold(fold), prepared.fold(prepared.held_out)]
-        assert sorted(entry.position for part in parts for entry in part) == list(range(6))
+        assert sorted(sample.position for part in parts for sample in part) == list(range(6))

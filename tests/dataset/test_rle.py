@@ -99,11 +99,11 @@ def test_runs_that_touch_are_read_as_one() -> None:
 
 @pytest.mark.parametrize(("text", "message"), WRONG)
 def test_wrong_texts(text: str, message: str) -> None:
-    """Each fault is told with what was expected and found, and `decode` tells it as `runs` does."""
+    """Each fault is reported with what was expected and found, by `decode` and `parse` alike."""
     for read in (rle.parse, rle.decode):
-        with pytest.raises(rle.RunLengthError) as told:
+        with pytest.raises(rle.RunLengthError) as reported:
             read(text, 2, 3)
-        assert str(told.value) == message
+        assert str(reported.value) == message
 
 
 def test_a_number_beyond_64_bits_is_refused() -> None:
@@ -172,7 +172,7 @@ NUMBERS = st.integers(0, 14).map(str) | st.sampled_from(
 @settings(max_examples=500, deadline=None)
 @given(st.lists(NUMBERS, max_size=8).map(" ".join) | st.lists(st.integers(1, 4), max_size=6).map(ascending))
 def test_decoding_and_refusing_as_pixel_by_pixel(text: str) -> None:
-    """What a slow second implementation draws is drawn, and written shortly; what it refuses is told."""
+    """A slow second implementation agrees: on what is drawn, on the shortest text, and on what is refused."""
     expected = slowly(text, 3, 4)
     if expected is None:
         with pytest.raises(rle.RunLengthError, match=r"expected .*, found "):

@@ -1,4 +1,4 @@
-"""Alarms on the data: what differs is told, what chance makes is not."""
+"""Distribution shift and leakage: real differences are found, those of chance are not."""
 
 import numpy as np
 import pytest
@@ -65,8 +65,8 @@ def test_any_size_has_features(shape: tuple[int, int]) -> None:
     assert np.isfinite(shift.features(np.full(shape, 9, np.uint8))).all()
 
 
-def test_random_sets_raise_no_alarm() -> None:
-    """Of 5 random splits of the same images, none is told apart surely."""
+def test_random_sets_are_no_problem() -> None:
+    """Of 5 random splits of the same images, none can be told apart with certainty."""
     images, generator = noisy(100), np.random.default_rng(1)
     for _ in range(5):
         second = generator.permutation(last(25, 100))
@@ -76,8 +76,8 @@ def test_random_sets_raise_no_alarm() -> None:
         assert not any(difference.is_problem for difference in shift.differences(images, second, np.arange(100))[:3])
 
 
-def test_brighter_images_are_told_apart() -> None:
-    """Sets that differ by three standard deviations of brightness alarm, and the difference is named."""
+def test_brighter_images_are_reported_apart() -> None:
+    """Sets that differ by three standard deviations of brightness are a problem, and the difference is named."""
     images = np.concatenate([noisy(60), noisy(20, brightness=130, seed=1)])
     found = shift.separation(images, last(20, 80), np.arange(80))
     assert found is not None
@@ -130,7 +130,7 @@ def test_error_of_an_auc() -> None:
     ("auc", "low", "is_problem"), [(0.61, 0.56, True), (0.6, 0.59, False), (0.7, 0.55, False), (0.3, 0.2, False)]
 )
 def test_an_auc_is_a_problem_when_large_and_sure(auc: float, low: float, is_problem: bool) -> None:
-    """Both bounds are strict; an AUC below one half is no alarm."""
+    """Both bounds are strict; an AUC below one half is no problem."""
     assert shift.Separation(auc, low, 1.0).is_problem is is_problem
 
 
@@ -149,7 +149,7 @@ def test_differences_by_hand() -> None:
 
 
 def test_small_differences_of_even_images_do_not_matter() -> None:
-    """A tenth of a grey level is no alarm, though every image of one set is brighter than all of the other."""
+    """A tenth of a grey level is no problem, although every image of one set is brighter than all of the other."""
     images = np.zeros((80, len(shift.FEATURES)), np.float32)
     images[40:, 0] = 0.1
     brightness = shift.differences(images, last(40, 80), np.arange(80))[0]

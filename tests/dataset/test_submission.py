@@ -1,4 +1,4 @@
-"""Submissions in both forms: written, read back, and every fault told."""
+"""Submissions in both forms: written, read back, and every fault reported."""
 
 import csv
 import itertools
@@ -147,9 +147,9 @@ def test_label_maps_are_taken_one_at_a_time(tmp_path: Path) -> None:
 )
 def test_wrong_samples(tmp_path: Path, text: str, message: str) -> None:
     """A sample that cannot be followed is refused, with the image that is wrong."""
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         sample(tmp_path, text)
-    assert str(told.value) == f"{tmp_path / 'sample_submission.csv'}: {message}"
+    assert str(reported.value) == f"{tmp_path / 'sample_submission.csv'}: {message}"
 
 
 def test_a_sample_with_more_classes_than_params_name(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_sample_with_more_classes_than_params_name(tmp_path: Path) -> None:
         sample(tmp_path, PAIRS, Layout.unnamed(1, 2, 3))
 
 
-# Faults of a submission: the sample, the submission, and what is told after the file's name.
+# Faults of a submission: the sample, the submission, and what is reported after the file's name.
 FAULTS = [
     (TODAY, PAIRS, ", line 1: expected ImageId,EncodedPixels,ClassId, found ImageId_ClassId,EncodedPixels"),
     (
@@ -219,10 +219,10 @@ FAULTS = [
 
 @pytest.mark.parametrize(("text", "submitted", "message"), FAULTS)
 def test_faults_of_a_submission(tmp_path: Path, text: str, submitted: str, message: str) -> None:
-    """Each way in which a submission can differ from its sample is told with the file and the image or line."""
-    with pytest.raises(UserError) as told:
+    """Each way in which a submission can differ from its sample is reported with the file and the image or line."""
+    with pytest.raises(UserError) as reported:
         checked(tmp_path, sample(tmp_path, text), submitted)
-    assert str(told.value) == f"{tmp_path / 'submission.csv'}{message}"
+    assert str(reported.value) == f"{tmp_path / 'submission.csv'}{message}"
 
 
 def test_the_sample_itself_is_a_submission(tmp_path: Path) -> None:

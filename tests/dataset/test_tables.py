@@ -105,9 +105,9 @@ def test_wrong_rows(tmp_path: Path, row: str, message: str) -> None:
     path = written(tmp_path, f"ImageId,ClassId,EncodedPixels\nfine.jpg,1,1 2\n{row}\n")
     rows = tables.read(path, layout(2))
     assert next(rows).image == "fine.jpg"
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         next(rows)
-    assert str(told.value) == f"{path}, line 3: {message}"
+    assert str(reported.value) == f"{path}, line 3: {message}"
 
 
 @pytest.mark.parametrize("row", ["a.jpg,1 2", "a.jpg_,1 2", "a.jpg_x,1 2", "_1,1 2"])
@@ -138,13 +138,13 @@ def test_wrong_headers(tmp_path: Path, header: str, found: str) -> None:
         f"in any order, found {found}"
     )
     for read in (tables.header, lambda path: list(tables.read(path, layout(2)))):
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as reported:
             read(path)
-        assert str(told.value) == expected
+        assert str(reported.value) == expected
 
 
 @pytest.mark.parametrize("header", [b"ImageId,ClassId,EncodedPixels\nb.jpg,1,1 2\n", b""])
-def test_other_encodings_are_told(tmp_path: Path, header: bytes) -> None:
+def test_other_encodings_are_reported(tmp_path: Path, header: bytes) -> None:
     """Bytes that are no UTF-8, in the header or below it, end in a message and not in a traceback."""
     path = written(tmp_path, header + b"r\xf6hre.jpg,1,1 2\n")
     line = 1 + header.count(b"\n")
@@ -152,7 +152,7 @@ def test_other_encodings_are_told(tmp_path: Path, header: bytes) -> None:
         list(tables.read(path, layout(2)))
 
 
-def test_utf_16_is_told(tmp_path: Path) -> None:
+def test_utf_16_is_reported(tmp_path: Path) -> None:
     """A table saved as "Unicode text" is refused by its encoding."""
     path = written(tmp_path, "ImageId,ClassId,EncodedPixels\n".encode("utf-16"))
     with pytest.raises(UserError, match=r"train\.csv, line 1: expected CSV in UTF-8, found b'\\xff'"):
@@ -160,11 +160,11 @@ def test_utf_16_is_told(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    """A table that is not there, or is a folder, is told by its path."""
+    """A table that is not there, or is a folder, is reported by its path."""
     for path, reason in ((tmp_path / "none.csv", "No such file or directory"), (tmp_path, "Is a directory")):
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as reported:
             tables.header(path)
-        assert str(told.value) == f"{path}: expected a readable CSV file ({reason})"
+        assert str(reported.value) == f"{path}: expected a readable CSV file ({reason})"
 
 
 def test_a_field_longer_than_pythons_limit(tmp_path: Path) -> None:
@@ -226,17 +226,17 @@ def test_what_is_written_is_read(rows: list[tuple[str, int, str]], columns: tupl
     st.sampled_from([b"", b"ImageId,ClassId,EncodedPixels\n", b"ImageId_ClassId,EncodedPixels\n"]),
     st.binary(max_size=60) | st.text(alphabet='a.,"_01 \n\r\0/é', max_size=60).map(str.encode),
 )
-def test_garbage_is_told(header: bytes, garbage: bytes) -> None:
-    """Whatever stands in a table, it is read or told by a `UserError` of one line that names the file."""
+def test_garbage_is_reported(header: bytes, garbage: bytes) -> None:
+    """Any table is either read or refused with a `UserError` of one line that names the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder), header + garbage)
-        told = None
+        reported = None
         try:
             rows = list(tables.read(path, layout(2)))
         except UserError as error:
-            rows, told = [], str(error)
+            rows, reported = [], str(error)
         assert all(row.class_id in (1, 2) and tables.is_file_name(row.image) for row in rows)
-        assert told is None or (told.startswith(f"{path}, line ") and len(told.splitlines()) == 1)
+        assert reported is None or (reported.startswith(f"{path}, line ") and len(reported.splitlines()) == 1)
 
 
 def test_rows_are_streamed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A training table held against its images: what is wrong is collected and told at once."""
+"""A training table compared with its images: all faults are collected and reported together."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_a_table_without_faults(tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_not_there(tmp_path: Path) -> None:
-    """A mask of a missing image, even of the same name in other letters, is told and left out."""
+    """A mask of a missing image, even of the same name in other letters, is reported and left out."""
     masks, faults = found(tmp_path, "c.jpg,1,1 2\nA.jpg,1,1 2\na.jpg,1,1 2\n")
     assert masks == [("a.jpg", 1, "1 2")]
     assert faults == [
@@ -41,7 +41,7 @@ def test_an_image_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_name_in_another_unicode_form(tmp_path: Path) -> None:
-    """A name that looks the same (é as one character or as two) is told as what it is."""
+    """A name that looks the same (é as one character or as two) is reported as what it is."""
     table = tmp_path / "train.csv"
     table.write_text("ImageId,ClassId,EncodedPixels\nr\u00e9.jpg,1,1 2\n", encoding="utf-8")
     faults = validation.Faults()
@@ -52,7 +52,7 @@ def test_a_name_in_another_unicode_form(tmp_path: Path) -> None:
 
 
 def test_two_rows_for_one_image_and_class(tmp_path: Path) -> None:
-    """The second and third row of one pair are told, both with the line of the first; another class is fine."""
+    """The second and third row of one pair are reported, both with the line of the first; another class is fine."""
     masks, faults = found(tmp_path, "a.jpg,1,1 1\na.jpg,2,2 1\na.jpg,1,3 1\na.jpg,1,\n")
     assert masks == [("a.jpg", 1, "1 1"), ("a.jpg", 2, "2 1")]
     assert faults == [
@@ -84,14 +84,14 @@ def test_no_faults_raise_nothing() -> None:
 @pytest.mark.parametrize(
     ("count", "last"), [(1, "fault 0"), (10, "fault 9"), (11, "… and 1 more"), (500, "… and 490 more")]
 )
-def test_faults_are_told_at_once(count: int, last: str) -> None:
-    """The number of all faults comes first, then at most ten of them, one a line, then how many more."""
+def test_faults_are_reported_at_once(count: int, last: str) -> None:
+    """The number of all faults comes first, then at most ten of them, one per line, then how many more."""
     faults = validation.Faults()
     for number in range(count):
         faults.add(f"fault {number}")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         faults.raise_if_any()
-    lines = str(told.value).split("\n  ")
+    lines = str(reported.value).split("\n  ")
     assert lines[0] == f"the data has {count} fault(s):"
     assert lines[1:] == [*(f"fault {number}" for number in range(min(count, 10))), *([last] if count > 10 else [])]
     assert lines[-1] == last

@@ -141,7 +141,7 @@ def test_two_devices_find_what_one_finds(tmp_path: Path) -> None:
     """Every loss with its gradient, batch normalisation with its averages, and mixtures, on halves of a batch."""
     status, stdout, stderr = end(start([str(HERE / "shared_batch.py")], tmp_path))
     assert status == 0, stderr
-    found = [json.loads(line) for line in stdout.splitlines()]
+    found = [json.loads(line) for line in stdout.splitlines() if line.startswith("[")]
     assert len(found) == 8 + 3
     for name, one, two in found:
         near = 1e-4 if name == "batch normalisation" else 1e-6  # of values about 100, of which float32 holds 1e-5

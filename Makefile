@@ -1,35 +1,35 @@
 # make          set up, and run the pipeline with the parameters in params.yaml
-# make test     set up, and pass the tests
-# make help     all there is
+# make test     set up, and run the tests
+# make help     all targets
 
 .DEFAULT_GOAL := all
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-# The first Python of the right version; `make PYTHON=…` takes another.
+# The first Python of a suitable version; `make PYTHON=…` takes another.
 PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make update" --quiet --extra dev
-# dvc starts each stage as `python -m stages.NAME`.
+# DVC runs each stage as `python -m stages.NAME`, with this Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-# The two losses that `make compare` compares.
+# The losses that `make compare` compares.
 LOSSES ?= cce cce_dice
-# The rows or groups of rows that `make bench` measures; empty: all but `memory`.
+# Rows or groups of rows for `make bench`; empty: all except the group `memory`.
 ROWS ?=
 # The data for `make ablation`; empty: as ablation.yaml says.
 DATA ?=
 # The tests that `make test` runs, by their marks in pyproject.toml.
 MARKS ?= not prove and not committed
-# For `make scale`: a folder with room, and seconds that a GPU takes for a training step and for an image.
+# For `make scale`: a folder with 25 GB of space, and the seconds of a GPU per training step and per image.
 FOLDER ?=
 GPU_SECONDS ?=
 
-.PHONY: all setup repro compare ablation pictures test fresh committed lint format prove bench coverage audit scale update \
+.PHONY: all setup repro compare ablation pictures test fresh current lint format prove bench coverage audit scale update \
 	clean help
 
 all: repro
@@ -45,8 +45,8 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 		f"make: expected Python 3.11 to 3.13, found {v[0]}.{v[1]} ($(PYTHON))")'
 	@echo "make: installing $(REQUIREMENTS) into .venv: about 1 GB to download, some minutes"
 	"$(PYTHON)" -m venv .venv
-# --no-deps: the lock is whole (see update). pip before 23.3 would look up extras, as in coverage[toml], a second time,
-# and stop at a release newer than the lock's.
+# --no-deps: the lock is complete (see update). pip before 23.3 would resolve extras such as coverage[toml] again, and
+# fail if there is a newer release than in the lock.
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(REQUIREMENTS)
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@cp $(REQUIREMENTS) $@
@@ -55,7 +55,7 @@ repro: setup
 	@python -m stages check
 	@dvc repro
 
-# Starts from the committed params.yaml and changes nothing here: the experiments compare-… run in copies.
+# Starts from the committed params.yaml; the experiments compare-… run in copies and change nothing in this folder.
 compare: setup
 	@python -m stages compare --losses $(LOSSES)
 
@@ -68,17 +68,17 @@ pictures: setup
 	@python -m docs.pictures
 	@python -m docs.quoted
 
-# Time, memory and disk of every stage at the competition's size.
+# Time, memory and disk space of every stage at the competition's size.
 scale: setup
-	@if [ ! -d "$(FOLDER)" ]; then echo "make: expected a folder with 25 GB of room: make scale FOLDER=/path" >&2; exit 1; fi
+	@if [ ! -d "$(FOLDER)" ]; then echo "make: expected a folder with 25 GB of space: make scale FOLDER=/path" >&2; exit 1; fi
 	@python -m tests.benchmarks.full_scale --folder "$(FOLDER)" $(if $(GPU_SECONDS),--gpu $(GPU_SECONDS))
 
 test: setup
-	pytest -n auto --maxprocesses 4 --dist loadfile -m "$(MARKS)"
+	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$(MARKS)"
 
 # Whether dvc.lock and metrics/ belong to the committed code and parameters. Another processor may round their last
 # digits differently.
-committed: setup
+current: setup
 	pytest -m committed
 
 # The fast tests of the committed state, as a stranger gets it: a clone in an empty folder, with nothing beside it.
@@ -88,7 +88,7 @@ fresh: setup
 	env -u REAL_DATA -u REAL_DATA_FOLDER $(MAKE) --no-print-directory --directory="$$folder/clone" --assume-old=setup test \
 		MARKS="not slow and not prove and not committed"
 
-# What takes minutes: kills in mid-training, other servers, long trainings.
+# Tests that take minutes: kills during training, other servers, long trainings.
 prove: setup
 	pytest -m prove
 
@@ -102,24 +102,25 @@ format: setup
 	ruff check --fix
 	ruff format
 
-# Beside other libraries and bare loops, on an idle machine; ROWS="memory masks" measures some. Writes metrics/benchmarks.json.
+# Speed compared with other libraries and bare loops, on an idle machine; ROWS="memory masks" measures some rows.
+# Writes metrics/benchmarks.json.
 bench: setup
 	@python -m tests.benchmarks $(if $(ROWS),--only $(ROWS))
 
-# Which lines of stages/ the tests never reach; processes that tests start are counted too. Without the tests of full
-# disks, whose processes could not write down what they have covered.
+# Lines of stages/ that no test reaches, in processes started by tests too. The tests of full disks are left out: their
+# processes could not write down their coverage.
 coverage: setup
-	pytest -n auto --maxprocesses 4 --dist loadfile -m "not prove" --ignore=tests/test_faults.py \
+	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$(MARKS)" --ignore=tests/test_faults.py \
 		--cov --cov-report=term-missing:skip-covered
 
-# Known vulnerabilities of the pinned packages. --strict: a package that was not looked up is no package without any.
+# Known vulnerabilities of the pinned packages. --strict: fail if a package could not be looked up.
 audit: setup
 	@uv tool run --from "pip-audit>=2.10,<3" pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
 		-r $(REQUIREMENTS) 2>&1 | tail -n 40 || { echo "make: audit: expected every package of $(REQUIREMENTS) looked up" \
 		"and without a known vulnerability, found otherwise: see above. 'Not found', 'not audited' or a failed" \
 		"connection: pip-audit or PyPI's vulnerability service could not be reached" >&2; exit 1; }
 
-# Newest versions that pyproject.toml allows; the tests are the judge.
+# Newest versions that pyproject.toml allows; the tests decide whether they work.
 update: setup
 	$(LOCK) --upgrade -o requirements.txt
 	$(LOCK) --extra gpu --constraint requirements.txt -o requirements-gpu.txt
@@ -133,18 +134,20 @@ clean:
 	rm -f data/predicted.csv data/postprocess.json data/report.html data/submission.csv
 
 help:
-	@echo "make          set up and run the pipeline; GPU=1 brings TensorFlow's CUDA libraries"
+	@echo "make          set up and run the pipeline; GPU=1 installs TensorFlow's CUDA libraries"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
 	@echo "make ablation what each variant of ablation.yaml gains; DATA=PATH says on which data"
 	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
-	@echo "make scale    what each stage needs at the competition's size; FOLDER=PATH says where there is room, and"
-	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes what a GPU of such speed would take"
-	@echo "make test     set up and pass the tests"
-	@echo "make lint     ruff and mypy"
-	@echo "make format   let ruff mend what it can"
-	@echo "make prove    the tests that take minutes"
-	@echo "make bench    speed beside other libraries and bare loops; ROWS=memory: how memory grows with the data"
-	@echo "make coverage the tests, and which lines of stages/ they never reach"
-	@echo "make audit    known vulnerabilities of the pinned packages; needs the network"
-	@echo "make update   newest versions that pyproject.toml allows, then the tests"
-	@echo "make clean    remove .venv and what the stages made in data/; DVC's cache stays"
+	@echo "make scale    measure each stage at the competition's size; FOLDER=PATH names a folder with 25 GB of space;"
+	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes the time with a GPU of this speed"
+	@echo "make test     set up and run the tests"
+	@echo "make lint     ruff, mypy and deptry"
+	@echo "make format   let ruff correct what it can"
+	@echo "make prove    run the tests that take minutes"
+	@echo "make current  check that dvc.lock and metrics/ belong to the committed code"
+	@echo "make fresh    run the fast tests in a clone with nothing beside it"
+	@echo "make bench    compare the speed with other libraries and bare loops; ROWS=memory: how memory grows with the data"
+	@echo "make coverage run the tests, and list the lines of stages/ that they do not reach"
+	@echo "make audit    list known vulnerabilities of the pinned packages; needs the network"
+	@echo "make update   take the newest versions that pyproject.toml allows, then run the tests"
+	@echo "make clean    remove .venv and the outputs of stages in data/; DVC's cache is kept"

@@ -26,6 +26,7 @@ from docs import network_diagram
 from stages.dataset.prepared import Dataset, Sample
 from stages.figures import confusion_chart, overlays
 from stages.pipeline import paths, settings
+from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 
 FOLDER = Path("docs/pictures")
@@ -123,8 +124,10 @@ def report(path: Path) -> None:
         for place in ("header", "#controls"):
             chromium.execute_script("document.querySelector(arguments[0]).scrollIntoView()", place)
             time.sleep(2)  # images are drawn when they come into view
-            screen = cv2.imdecode(np.frombuffer(chromium.get_screenshot_as_png(), np.uint8), cv2.IMREAD_COLOR_RGB)
-            halves.append(screen[:-16, :-16])  # without scroll bars
+            png = np.frombuffer(chromium.get_screenshot_as_png(), np.uint8)
+            halves.append(
+                np.asarray(cv2.imdecode(png, cv2.IMREAD_COLOR_RGB), np.uint8)[:-16, :-16]
+            )  # without scroll bars
     overlays.save(np.hstack(halves), path)
 
 
@@ -138,7 +141,7 @@ PICTURES: dict[str, tuple[str, Callable[[Path], None]]] = {
 }
 
 
-def _outlined(data: Dataset, sample: Sample, name: str, position: int) -> np.ndarray:
+def _outlined(data: Dataset, sample: Sample, name: str, position: int) -> UInt8:
     image, labels = overlays.enlarge(data.images[sample.position], data.labels[sample.position])
     text = f"{name}: {sample.pixels[position]:,} px"
     return overlays.caption(overlays.outline(image, labels, thickness=3), "", {text: overlays.colour(position + 1)})

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 BENCHMARKS = Path("metrics/benchmarks.json")
 FULL_SCALE = Path("metrics/full_scale.json")

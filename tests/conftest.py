@@ -15,8 +15,8 @@ from tests.support import browser
 
 ROOT = Path(__file__).parents[1]
 
-# The tiny competition: 12 training images of 32×64 pixels in four classes, 3 test images.
-# Of each image, ClassId and the rectangle (top, bottom, left, right) that it fills; bottom and right lie outside.
+# The tiny competition: 12 training images of 32×64 pixels in four classes, and 3 test images.
+# For each image, ClassId and the rectangle (top, bottom, left, right) that it fills; bottom and right are exclusive.
 RECTANGLES: dict[str, list[tuple[int, tuple[int, int, int, int]]]] = {
     "train_00.jpg": [(1, (0, 4, 0, 4))],  # touches the first pixel
     "train_01.jpg": [(1, (10, 20, 5, 9))],
@@ -46,6 +46,16 @@ def real_data() -> Path:
     return REAL_DATA_FOLDER
 
 
+# The slowest files, slowest first. They are started first, so that no process ends with one of them while others wait.
+SLOWEST = ("test_pipeline.py", "test_kaggle.py", "test_faults.py", "test_kernel.py", "test_train.py", "test_fit.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the slowest files first; all others keep their order."""
+    rank = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end of a run how many tests were skipped for want of real data or of a browser, and why."""
@@ -63,7 +73,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _tensorflow_is_started(request: pytest.FixtureRequest) -> None:
     """Set TensorFlow's switches before a test that imports it, as the stages do."""
     if request.node.get_closest_marker("slow"):
-        tensorflow_start.start()
+        tensorflow_start.start(training=True)
 
 
 HEIGHT, WIDTH, FOLDS, CLASSES = 40, 72, 3, ["bright", "dark"]
@@ -71,7 +81,7 @@ HEIGHT, WIDTH, FOLDS, CLASSES = 40, 72, 3, ["bright", "dark"]
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Dataset:
-    """12 noisy images of 40×72: a bright square is class 1, a dark one class 2, every fourth image is clean."""
+    """12 noisy images of 40×72: a bright square is class 1, a dark one class 2; every fourth image has no defect."""
     folder = tmp_path / "prepared"
     folder.mkdir()
     images, labels = (ImageStore.create(folder / name, 12, HEIGHT, WIDTH) for name in (IMAGES, LABELS))
@@ -95,13 +105,13 @@ def prepared(tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def competition_folder(tmp_path: Path) -> Path:
-    """A complete competition in today's layout: images of noise, no near-duplicates, masks as in `RECTANGLES`."""
+    """A complete competition in the current layout: images of noise, no near-duplicates, masks as in `RECTANGLES`."""
     return draw_competition(tmp_path / "competition")
 
 
 def draw_competition(folder: Path) -> Path:
-    """Draw it into a folder, which is made; the same bytes each time."""
-    rng = np.random.default_rng(3)  # a seed by which no two of these small images correlate by chance
+    """Draw it into a new folder, with the same bytes each time."""
+    rng = np.random.default_rng(3)  # with this seed no two of these small images correlate by chance
     for name in (*RECTANGLES, "test_0.jpg", "test_1.jpg", "test_2.jpg"):
         path = folder / ("train_images" if name in RECTANGLES else "test_images") / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +125,7 @@ def draw_competition(folder: Path) -> Path:
 
 
 def _runs(top: int, bottom: int, left: int, right: int) -> str:
-    """Run lengths of a rectangle in an image 32 pixels high, written without the code under test."""
+    """Run lengths of a rectangle in an image of height 32, computed without the code under test."""
     if bottom - top == 32:
         return f"{left * 32 + 1} {(right - left) * 32}"
     return " ".join(f"{column * 32 + top + 1} {bottom - top}" for column in range(left, right))

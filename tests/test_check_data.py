@@ -1,4 +1,4 @@
-"""The alarms stage from end to end, on small images of noise."""
+"""The check_data stage from end to end, on small images of noise."""
 
 import csv
 import json
@@ -10,12 +10,14 @@ import pytest
 import yaml
 
 from stages.check_data import check_data
-from stages.dataset import shift as check
-from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, ImageStore
+from stages.dataset import duplicates, shift
+from stages.dataset.prepared import IMAGES, INDEX, LABELS, SIGNATURES, SUMMARY, ImageStore
 from stages.pipeline.cli import UserError
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 HEIGHT, WIDTH, FOLDS, EACH = 64, 128, 4, 20  # 128 cells of 8×8: noise does not correlate by 0.6
+
+SHIFT = "PROBLEM: distribution shift: "
 
 
 def noise(seed: int, brightness: float = 100, width: int = WIDTH) -> np.ndarray:
@@ -34,6 +36,7 @@ def prepare(images: list[np.ndarray], groups: list[int] | None = None, pits: int
     for number, image in enumerate(images):
         stack[number] = image
     stack.close()
+    np.save(folder / SIGNATURES, np.array([duplicates.signature(image) for image in images]))
     groups = groups or list(range(len(images)))
     rows = [[f"{n}.png", n % FOLDS, groups[n], int(n < pits)] for n in range(len(images))]
     with (folder / INDEX).open("w", newline="") as file:
@@ -53,7 +56,7 @@ def photograph(images: list[np.ndarray]) -> None:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of 80 training images in four folds and 20 test images, all of the same kind."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(check, "_TREES", 10)  # so clear a difference needs no more
+    monkeypatch.setattr(shift, "_TREES", 10)  # so clear a difference needs no more
     content = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     content["competition"] |= {"image_height": HEIGHT, "image_width": WIDTH, "classes": ["pit"]}
     content["preprocess"] |= {"folds": FOLDS, "duplicate_correlation": 0.6}
@@ -65,14 +68,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str]) -> tuple[dict, list[str]]:
-    """Metrics, and the lines that are alarms and warnings."""
+    """Metrics, and the lines that are problems and warnings."""
     check_data()
     lines = [line.removeprefix("check_data: ") for line in capsys.readouterr().out.splitlines()]
     metrics = json.loads(Path("metrics/check_data.json").read_text(encoding="utf-8"))
-    told = [line for line in lines if line.startswith(("ALARM", "WARNING"))]
-    assert (metrics["alarms"] + metrics["warnings"] == 0) == (lines[-1] == "none")
-    assert metrics["alarms"] == sum(line.startswith("ALARM: ") for line in told)
-    return metrics, told
+    findings = [line for line in lines if line.startswith(("PROBLEM: ", "WARNING: "))]
+    assert lines[-1] == f"{metrics['problems']} problem(s), {metrics['warnings']} warning(s)"
+    assert metrics["problems"] == sum(line.startswith("PROBLEM: ") for line in findings)
+    assert all(line.startswith(("PROBLEM: ", "WARNING: ", "NOTE: ")) for line in lines[:-1])
+    return metrics, findings
 
 
 def leaves(tree: dict) -> list:
@@ -80,10 +84,10 @@ def leaves(tree: dict) -> list:
     return [leaf for value in tree.values() for leaf in (leaves(value) if isinstance(value, dict) else [value])]
 
 
-def test_nothing_to_tell(capsys: pytest.CaptureFixture[str]) -> None:
-    """Images of one kind raise no alarm, and every figure is there."""
-    metrics, told = run(capsys)
-    assert told == []
+def test_nothing_to_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """Images of one kind are no problem, and every figure is there."""
+    metrics, findings = run(capsys)
+    assert findings == []
     assert set(metrics["validation"]) == {"fold_0", "fold_1"}
     for of in (*metrics["validation"].values(), metrics["held_out"], metrics["test"]):
         assert 0 <= of["auc_low"] < of["auc"] < of["auc_high"] <= 1
@@ -107,27 +111,27 @@ def test_two_runs_write_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize(("bright", "name"), [(0, "validation fold 0"), (3, "held-out fold 3")])
 def test_a_brighter_fold(bright: int, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A fold of brighter images than those trained on, of folds 1 and 2, alarms by its name; the other one does not."""
+    """A fold of brighter images than those trained on, of folds 1 and 2, is a problem; the other is not."""
     content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     content["train"]["folds"] = [0]
     Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     prepare([noise(seed, 150 if seed % FOLDS == bright else 100) for seed in range(FOLDS * EACH)])
     photograph([noise(1000 + seed, 100 if seed % FOLDS else 150) for seed in range(20)])
-    metrics, told = run(capsys)
-    assert len(told) == 1
-    assert told[0].startswith(f"ALARM: the {name} and the images trained on differ")
+    metrics, findings = run(capsys)
+    assert len(findings) == 1
+    assert findings[0].startswith(f"PROBLEM: distribution shift: the {name} and the images trained on differ")
     aucs = {0: metrics["validation"]["fold_0"]["auc"], 3: metrics["held_out"]["auc"]}
     assert aucs.pop(bright) > 0.9
     assert all(auc < 0.65 for auc in aucs.values())
 
 
 def test_brighter_test_images(capsys: pytest.CaptureFixture[str]) -> None:
-    """Test images that are brighter alarm by a classifier and by their brightness, with both values."""
+    """Test images that are brighter are found by a classifier and by their brightness, with both values."""
     photograph([noise(1000 + seed, 150) for seed in range(20)])
-    metrics, told = run(capsys)
-    assert len(told) == 2
-    assert told[0].startswith("ALARM: the test images and the images trained on differ: a classifier tells them apart")
-    assert told[1].startswith("ALARM: the test images differ in brightness (mean grey level of an image): 1")
+    metrics, findings = run(capsys)
+    assert len(findings) == 2
+    assert findings[0].startswith(SHIFT + "the test images and the images trained on differ: a ")
+    assert findings[1].startswith(SHIFT + "the test images differ in brightness (mean grey level of an image): 1")
     assert metrics["test"]["auc"] > 0.9
     assert metrics["test"]["brightness"]["test"] == pytest.approx(150, abs=5)
     assert metrics["test"]["brightness"]["d"] > 4
@@ -135,12 +139,12 @@ def test_brighter_test_images(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_test_images_of_other_sizes(capsys: pytest.CaptureFixture[str]) -> None:
-    """They are counted, told with their size, and left out of the comparisons."""
+    """They are counted, reported with their size, and left out of the comparisons."""
     photograph([noise(1000, 250, WIDTH + 8), noise(1001, 250, WIDTH - 2)])
-    metrics, told = run(capsys)
-    assert len(told) == 1
-    assert "2 of 20 test images are not of 64×128 pixels" in told[0]
-    assert "such as one of 64×136" in told[0]
+    metrics, findings = run(capsys)
+    assert len(findings) == 1
+    assert "2 of 20 test images are not of 64×128 pixels" in findings[0]
+    assert "such as one of 64×136" in findings[0]
     assert (metrics["test"]["images"], metrics["test"]["images_of_other_size"]) == (20, 2)
     assert metrics["test"]["width"] == {"training": 128, "least": 126, "most": 136}
     assert metrics["test"]["height"] == {"training": 64, "least": 64, "most": 64}
@@ -148,24 +152,26 @@ def test_test_images_of_other_sizes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_near_duplicates_in_different_folds(capsys: pytest.CaptureFixture[str]) -> None:
-    """A copy in another fold alarms, one in the same fold does not."""
+    """A copy in another fold is a problem, one in the same fold is not."""
     images = [noise(seed) for seed in range(FOLDS * EACH)]
     images[5], images[8] = images[2], images[4]  # folds 1 and 2; 0 and 0
     prepare(images)
-    metrics, told = run(capsys)
-    assert len(told) == 1
-    assert told[0].startswith("ALARM: 1 pair(s) of near-duplicates lie in different folds (correlation 1.000")
+    metrics, findings = run(capsys)
+    assert len(findings) == 1
+    assert findings[0].startswith(
+        "PROBLEM: leakage: 1 pair(s) of near-duplicates lie in different folds (correlation 1.0"
+    )
     assert metrics["leakage"]["pairs_across_folds"] == 1
     assert metrics["leakage"]["largest_correlation_across_folds"] == pytest.approx(1, abs=1e-5)
 
 
 def test_near_duplicates_among_the_test_images(capsys: pytest.CaptureFixture[str]) -> None:
-    """They are told, and are no alarm."""
+    """They are a note and no problem."""
     photograph([noise(4), noise(5)])
     check_data()
-    told = capsys.readouterr().out
-    assert "2 of 20 test images are near-duplicates of training images" in told
-    assert told.endswith("check_data: none\n")
+    printed = capsys.readouterr().out
+    assert "2 of 20 test images are near-duplicates of training images" in printed
+    assert printed.endswith("check_data: 0 problem(s), 0 warning(s)\n")
     assert json.loads(Path("metrics/check_data.json").read_text())["leakage"]["test_near_duplicates"] == 2
 
 
@@ -174,42 +180,47 @@ def test_a_rare_class(capsys: pytest.CaptureFixture[str]) -> None:
     groups = list(range(FOLDS * EACH))
     groups[4], groups[9] = groups[0], groups[1]
     prepare([noise(seed) for seed in range(FOLDS * EACH)], groups, pits=12)
-    metrics, told = run(capsys)
+    metrics, findings = run(capsys)
     assert metrics["classes"]["pit"] == {"validation_groups": 4, "held_out_groups": 3}
     assert metrics["warnings"] == 1
-    assert told[0].startswith("WARNING: pit occurs in 4 group(s) of near-duplicates of the validation folds and in 3")
+    assert findings[0].startswith(
+        "WARNING: rare classes: pit occurs in 4 group(s) of near-duplicates of the validation folds and in 3"
+    )
 
 
 def test_five_groups_are_enough(capsys: pytest.CaptureFixture[str]) -> None:
     """From five groups on in either there is no warning."""
     prepare([noise(seed) for seed in range(FOLDS * EACH)], pits=20)
-    metrics, told = run(capsys)
+    metrics, findings = run(capsys)
     assert metrics["classes"]["pit"] == {"validation_groups": 10, "held_out_groups": 5}
-    assert told == []
+    assert findings == []
 
 
 def test_few_images_give_nulls(capsys: pytest.CaptureFixture[str]) -> None:
-    """Twelve training images and no test image: what cannot be known is null, and said."""
+    """Twelve training images and no test image: what cannot be known is null, and a note says so."""
     prepare([noise(seed) for seed in range(12)])
     for path in Path("data/raw/test_images").iterdir():
         path.unlink()
     check_data()
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     metrics = json.loads(Path("metrics/check_data.json").read_text())
     assert metrics["held_out"] == {"auc": None, "auc_low": None, "auc_high": None}
     assert metrics["test"]["brightness"] == {"training": None, "test": None, "d": None}
     assert metrics["test"]["images"] == 0
     assert metrics["leakage"]["largest_correlation_of_test_images"] is None
-    assert "the held-out fold 3: not compared with the images trained on, fewer than 10 groups in one" in told
-    assert "no test images in data/raw/test_images" in told
+    assert (
+        "the held-out fold 3: not compared with the images trained on, because one of the two has fewer than 10"
+        in printed
+    )
+    assert "no test images in data/raw/test_images" in printed
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 and no end"])
 def test_an_unreadable_test_image(content: bytes) -> None:
-    """It is told by its name, as predict does, and nothing is written."""
+    """It is reported by its name, as predict does, and nothing is written."""
     Path("data/raw/test_images/test_03.png").write_bytes(content)
     with pytest.raises(
-        UserError, match=r"data/raw/test_images/test_03\.png: expected a (whole JPEG|JPEG or a PNG), found"
+        UserError, match=r"data/raw/test_images/test_03\.png: expected (an image|a JPEG or a PNG), found"
     ):
         check_data()
     assert not Path("metrics/check_data.json").exists()

@@ -1,8 +1,8 @@
 """README.md and docs/ held against the repository: their commands, links, files and quoted output."""
 
 import argparse
-import ast
 import contextlib
+import doctest
 import importlib
 import io
 import os
@@ -71,7 +71,7 @@ def refusal(words: list[str]) -> str:
     match words:
         case ["make", *rest]:
             names = [word.partition("=")[0] for word in rest]
-            unknown = [name for name in names if name not in TARGETS and f"$({name}" not in MAKEFILE]
+            unknown = [name for name in names if name not in TARGETS and f"$({name})" not in MAKEFILE]
             return f"no such target or variable: {', '.join(unknown)}" if unknown else ""
         case ["python", "-m", "stages", command, *rest] if not command.startswith("-"):
             try:
@@ -141,6 +141,16 @@ def test_files_in_backticks_exist(page: Path) -> None:
     assert missing == []
 
 
+def test_faults_name_their_tests() -> None:
+    """Each test module in the table of faults exists; those with a star have tests that run in `make prove`."""
+    text = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    for name, star in re.findall(r"`(test_\w+)`(\\\*)?", text):
+        assert name in modules
+        assert not star or "mark.prove" in modules[name], name
+
+
+@pytest.mark.committed  # a run on another CPU, or an ablation of one's own, changes metrics/
 @pytest.mark.parametrize("page", quoted.pages(), ids=page_id)
 def test_quoted_output_is_current(page: Path) -> None:
     """What a page quotes is what the command prints from the committed metrics: `python -m docs.quoted` updates it."""
@@ -199,8 +209,18 @@ def test_every_command_is_documented() -> None:
     assert {path.stem for path in (ROOT / "stages/commands").glob("[a-z]*.py")} <= typed
 
 
-def test_python_blocks_are_valid() -> None:
-    """Code in pages can at least be parsed."""
-    for page in PAGES:
-        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            ast.parse(block)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_python_in_pages_runs(page: Path) -> None:
+    """Python blocks are doctests: they print what stands below them."""
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        example = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
+        assert example.examples
+        printed_lines = io.StringIO()
+        assert doctest.DocTestRunner().run(example, out=printed_lines.write).failed == 0, printed_lines.getvalue()
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    """A tag can be moved to other code; a commit cannot."""
+    for workflow in (ROOT / ".github/workflows").glob("*.yml"):
+        for action in re.findall(r"uses: (\S+)", workflow.read_text(encoding="utf-8")):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), f"{workflow.name}: {action}"

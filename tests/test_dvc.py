@@ -1,4 +1,4 @@
-"""dvc.yaml held against the code: dependencies, parameters, and the committed lock."""
+"""dvc.yaml compared with the code: dependencies, parameters, and the committed lock."""
 
 import ast
 import subprocess
@@ -15,7 +15,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 
 
 def imported(module: Path, seen: set[Path]) -> set[Path]:
-    """All modules of this repository that a module imports, itself and theirs included, found without running any."""
+    """All modules of stages/ that a module imports, directly or not, and itself; found without running any."""
     if module in seen:
         return seen
     seen.add(module)
@@ -30,23 +30,23 @@ def imported(module: Path, seen: set[Path]) -> set[Path]:
                 continue
             path = Path(*name.split("."))
             for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-                # A package's __init__ that holds a docstring alone decides nothing.
+                # An __init__ with only a docstring decides nothing.
                 if (ROOT / candidate).is_file() and (candidate.name != "__init__.py" or has_code(candidate)):
                     imported(candidate, seen)
     return seen
 
 
 def has_code(module: Path) -> bool:
-    """Whether a module holds more than its docstring."""
+    """Whether a module consists of more than its docstring."""
     return len(ast.parse((ROOT / module).read_text(encoding="utf-8")).body) > 1
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_are_the_folders_that_a_stage_imports_from(stage: str) -> None:
-    """One that is imported from and not declared would change without DVC noticing; a further one runs too much."""
+    """DVC would not notice a change in an undeclared one; one too many would run stages for nothing."""
     declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/")}
     modules = imported(Path(f"stages/{stage}.py"), set())
-    if stage == "kernel":  # it copies modules without importing them
+    if stage == "kernel":  # it copies these modules without importing them
         for name in bundle.MODULES:
             imported(Path(f"{name.replace('.', '/')}.py"), modules)
     rooms = {module.parent.as_posix() for module in modules if module.parent != Path("stages")}
@@ -54,18 +54,18 @@ def test_deps_are_the_folders_that_a_stage_imports_from(stage: str) -> None:
 
 
 def test_the_report_depends_on_the_templates_of_its_charts() -> None:
-    """Those of its page lie in a folder of code."""
+    """Those of the page itself are in a folder of code."""
     assert {".dvc/plots", "stages/figures"} <= set(STAGES["report"]["deps"])
 
 
-def test_what_python_leaves_beside_the_code_is_no_dependency() -> None:
-    """A folder of code would change with every run otherwise."""
+def test_compiled_python_is_not_a_dependency() -> None:
+    """Otherwise a folder of code would change with every run."""
     assert "__pycache__/" in (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_is_described_and_named_after_its_module(stage: str) -> None:
-    """dvc.yaml reads as a table of contents."""
+    """dvc.yaml can be read as a table of contents."""
     assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
     assert len(STAGES[stage]["desc"]) > 20
 
@@ -85,7 +85,7 @@ def test_stages_without_a_network_start_without_tensorflow(module: str) -> None:
 
 @pytest.mark.parametrize("module", ["download", "explore", "preprocess", "commands.submit", "__main__"])
 def test_commands_start_without_what_they_may_not_need(module: str) -> None:
-    """Each of these packages takes as long to import as all else that the command's start needs."""
+    """Each of these packages takes as long to import as everything else that the command needs to start."""
     code = f"import sys, stages.{module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     slow = {"tensorflow", "sklearn", "scipy", "matplotlib", "pandas", "kaggle", "dvc", "dvclive"}
@@ -94,7 +94,7 @@ def test_commands_start_without_what_they_may_not_need(module: str) -> None:
 
 @pytest.mark.committed
 def test_committed_lock_is_current() -> None:
-    """A clone of the committed state has nothing to run: dvc.lock and metrics belong to this code and params.yaml."""
+    """A clone of the committed state has nothing to run: dvc.lock and metrics/ belong to this code and params.yaml."""
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "Running stage" not in result.stdout, result.stdout
@@ -104,7 +104,7 @@ def test_committed_lock_is_current() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_results_go_into_the_run_cache(stage: str) -> None:
-    """DVC leaves stages with an uncached output, or one that persists, out of it, unless that is a metric or a plot."""
+    """DVC does not cache the runs of stages with an uncached or persistent output, unless it is a metric or a plot."""
     assert all(isinstance(out, str) for out in STAGES[stage].get("outs", []))
     for kind in ("metrics", "plots"):
         for entry in STAGES[stage].get(kind, []):

@@ -89,13 +89,13 @@ def test_two_runs_write_the_same_bytes(project):
 
 
 def test_a_lone_table_gives_charts_and_says_what_is_left_out(project, capsys):
-    """Without images there are no sheets, clean images are unknown, and the user is told."""
+    """Without images there are no sheets, clean images are unknown, and the stage says so."""
     write_data(project, images=())
     explore()
     assert set(outputs(project)) == {"explore.json", "explore/areas.png", "explore/classes.png"}
-    told = capsys.readouterr().out
-    assert "no images in data/raw/train_images: left out are the pictures" in told
-    assert "lists no clean images: left out are their number" in told
+    printed = capsys.readouterr().out
+    assert "no images in data/raw/train_images, so the pictures examples_*.jpg and largest.jpg are missing" in printed
+    assert "lists no clean images, so their number" in printed
 
 
 def test_a_table_without_masks_is_no_error(project):
@@ -105,13 +105,13 @@ def test_a_table_without_masks_is_no_error(project):
     assert set(outputs(project)) == {"explore.json", "explore/areas.png", "explore/classes.png"}
 
 
-def test_missing_images_are_told_and_passed_over(project, capsys):
+def test_missing_images_are_reported_and_left_out(project, capsys):
     """An image that the table lists and the disk lacks is counted; the others are drawn."""
     write_data(project, images=("b.png",))
     explore()
-    assert "1 of 2 images in data/raw/train.csv are not in data/raw/train_images, the first is a.png" in (
-        capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    assert "1 of 2 images in data/raw/train.csv are not in data/raw/train_images and are missing in the" in printed
+    assert "the first is a.png" in printed
     assert "explore/examples_line.jpg" in outputs(project)
 
 
@@ -126,7 +126,7 @@ def test_a_failure_leaves_earlier_outputs_alone(project):
     assert outputs(project) == first
 
 
-def test_a_missing_table_is_told(project):
+def test_a_missing_table_is_reported(project):
     """Without train.csv the message names it."""
     write_params(project, 40, 60, ["pit"])
     with pytest.raises(UserError, match=r"data/raw/train\.csv: expected a readable CSV file"):

@@ -1,4 +1,4 @@
-"""The whole pipeline through DVC, as people run it, with a small network: on the sample and on real steel."""
+"""The whole pipeline through DVC, as people run it, with a small network, on the sample and on real steel."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def call(folder: Path, *command: str, succeeds: bool = True) -> str:
-    """Run a command in a folder, and note which parameters each stage reads; returns all that it printed."""
+    """Run a command in a folder, and record which parameters each stage reads; returns everything it printed."""
     recording = {"PYTHONPATH": str(ROOT / "tests/support/recording"), "RECORDED": str(folder / ".git/recorded")}
     return repository.call(folder, *command, succeeds=succeeds, environment=recording)
 
@@ -34,7 +34,7 @@ def experiment(folder: Path, name: str, *parameters: str) -> str:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the present state of the project, in which the small sample has been run as `cce`."""
+    """A repository with the current state of the project, in which the pipeline has run as the experiment `cce`."""
     folder = tmp_path_factory.mktemp("clone")
     repository.start(folder)
     experiment(folder, "cce", *SMALL)
@@ -42,13 +42,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check_submission(folder: Path, classes: int, height: int, width: int) -> int:
-    """The submission of a run, held against the sample submission; returns the number of images."""
+    """Check the submission of a run against the sample submission; returns the number of images."""
     sample = submission.template(folder / "data/raw/sample_submission.csv", Layout.unnamed(classes, height, width))
     return submission.check(folder / "data/submission.csv", sample, "sample")["images"]
 
 
 def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:
-    """A valid submission and the metrics by their names, without lists or NaN."""
+    """A valid submission, and the metrics under their names, without lists or NaN."""
     call(clone, "dvc", "exp", "apply", "cce")
     assert check_submission(clone, 4, 256, 1600) == 3
     metrics = json.loads((clone / "metrics/evaluation.json").read_text())
@@ -68,7 +68,7 @@ def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:
 
 
 def test_dvc_yaml_names_the_parameters_that_each_stage_reads(clone: Path) -> None:
-    """One that is read and not declared would change without DVC noticing; a further one runs too much."""
+    """DVC would not notice a change of an undeclared one; one too many would run stages for nothing."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     recorded: dict[str, set[str]] = {stage: set() for stage in stages}
     for line in (clone / ".git/recorded").read_text().splitlines():
@@ -85,14 +85,14 @@ def test_dvc_yaml_names_the_parameters_that_each_stage_reads(clone: Path) -> Non
 
 
 def test_nothing_runs_twice_and_a_loss_runs_training_onwards(clone: Path) -> None:
-    """A second run has nothing to do; another loss keeps download, explore and preprocess; going back is free."""
+    """A second run has nothing to do; another loss keeps download, explore and preprocess; going back runs nothing."""
     call(clone, "dvc", "exp", "apply", "cce")
     assert "up to date" in call(clone, "dvc", "repro")
-    told = experiment(clone, "cce_dice", "train.loss=cce_dice")
+    printed = experiment(clone, "cce_dice", "train.loss=cce_dice")
     for stage in ("download", "explore", "preprocess"):
-        assert f"Running stage '{stage}'" not in told
+        assert f"Running stage '{stage}'" not in printed
     for stage in ("train", "infer", "infer_test", "postprocess", "evaluate", "report"):
-        assert f"Running stage '{stage}'" in told
+        assert f"Running stage '{stage}'" in printed
     compared = call(clone, "dvc", "metrics", "diff", "cce", "cce_dice", "--all", "--md")
     for key in ("mean_dice", "validation.positive_mean_dice", "confusion.defect_1.background", "classes.defect_4.iou"):
         assert f" {key} " in compared
@@ -102,13 +102,13 @@ def test_nothing_runs_twice_and_a_loss_runs_training_onwards(clone: Path) -> Non
 
 
 def test_post_processing_changes_without_a_network(clone: Path) -> None:
-    """Other thresholds run what comes after the networks, and no network; half of the gain stands in the metrics."""
+    """Other thresholds run no network, only what comes after; the metrics include those without post-processing."""
     call(clone, "dvc", "exp", "apply", "cce")
-    told = experiment(clone, "plain", "postprocess.enabled=false")
+    printed = experiment(clone, "plain", "postprocess.enabled=false")
     for stage in ("train", "infer", "infer_test"):
-        assert f"Running stage '{stage}'" not in told
+        assert f"Running stage '{stage}'" not in printed
     for stage in ("postprocess", "evaluate"):
-        assert f"Running stage '{stage}'" in told
+        assert f"Running stage '{stage}'" in printed
     metrics = json.loads((clone / "metrics/evaluation.json").read_text())
     for of in (metrics, metrics["validation"]):
         assert of["mean_dice"] == of["without_postprocessing"]["mean_dice"]
@@ -116,27 +116,27 @@ def test_post_processing_changes_without_a_network(clone: Path) -> None:
 
 
 def test_networks_of_other_experiments_join(clone: Path) -> None:
-    """`train.blend` brings them from DVC's cache, trains nothing again, and tells what cannot be blended."""
-    told = experiment(clone, "blend", *SMALL, "train.blend=[cce_dice]")
-    assert "train: 1 network(s) of cce_dice join" in told
-    assert "epoch 1" not in told  # taken from what was trained before
-    notes = json.loads((clone / "data/model/ensemble.json").read_text())
-    assert [member["folder"] for member in notes["members"]] == ["fold_0", "blend_0/fold_0"]
+    """`train.blend` takes them from DVC's cache, trains nothing again, and reports what cannot be blended."""
+    printed = experiment(clone, "blend", *SMALL, "train.blend=[cce_dice]")
+    assert "train: 1 network(s) of cce_dice join" in printed
+    assert "epoch 1" not in printed  # taken from what was trained before
+    ensemble = json.loads((clone / "data/model/ensemble.json").read_text())
+    assert [member["folder"] for member in ensemble["members"]] == ["fold_0", "blend_0/fold_0"]
     assert json.loads((clone / "metrics/predict.json").read_text())["networks"] == 2
     found = [path.parent.name for path in (clone / "data/kernel").rglob("ensemble.json")]
     assert found == ["model"]  # by which the notebook knows the folder of the networks
     for blended, reason in (("nobody", "expected an experiment or commit with data/model"), ("HEAD", "expected ")):
-        told = call(clone, "dvc", "exp", "run", "-S", f"train.blend=[{blended}]", succeeds=False)
-        assert f"train: params.yaml: train: blend: {blended}: {reason}" in told
-        assert "Traceback" not in told
+        printed = call(clone, "dvc", "exp", "run", "-S", f"train.blend=[{blended}]", succeeds=False)
+        assert f"train: params.yaml: train: blend: {blended}: {reason}" in printed
+        assert "Traceback" not in printed
     call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 
 def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     """`dvc plots show`, `dvc metrics show` and `dvc dag` work."""
-    told = call(clone, "dvc", "plots", "show")
-    assert "WARNING" not in told
-    page = Path(told.strip().removeprefix("file://")).read_text()
+    printed = call(clone, "dvc", "plots", "show")
+    assert "WARNING" not in printed
+    page = Path(printed.strip().removeprefix("file://")).read_text()
     for shown in (
         "share of the true class", "val_positive_mean_dice", "median.jpg", "Dice of each held-out image and class",
         "Precision over recall", "Observed share of a class", "Is a class in the image?", "Held-out fold by class",
@@ -145,15 +145,15 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
         assert shown in page
     assert "evaluate" in call(clone, "dvc", "dag")
     assert "positive_mean_dice" in call(clone, "dvc", "metrics", "show", "--md")
-    told = call(clone, "dvc", "plots", "diff", "cce", "cce_dice")
-    assert "WARNING" not in told
-    page = Path(told.strip().removeprefix("file://")).read_text()
+    printed = call(clone, "dvc", "plots", "diff", "cce", "cce_dice")
+    assert "WARNING" not in printed
+    page = Path(printed.strip().removeprefix("file://")).read_text()
     assert page.count('"rev": "cce"') > 100
     assert page.count('"rev": "cce_dice"') > 100
 
 
 def test_make_compare_starts_from_the_committed_parameters(clone: Path) -> None:
-    """Both variants come from the run cache, can be run again, and leave changed parameters as they are."""
+    """Both variants come from the run cache, can run again, and leave changed parameters in the workspace alone."""
     call(clone, "dvc", "exp", "apply", "cce")
     call(clone, "git", "add", "--all")
     call(clone, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
@@ -162,22 +162,23 @@ def test_make_compare_starts_from_the_committed_parameters(clone: Path) -> None:
     assert changed != params
     (clone / "params.yaml").write_text(changed)
     for _ in range(2):
-        told = call(clone, "make", "--assume-old=setup", "compare")
-        assert "Traceback" not in told
-        assert "Running stage" not in told
-    assert "A: compare-cce\nB: compare-cce_dice\n" in told
-    assert "| mean Dice " in told
-    assert "true \\ predicted" in told
+        printed = call(clone, "make", "--assume-old=setup", "compare")
+        assert "Traceback" not in printed
+        assert "Running stage" not in printed
+    assert "A: compare-cce\nB: compare-cce_dice\n" in printed
+    assert "| mean Dice " in printed
+    assert "true \\ predicted" in printed
     assert (clone / "params.yaml").read_text() == changed
-    told = call(clone, "make", "--assume-old=setup", "compare", "LOSSES=bce nope", succeeds=False)
-    assert "compare: expected losses, one of cce, cce_dice, " in told
-    assert "Running stage" not in told
+    printed = call(clone, "make", "--assume-old=setup", "compare", "LOSSES=bce nope", succeeds=False)
+    assert "compare: expected losses, one of cce, cce_dice, " in printed
+    assert "Running stage" not in printed
     call(clone, "git", "checkout", "params.yaml")
     assert call(clone, "git", "status", "--porcelain") == ""
 
 
+@pytest.mark.prove
 def test_a_grid_is_queued_and_run(clone: Path) -> None:
-    """`dvc exp run --queue` over two losses, then `dvc queue start`: both end well, here from the run cache."""
+    """`dvc exp run --queue` over two losses, then `dvc queue start`: both succeed, here from the run cache."""
     call(clone, "dvc", "exp", "run", "--queue", "-S", "train.loss=cce,cce_dice")
     assert call(clone, "dvc", "queue", "status").count("Queued") == 2
     call(clone, "dvc", "queue", "start")
@@ -191,7 +192,7 @@ def test_a_grid_is_queued_and_run(clone: Path) -> None:
 
 
 def test_experiments_that_cannot_be_compared(clone: Path) -> None:
-    """A name that there is not, a revision without the metrics, other folds: one line each."""
+    """An unknown name, a revision without metrics, other validation images: one line each."""
     call(clone, "dvc", "exp", "apply", "cce")
     compare = (sys.executable, "-m", "stages", "compare", "cce")
     assert call(clone, *compare, "cse", succeeds=False) == (
@@ -200,18 +201,22 @@ def test_experiments_that_cannot_be_compared(clone: Path) -> None:
     call(clone, "git", "checkout", "--quiet", "--orphan", "bare")
     call(clone, "git", "rm", "-r", "--quiet", "--cached", "--force", "metrics")
     call(clone, "git", "commit", "--quiet", "--message", "no metrics")
+    call(clone, "git", "checkout", "--quiet", "-b", "other")
+    table = clone / "metrics/images.csv"
+    table.write_text(table.read_text().replace("\nvalidation,", "\nvalidation,other_"))
+    call(clone, "git", "add", "metrics")
+    call(clone, "git", "commit", "--quiet", "--message", "other images")
     call(clone, "git", "checkout", "--quiet", "--force", "main")
-    told = call(clone, *compare, "bare", succeeds=False)
-    assert told.startswith("compare: bare: expected metrics/images.csv among its metrics, found none")
-    assert told.count("\n") == 1
-    experiment(clone, "folds", "preprocess.folds=4")
-    told = call(clone, *compare, "folds", succeeds=False)
-    assert told.startswith("compare: cce and folds cannot be compared: expected the same validation images, found ")
+    printed = call(clone, *compare, "bare", succeeds=False)
+    assert printed.startswith("compare: bare: expected metrics/images.csv among its metrics, found none")
+    assert printed.count("\n") == 1
+    printed = call(clone, *compare, "other", succeeds=False)
+    assert printed.startswith("compare: cce and other cannot be compared: expected the same validation images, found ")
     call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 
 def test_a_clone_pulls_and_has_nothing_to_run(clone: Path, tmp_path: Path) -> None:
-    """`dvc push` to a folder, `dvc pull` in another clone: all is there, and up to date."""
+    """After `dvc push` to a folder and `dvc pull` in another clone, everything is there and up to date."""
     call(clone, "dvc", "exp", "apply", "cce")
     call(clone, "dvc", "remote", "add", "--force", "--default", "folder", str(tmp_path / "remote"))
     call(clone, "git", "add", "--all")
@@ -224,15 +229,15 @@ def test_a_clone_pulls_and_has_nothing_to_run(clone: Path, tmp_path: Path) -> No
     assert "up to date" in call(second, "dvc", "repro")
 
 
-def test_a_failed_stage_says_what_to_mend_and_the_committed_files_come_back(clone: Path) -> None:
-    """A source that is not there: one message without a traceback, and git and DVC bring back what was."""
+def test_after_a_failed_stage_the_committed_files_can_be_restored(clone: Path) -> None:
+    """A missing source gives one message without a traceback; git and DVC restore the committed state."""
     call(clone, "dvc", "exp", "apply", "cce")
     call(clone, "git", "add", "--all")
     call(clone, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
     before = (clone / "data/submission.csv").read_bytes()
-    told = call(clone, "dvc", "exp", "run", "-S", "download.source=../nowhere.zip", succeeds=False)
-    assert "download: params.yaml: download: source: ../nowhere.zip: expected a folder, a zip" in told
-    assert "Traceback" not in told
+    printed = call(clone, "dvc", "exp", "run", "-S", "download.source=../nowhere.zip", succeeds=False)
+    assert "download: params.yaml: download: source: ../nowhere.zip: expected a folder, a zip" in printed
+    assert "Traceback" not in printed
     assert not (clone / "data/raw").exists()
     call(clone, "git", "checkout", ".")
     call(clone, "dvc", "checkout")
@@ -240,27 +245,27 @@ def test_a_failed_stage_says_what_to_mend_and_the_committed_files_come_back(clon
     assert "up to date" in call(clone, "dvc", "repro")
 
 
-def test_real_steel_in_todays_form(clone: Path, real_data: Path) -> None:
-    """58 real training images, 20 test images, a three-column sample submission."""
-    archive = real_data / "severstal-sample.zip"
-    told = experiment(clone, "severstal", *SMALL, f"download.source={archive}")
-    assert "58 images in 3 folds" in told
-    assert check_submission(clone, 4, 256, 1600) == 20
+def test_real_steel_in_the_current_form(clone: Path, real_data: Path, tmp_path: Path) -> None:
+    """Real images of 256×1600 and a three-column sample submission."""
+    archive = some_of(real_data / "severstal-sample.zip", tmp_path / "some.zip", train=24, test=3)
+    printed = experiment(clone, "severstal", *SMALL, f"download.source={archive}")
+    assert "24 images in 3 folds" in printed
+    assert check_submission(clone, 4, 256, 1600) == 3
     assert (clone / "data/submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\n")
 
 
 def test_real_steel_in_the_older_form(clone: Path, real_data: Path, tmp_path: Path) -> None:
-    """Images of 200×200, which no power of two divides, and a two-column sample submission; crops are clipped."""
+    """Images of 200×200, not divisible by 32, and a two-column sample submission; crops are clipped."""
     archive = some_of(real_data / "steel-900.zip", tmp_path / "some.zip", train=36, test=6)
     crop = ["train.crop_height=256", "train.crop_width=256", "competition.classes=[inclusion,patches,scratches]"]
-    told = experiment(clone, "steel-900", *SMALL, *STEEL_900, *crop, f"download.source={archive}")
-    assert "train: crops of 256×256 clipped to 200×200" in told
+    printed = experiment(clone, "steel-900", *SMALL, *STEEL_900, *crop, f"download.source={archive}")
+    assert "train: crops of 256×256 clipped to 200×200" in printed
     assert check_submission(clone, 3, 200, 200) == 6
     assert (clone / "data/submission.csv").read_text().startswith("ImageId_ClassId,EncodedPixels\n")
 
 
 def some_of(source: Path, target: Path, train: int, test: int) -> Path:
-    """A zip with some of the images of another, and the rows that belong to them."""
+    """Copy some of the images of a zip into another one, with the rows that belong to them."""
     with zipfile.ZipFile(source) as whole, zipfile.ZipFile(target, "w") as part:
         names = random.Random(1).sample(whole.namelist(), len(whole.namelist()))  # noqa: S311
         kept = [name for name in names if name.startswith("train_images/")][:train]

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stages import preprocess
+from stages.dataset import duplicates, preparation, validation
 from stages.dataset.prepared import Dataset
 from stages.pipeline import cli
 
@@ -38,46 +39,49 @@ def test_what_is_stored(workplace: Path, monkeypatch: pytest.MonkeyPatch, block:
     table = workplace / "data/raw/train.csv"
     with table.open("a", encoding="utf-8") as file:
         file.write("train_00.jpg,3,1 2\n")  # claims two pixels of class 1
-    monkeypatch.setattr(preprocess, "BLOCK", block)
+    monkeypatch.setattr(preparation, "BLOCK", block)
     preprocess.preprocess()
     data = Dataset(workplace / "data/prepared")
     digest = hashlib.sha256()
     rows = []
-    for entry in data.index:
-        image = cv2.imread(str(workplace / "data/raw/train_images" / entry.image), cv2.IMREAD_GRAYSCALE)
+    for sample in data.index:
+        image = cv2.imread(str(workplace / "data/raw/train_images" / sample.image), cv2.IMREAD_GRAYSCALE)
         drawn, masks = np.zeros(HEIGHT * WIDTH, np.uint8), []
         for row in csv.DictReader(table.open(encoding="utf-8")):
-            if row["ImageId"] == entry.image:
+            if row["ImageId"] == sample.image:
                 masks.append(f"\n{row['ClassId']} {row['EncodedPixels']}")
             numbers = [int(number) for number in row["EncodedPixels"].split()]
             for start, length in zip(numbers[::2], numbers[1::2], strict=True):
-                if row["ImageId"] == entry.image:
+                if row["ImageId"] == sample.image:
                     inside = np.s_[start - 1 : start - 1 + length]
                     drawn[inside] = np.maximum(drawn[inside], int(row["ClassId"]))
         labels = np.ascontiguousarray(drawn.reshape(WIDTH, HEIGHT).T)
-        np.testing.assert_array_equal(data.images[entry.position], image)
-        np.testing.assert_array_equal(data.labels[entry.position], labels)
-        assert entry.pixels == tuple(int((labels == class_id).sum()) for class_id in (1, 2, 3, 4))
-        content = (workplace / "data/raw/train_images" / entry.image).read_bytes()
+        np.testing.assert_array_equal(data.images[sample.position], image)
+        np.testing.assert_array_equal(data.labels[sample.position], labels)
+        expected = duplicates.signature(np.asarray(image, np.uint8))
+        np.testing.assert_allclose(np.asarray(data.signatures[sample.position]), expected, atol=1e-6)
+        assert sample.pixels == tuple(int((labels == class_id).sum()) for class_id in (1, 2, 3, 4))
+        content = (workplace / "data/raw/train_images" / sample.image).read_bytes()
         digest.update(hashlib.sha256(content + "".join(sorted(masks)).encode()).digest())
-        rows.append((entry.image, entry.fold, entry.group, *entry.pixels))
+        rows.append((sample.image, sample.fold, sample.group, *sample.pixels))
     digest.update(repr(rows).encode())
     assert data.summary["digest"] == digest.hexdigest()
-    assert len({entry.group for entry in data.index}) == 12
+    assert len({sample.group for sample in data.index}) == 12
     assert json.loads((workplace / "metrics/preprocess.json").read_text())["pixels_claimed_twice"] == 2
 
 
-def test_faults_of_images_are_told_before_those_of_masks(workplace: Path) -> None:
-    """All are counted, the first ten told: here one image that is cut off, then eleven wrong masks."""
+def test_faults_of_images_are_reported_before_those_of_masks(workplace: Path) -> None:
+    """All are counted, the first ten reported: here one image that is cut off, then eleven wrong masks."""
     image = workplace / "data/raw/train_images/train_04.jpg"
-    image.write_bytes(image.read_bytes()[:200])
+    image.write_bytes(image.read_bytes()[:-200])
     with (workplace / "data/raw/train.csv").open("a", encoding="utf-8") as file:
         file.writelines(f"absent_{number}.jpg,1,1 1\n" for number in range(11))
     with pytest.raises(cli.UserError) as told:
         preprocess.preprocess()
-    first, *faults, last = str(told.value).split("\n  ")
+    first, *faults, last, how_to_mend = str(told.value).split("\n  ")
     assert first == "the data has 12 fault(s):"
     assert "train_04.jpg: expected a whole JPEG" in faults[0]
     assert ["found no absent_" in fault for fault in faults] == [False] + 9 * [True]
     assert last == "… and 2 more"
+    assert how_to_mend == validation.HOW_TO_MEND
     assert not (workplace / "data/prepared").exists()

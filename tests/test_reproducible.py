@@ -1,4 +1,4 @@
-"""The whole pipeline again, here, elsewhere and on one core: which bytes are the same."""
+"""The whole pipeline run again, here, in another environment and on one core: which bytes are the same."""
 
 import os
 import shutil
@@ -23,31 +23,31 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_again(once: Path) -> None:
-    """Everything run again, without the networks that are done: dvc.lock, metrics and data are the same bytes."""
+    """Run again, without the stored networks, the pipeline gives the same dvc.lock, metrics and data."""
     before = tiny_project.results(once)
     shutil.rmtree(once / "data/state")
-    told = call(once, "dvc", "repro", "--force")
-    assert told.count("Running stage") == len(STAGES)
-    assert "train: epoch 1" in told
+    printed = call(once, "dvc", "repro", "--force")
+    assert printed.count("Running stage") == len(STAGES)
+    assert "train: epoch 1" in printed
     assert tiny_project.results(once) == before
 
 
 def test_the_same_elsewhere(once: Path, tmp_path: Path) -> None:
-    """In another folder, with other temporary files, language, time zone, hash seed and umask: the same bytes."""
+    """Another folder, temporary folder, language, time zone, hash seed and umask give the same bytes."""
     other, scratch = tmp_path / "an other place, ö", tmp_path / "scratch"
     scratch.mkdir()
     call(tmp_path, "git", "clone", "--quiet", str(once), str(other))
     command = ["sh", "-c", 'umask 077; exec dvc repro --force "$@"', "sh"]
-    told = call(
+    printed = call(
         other, *command, TMPDIR=str(scratch), LC_ALL="C", LANG="C", TZ="Pacific/Kiritimati", PYTHONHASHSEED="123",
         COLUMNS="40",
     )  # fmt: skip
-    assert told.count("Running stage") == len(STAGES)
+    assert printed.count("Running stage") == len(STAGES)
     assert tiny_project.results(other) == tiny_project.results(once)
 
 
 def test_the_number_of_threads(once: Path, tmp_path: Path) -> None:
-    """On one core, data, folds and alarms are the same bytes; a network may differ, since sums are added otherwise."""
+    """On one core, data, folds and data checks are the same bytes; networks may differ, as sums have another order."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         pytest.skip("needs two cores to compare with one")
@@ -58,5 +58,5 @@ def test_the_number_of_threads(once: Path, tmp_path: Path) -> None:
     assert set(here) == set(there)
     differing = sorted(name for name in here if here[name] != there[name])
     print(f"on one core {len(differing)} of {len(here)} files differ: {', '.join(differing)}")
-    early = ("data/raw/", "data/prepared/", "metrics/explore", "metrics/preprocess", "metrics/alarms")
+    early = ("data/raw/", "data/prepared/", "metrics/explore", "metrics/preprocess", "metrics/check_data")
     assert not [name for name in differing if name.startswith(early)]

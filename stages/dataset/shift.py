@@ -1,9 +1,10 @@
 """Whether two sets of images come from one distribution, and whether near-duplicates leak from one into the other.
 
-Every image becomes a few dozen plain numbers. An adversarial check (two-sample test by a classifier: Lopez-Paz and
-Oquab, Revisiting Classifier Two-Sample Tests, 2017) asks whether a classifier tells the two sets apart by them: an area
-under the ROC curve (AUC) of 0.5 is chance, 1 is always right. Standardised differences (Cohen's d) ask it of one number
-alone. Both count groups of near-duplicates, not images: a second photograph of a strip tells little that is new.
+Every image is described by a few dozen numbers. A classifier is trained to tell the two sets apart by them (Lopez-Paz
+and Oquab, Revisiting Classifier Two-Sample Tests, 2017): an area under the ROC curve (AUC) of 0.5 is chance, 1 is
+always right. Standardised differences (Cohen's d) compare one number at a time. Both count groups of near-duplicates,
+not images, because a second photograph of a strip adds little information. scikit-learn provides the classifier and its
+cross-validation; the intervals of AUC and d are two formulas that it does not have.
 """
 
 from collections.abc import Iterator
@@ -11,15 +12,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from tqdm import tqdm
 
-Numbers = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from stages.pipeline.arrays import Bool, Float32, Int64, UInt8
 
 BLACK = 16  # grey levels below this are black: JPEG leaves a black margin a few levels above 0
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -35,23 +33,24 @@ FEATURES = (
     *(f"light in row {row + 1}, column {column + 1} of {_ROWS}×{_COLUMNS}"
       for row in range(_ROWS) for column in range(_COLUMNS)),
 )  # fmt: skip
-# Differences below this matter to no network, however small the spread that they are measured in.
+# A smaller spread is not used to standardise a difference: it would amplify differences that matter to no network.
 _LEAST_SPREAD = np.array([0.01 if name == "black" else 1.0 for name in FEATURES])
 
-FEWEST = 10  # groups on either side: below, an AUC says nothing and a classifier learns nothing
+MIN_GROUPS = 10  # in either set; with fewer, a classifier learns nothing and an AUC means nothing
 _PARTS, _TREES = 5, 50  # of the cross-validation
-# An alarm is a difference that is both large enough to matter and surely not chance. With some dozens of images AUCs of
-# 0.6 come by chance, hence the interval; with ten thousand, 0.51 is no chance any more, yet harmless, hence the size.
-AUC, SURE_AUC = 0.6, 0.55
-D, SURE_D = 0.5, 0.2  # Cohen's own "medium" and "small"; a d of 0.2 alone makes an AUC of 0.56
+# A problem is a difference that is both large enough to matter and surely not chance. With some dozens of images, an
+# AUC of 0.6 occurs by chance, hence the bound on the interval; with ten thousand, 0.51 is significant yet harmless,
+# hence the bound on the AUC itself.
+LARGE_AUC, SURE_AUC = 0.6, 0.55
+LARGE_D, SURE_D = 0.5, 0.2  # Cohen's own "medium" and "small"; a d of 0.2 alone makes an AUC of 0.56
 _Z = 1.96  # standard errors in half a 95% interval
 
 _BLOCK = 1024
-_ROUNDING = 1e-5  # by which a correlation differs when it is summed in another order
+_ROUNDING = 1e-5  # how much a correlation differs when it is summed in another order
 
 
-def features(image: npt.NDArray[np.uint8]) -> Numbers:
-    """Describe a grey image by numbers that say nothing of its defects.
+def features(image: UInt8) -> Float32:
+    """Describe a grey image by numbers that do not depend on its defects.
 
     Args:
         image: uint8 of shape (height, width).
@@ -75,7 +74,7 @@ def features(image: npt.NDArray[np.uint8]) -> Numbers:
     return np.concatenate([plain, grid.reshape(-1)]).astype(np.float32)
 
 
-def _texture(grey: Numbers, axis: int) -> float:
+def _texture(grey: Float32, axis: int) -> float:
     steps = np.diff(grey, axis=axis)
     return float(np.sqrt(np.square(steps).sum() / max(1, steps.size)))  # an image one pixel wide has no steps
 
@@ -85,8 +84,8 @@ class Separation:
     """How well a classifier tells two sets of images apart.
 
     Attributes:
-        auc: area under the ROC curve on images that it was not fitted on. Among some dozens of images it is often
-            well below 0.5: folds are dealt more evenly than by chance, which is no fault.
+        auc: area under the ROC curve on images that the classifier was not fitted on. With some dozens of images it is
+            often well below 0.5, because folds are assigned more evenly than by chance; that is not a fault.
         low, high: the 95% interval.
     """
 
@@ -95,17 +94,17 @@ class Separation:
     high: float
 
     @property
-    def alarming(self) -> bool:
-        """Large enough to matter, and surely no chance."""
-        return self.auc > AUC and self.low > SURE_AUC
+    def is_problem(self) -> bool:
+        """Whether the difference is large enough to matter and surely not chance."""
+        return self.auc > LARGE_AUC and self.low > SURE_AUC
 
 
-def separation(described: Numbers, second: Flags, groups: Integers) -> Separation | None:
+def separation(described: Float32, second: Bool, groups: Int64) -> Separation | None:
     """Let a classifier tell the images of two sets apart.
 
-    Random trees, since they see differences of level, of spread and of combination alike, whatever the units. Each part
-    of the images is judged by trees grown on the others; near-duplicates share a part, or the trees would know them
-    again. The interval is Hanley and McNeil's (Radiology 143, 1982), with groups for images.
+    Extremely randomised trees see differences of level, spread and combination alike, whatever the units. Each part of
+    the images is classified by trees fitted on the other parts. Near-duplicates share a part, or the trees would
+    recognise them. The interval is Hanley and McNeil's (Radiology 143, 1982), with groups in the place of images.
 
     Args:
         described: float32 of shape (images, features).
@@ -113,22 +112,22 @@ def separation(described: Numbers, second: Flags, groups: Integers) -> Separatio
         groups: int64 of shape (images,): images of one group are near-duplicates.
 
     Returns:
-        None where a set has fewer than `FEWEST` groups.
+        None if a set has fewer than `MIN_GROUPS` groups.
     """
     sizes = _sizes(second, groups)
-    if min(sizes) < FEWEST:
+    if min(sizes) < MIN_GROUPS:
         return None
     trees = ExtraTreesClassifier(_TREES, min_samples_leaf=5, class_weight="balanced", random_state=0)
     parts = StratifiedGroupKFold(_PARTS, shuffle=True, random_state=0)
-    judged = cross_val_predict(trees, described, second, groups=groups, cv=parts, method="predict_proba")[:, 1]
-    auc = float(roc_auc_score(second, judged))
+    predicted = cross_val_predict(trees, described, second, groups=groups, cv=parts, method="predict_proba")[:, 1]
+    auc = float(roc_auc_score(second, predicted))
     half = _Z * auc_error(auc, *sizes)
     return Separation(auc, max(0.0, auc - half), min(1.0, auc + half))
 
 
 def auc_error(auc: float, first: int, second: int) -> float:
     """Standard error of an AUC over so many independent images of either set (Hanley and McNeil 1982)."""
-    # How probable it is that two images of one set are both on the right side of one of the other.
+    # Probability that two images of one set are both ranked correctly against one of the other set.
     both_second, both_first = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     squares = (second - 1) * (both_second - auc**2) + (first - 1) * (both_first - auc**2)
     return float(np.sqrt((auc * (1 - auc) + squares) / (first * second)))
@@ -140,8 +139,8 @@ class Difference:
 
     Attributes:
         feature: its name.
-        first, second: its means.
-        d: second less first, in standard deviations of a single image (Cohen's d).
+        first, second: its means in the two sets.
+        d: second minus first, in standard deviations of a single image (Cohen's d).
         error: standard error of d.
     """
 
@@ -152,20 +151,20 @@ class Difference:
     error: float
 
     @property
-    def alarming(self) -> bool:
-        """Large enough to matter, and surely no chance."""
-        return abs(self.d) > D and abs(self.d) - _Z * self.error > SURE_D
+    def is_problem(self) -> bool:
+        """Whether the difference is large enough to matter and surely not chance."""
+        return abs(self.d) > LARGE_D and abs(self.d) - _Z * self.error > SURE_D
 
 
-def differences(described: Numbers, second: Flags, groups: Integers) -> list[Difference]:
+def differences(described: Float32, second: Bool, groups: Int64) -> list[Difference]:
     """Compare two sets of images number by number.
 
     Args:
         described, second, groups: as in `separation`.
 
     Returns:
-        One for each of `FEATURES`; none where a set has no image. The error of d is Hedges and Olkin's (1985), with
-        groups for images.
+        One for each of `FEATURES`; none if a set has no image. The error of d is Hedges and Olkin's (1985), with
+        groups in the place of images.
     """
     sizes = _sizes(second, groups)
     if min(sizes) == 0:
@@ -180,22 +179,22 @@ def differences(described: Numbers, second: Flags, groups: Integers) -> list[Dif
     return [Difference(name, *numbers) for name, numbers in zip(FEATURES, table, strict=True)]
 
 
-def _sizes(second: Flags, groups: Integers) -> tuple[int, int]:
+def _sizes(second: Bool, groups: Int64) -> tuple[int, int]:
     """Groups of near-duplicates in the first and in the second set; one that reaches into both counts in both."""
     return len(np.unique(groups[~second])), len(np.unique(groups[second]))
 
 
-def across_folds(signatures: Numbers, folds: Integers, threshold: float) -> tuple[float | None, int]:
+def across_folds(signatures: Float32, folds: Int64, threshold: float) -> tuple[float | None, int]:
     """Look for near-duplicates that lie in different folds.
 
     Args:
-        signatures: float32 of shape (images, numbers), as `duplicates.signature` gives them.
+        signatures: float32 of shape (images, numbers), as `duplicates.signature` computes them.
         folds: int64 of shape (images,).
-        threshold: correlation from which on two images are near-duplicates.
+        threshold: images that correlate at least this much are near-duplicates.
 
     Returns:
-        The largest correlation of two images of different folds (None where there are none), and how many such pairs
-        are near-duplicates.
+        The largest correlation of two images of different folds (None if there are none), and how many such pairs are
+        near-duplicates.
     """
     largest, pairs = -np.inf, 0
     for start, first in tqdm([*_blocks(signatures)], "check_data: pairs across folds", unit=" blocks", disable=None):
@@ -208,8 +207,8 @@ def across_folds(signatures: Numbers, folds: Integers, threshold: float) -> tupl
     return (None if largest == -np.inf else float(largest)), pairs
 
 
-def nearest(signatures: Numbers, others: Numbers) -> Numbers:
-    """Largest correlation of each image with any of the others, float32 (images,); -1 where there are none."""
+def nearest(signatures: Float32, others: Float32) -> Float32:
+    """Largest correlation of each image with any of the others, float32 (images,); -1 if there are none."""
     largest = np.full(len(signatures), -1, np.float32)
     for start, first in tqdm([*_blocks(signatures)], "check_data: pairs with others", unit=" blocks", disable=None):
         for _, second in _blocks(others):
@@ -218,7 +217,7 @@ def nearest(signatures: Numbers, others: Numbers) -> Numbers:
     return largest
 
 
-def _blocks(signatures: Numbers) -> Iterator[tuple[int, Numbers]]:
+def _blocks(signatures: Float32) -> Iterator[tuple[int, Float32]]:
     """Pieces of a table and where they start: never a matrix of all pairs."""
     for start in range(0, len(signatures), _BLOCK):
         yield start, signatures[start : start + _BLOCK]

@@ -1,31 +1,43 @@
-"""A training table checked against its images, before anything is trained on it."""
+"""Training data checked before anything is trained on it: files that belong together, and every row of the table."""
 
 import unicodedata
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from stages.dataset import rle, tables
+from stages.dataset import images, submission, tables
 from stages.dataset.layout import Layout
+from stages.pipeline import paths
 from stages.pipeline.cli import UserError
 
-SHOWN = 10  # faults told one by one
+SHOWN = 10  # faults reported one by one
+
+HOW_TO_MEND = (
+    "correct it in the source (download.source in params.yaml), then run dvc repro --force download, which reads the "
+    f"source again; changes in {paths.RAW} itself are overwritten"
+)
 
 
 class Faults:
-    """Collects what is wrong, to tell all of it at once."""
+    """Collects what is wrong, to report all of it at once.
+
+    Attributes:
+        shown: the first faults, word by word.
+        count: how many there are in all.
+    """
 
     def __init__(self) -> None:
         self.shown: list[str] = []
         self.count = 0
 
     def add(self, message: str) -> None:
-        """Note one fault; the first few are kept word by word."""
+        """Add one fault; only the first few are kept word by word."""
         self.count += 1
         if len(self.shown) < SHOWN:
             self.shown.append(message)
 
     def extend(self, later: "Faults") -> None:
-        """Note what another one has collected, behind what is here."""
+        """Append the faults that another object has collected."""
         self.count += later.count
         self.shown = [*self.shown, *later.shown][:SHOWN]
 
@@ -36,24 +48,63 @@ class Faults:
             raise UserError("\n  ".join([f"the data has {self.count} fault(s):", *self.shown, *more]))
 
 
+@contextmanager
+def explaining_how_to_mend() -> Iterator[None]:
+    """Add to every `UserError` of the block how faults in data/raw are mended: the next download overwrites it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}\n  {HOW_TO_MEND}") from None
+
+
+def training_images(layout: Layout, folds: int) -> list[str]:
+    """Names of the training images, sorted, after a look at whether all files of the competition are there.
+
+    Raises:
+        UserError: a part of the competition's layout is missing, there are fewer images than folds, or the sample
+            submission does not fit the test images.
+    """
+    for needed in (paths.TRAIN_TABLE, paths.TRAIN_IMAGES, paths.TEST_IMAGES, paths.SAMPLE_SUBMISSION):
+        if not needed.exists():
+            raise UserError(
+                f"{needed}: expected the whole layout of the competition (train_images, test_images, train.csv, "
+                "sample_submission.csv), found nothing there. A lone train.csv can only be explored (dvc repro "
+                "explore): set download.source in params.yaml to an archive or a folder with all four"
+            )
+    names = images.listing(paths.TRAIN_IMAGES)
+    if len(names) < folds:
+        raise UserError(
+            f"{paths.TRAIN_IMAGES}: expected at least as many images as preprocess.folds = {folds}, "
+            f"found {len(names)} whose names end in {', '.join(images.SUFFIXES)}"
+        )
+    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)  # checked here, long before predict needs it
+    present = {file.name for file in paths.TEST_IMAGES.iterdir()}
+    missing = [image for image in sample.images if image not in present]
+    if missing:
+        raise UserError(
+            f"{paths.SAMPLE_SUBMISSION}: expected images of {paths.TEST_IMAGES}, found {len(missing)} of "
+            f"{len(sample.images)} that are not there, such as {missing[0]}{similar_name(missing[0], present)}"
+        )
+    return names
+
+
 def masks(table: Path, names: set[str], layout: Layout, faults: Faults) -> Iterator[tables.Row]:
-    """Read the masks of a training table and check each.
+    """Read the masks of a training table and check which image and class each belongs to.
 
     Args:
         table: `train.csv`, in either form.
         names: the image files that there are.
         layout: classes and image size.
-        faults: receives what is wrong: a mask of an image that is not there, run lengths that are invalid, an image
-            and class that stand in two rows.
+        faults: receives the masks of an image that is not there, and the second row of an image and class.
 
     Yields:
-        Every valid row that holds a mask.
+        Every other row that holds a mask. Its run lengths are not checked yet.
     """
-    seen: dict[tuple[str, int], int] = {}  # of images that there are: a table of any length needs no more
+    seen: dict[tuple[str, int], int] = {}  # only of images that are there, so that any table fits into memory
     for row in tables.read(table, layout):
         where = f"{table}, line {row.line}"
         if row.image not in names:
-            hint = alike(row.image, names) if faults.count < SHOWN else ""
+            hint = similar_name(row.image, names) if faults.count < SHOWN else ""
             faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}{hint}")
             continue
         first = seen.setdefault((row.image, row.class_id), row.line)
@@ -61,18 +112,12 @@ def masks(table: Path, names: set[str], layout: Layout, faults: Faults) -> Itera
             faults.add(
                 f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first}"
             )
-            continue
-        try:
-            rle.parse(row.runs, *layout.size)
-        except rle.RunLengthError as error:
-            faults.add(f"{where}: {row.image}, class {row.class_id}: {error}")
-            continue
-        if row.runs.strip():
+        elif row.runs.strip():
             yield row
 
 
-def alike(image: str, names: Collection[str]) -> str:
-    """The end of a message on an image that is not there: a name that differs only in what is easily overlooked."""
+def similar_name(image: str, names: Collection[str]) -> str:
+    """The end of a message about a missing image: an existing name that differs only in what is easily overlooked."""
 
     def plain(name: str) -> str:
         return unicodedata.normalize("NFC", name).casefold()

@@ -1,14 +1,15 @@
 """Sheets of training images for people to look at: examples of each class, and the largest masks."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stages.dataset import images, mask_statistics, rle, tables
+from stages.dataset import images, mask_statistics, rle
 from stages.dataset.layout import Layout
 from stages.dataset.mask_statistics import LARGE, Found, Mask
+from stages.dataset.mask_store import MaskStore
 from stages.figures import overlays
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
@@ -51,12 +52,12 @@ def choose(found: Found, files: Collection[str]) -> list[Sheet]:
     return [sheet for sheet in sheets if sheet.images]
 
 
-def draw(sheet: Sheet, rows: Mapping[str, Sequence[tables.Row]], folder: Path, layout: Layout) -> UInt8:
+def draw(sheet: Sheet, masks: MaskStore, folder: Path, layout: Layout) -> UInt8:
     """Draw the images of a sheet with their masks outlined, and name, classes and areas above each image.
 
     Args:
         sheet: what to draw.
-        rows: for each image of the sheet, its rows of the table.
+        masks: the masks of all images, as `mask_statistics.collect` has stored them.
         folder: where the images are.
         layout: classes and image size.
 
@@ -66,9 +67,13 @@ def draw(sheet: Sheet, rows: Mapping[str, Sequence[tables.Row]], folder: Path, l
     Raises:
         UserError: an image cannot be read or has another size.
     """
-    masks = {image: [(row.class_id, row.runs) for row in rows[image]] for image in sheet.images}
     drawn = [
-        _captioned(folder / image, rle.label_map(masks[image], *layout.size), layout.classes) for image in sheet.images
+        _captioned(
+            folder / image,
+            rle.label_map(mask_statistics.masks_of(image, masks), *layout.size),
+            layout.classes,
+        )
+        for image in sheet.images
     ]
     body = overlays.stack(drawn, columns=max(1, WIDTH // drawn[0].shape[1]))
     title = overlays.caption(body[:0], sheet.title)  # the bar alone: a gap separates it from the bar of the first image

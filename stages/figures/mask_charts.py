@@ -1,6 +1,6 @@
 """Charts of a data set: how often each class occurs, and how large its masks are.
 
-Figures are made without pyplot, so nothing global is changed and no display is needed. The same numbers give the same
+Figures are drawn without pyplot, so no global state changes and no display is needed. The same numbers give the same
 bytes on the same machine.
 """
 
@@ -23,38 +23,38 @@ _INK = "0.15"
 
 
 def classes(images: Mapping[str, int], by_number: Mapping[str, int | None]) -> Figure:
-    """Bars: images per class, beside images by how many classes they carry.
+    """Bar charts: images per class, and images by their number of classes.
 
     Args:
-        images: for each class, ClassId 1 first, how many images carry it.
-        by_number: for "0", "1", … classes, how many images carry so many; None when that is unknown.
+        images: for each class, ClassId 1 first, how many images have it.
+        by_number: for "0", "1", … how many images have that number of classes; None if unknown.
     """
     figure = _figure(10.5, 4.2)
     left, right = figure.subplots(1, 2)
     _bars(left, images, [_rgb(class_id) for class_id in range(1, len(images) + 1)])
-    left.set_title("Images that show a class", loc="left", fontsize=13)
+    left.set_title("Images with each class", loc="left", fontsize=13)
     left.set_ylabel("images")
     shown = {number: count for number, count in by_number.items() if count or int(number) < 3}
     _bars(right, shown, [_CLEAN if number == "0" else _GREY for number in shown])
     right.set_title("Images by number of classes", loc="left", fontsize=13)
-    right.set_xlabel("classes in the image (0: without a mask)")
+    right.set_xlabel("classes in the image (0: no mask)")
     return figure
 
 
 def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
-    """Histograms of mask areas, one panel a class, over one logarithmic axis, with the medians.
+    """Histograms of mask areas with their medians, one panel per class, on a common logarithmic axis.
 
-    Counts are logarithmic too where they are many, so that single masks show beside hundreds.
+    Large counts are on a logarithmic axis too, so that single masks are visible next to hundreds.
 
     Args:
         areas: for each class, ClassId 1 first, the areas of its masks in pixels.
-        large: area that is marked with a dotted line, if any mask is as large.
+        large: area to mark with a dotted line, if a mask exceeds it.
     """
     known = [area for values in areas.values() for area in values]
     low, high = (min(known), max(known)) if known else (1, 10)
     first = np.floor(np.log10(low) * _BINS_PER_DECADE)
     last = np.ceil(np.log10(high + 1) * _BINS_PER_DECADE)
-    first = min(first, last // _BINS_PER_DECADE * _BINS_PER_DECADE)  # a power of ten inside, for a tick with a figure
+    first = min(first, last // _BINS_PER_DECADE * _BINS_PER_DECADE)  # include a power of ten, for a tick with a label
     edges = 10 ** (np.arange(first, last + 1) / _BINS_PER_DECADE)
     figure = _figure(9, 0.9 + 1.6 * len(areas))
     panels = figure.subplots(len(areas), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
@@ -79,12 +79,12 @@ def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, without a date or a version in it."""
+    """Write a figure as PNG without a date or a version."""
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def _figure(width: float, height: float) -> Figure:
-    """An empty figure, its size in inches of 150 pixels."""
+    """An empty figure; its size is in inches of 150 pixels."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
@@ -95,10 +95,10 @@ def _bars(axes: Axes, counts: Mapping[str, int | None], colours: Sequence[str | 
     bars = axes.bar(list(counts), heights, color=colours, width=0.7)
     figures = ["unknown" if count is None else f"{count:,}" for count in counts.values()]
     axes.bar_label(bars, figures, padding=2, fontsize=11, color=_INK)
-    axes.set_ylim(0, 1.12 * max(1, *heights))  # room for the figures
+    axes.set_ylim(0, 1.12 * max(1, *heights))  # room for the labels
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     _clear_frame(axes)
-    if sum(map(len, counts)) > 50:  # characters: names that would run into one another
+    if sum(map(len, counts)) > 50:  # characters: the names would overlap
         axes.tick_params(axis="x", rotation=90)
 
 
@@ -109,7 +109,7 @@ def _histogram(axes: Axes, values: Sequence[int], edges: npt.NDArray[np.float64]
     axes.hist(values, bins=edges.tolist(), color=_rgb(class_id), edgecolor="white", linewidth=0.5)
     median = float(np.median(values))
     axes.axvline(median, color=_INK, linewidth=1.5)
-    left_half = median < np.sqrt(edges[0] * edges[-1])  # write where there is more room
+    left_half = median < np.sqrt(edges[0] * edges[-1])  # write on the side with more room
     axes.annotate(
         f"median {median:,.0f} px",
         (median, 1),
@@ -123,10 +123,10 @@ def _histogram(axes: Axes, values: Sequence[int], edges: npt.NDArray[np.float64]
 
 
 def _scale_counts(axes: Axes) -> None:
-    """Set the axis of counts, with room above the bars for the medians."""
+    """Scale the axis of counts, with room above the bars for the medians."""
     top = axes.get_ylim()[1]
     if top > 20:
-        axes.set_yscale("symlog", linthresh=1, linscale=0.5)  # linear up to 1: one mask is a bar, none is no bar
+        axes.set_yscale("symlog", linthresh=1, linscale=0.5)  # linear up to 1: one mask has a bar, none has no bar
         axes.set_ylim(0, 6 * top)
     else:
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -1,4 +1,4 @@
-"""Networks of other experiments, brought from DVC's cache to predict beside this one's."""
+"""Networks of other experiments, copied from DVC's cache to predict together with those of this one."""
 
 import shutil
 from dataclasses import replace
@@ -17,23 +17,23 @@ def bring_networks(revision: str, folder: Path, name: str, data: dict[str, Any])
         revision: name of an experiment, branch, tag or commit.
         folder: where the networks of this experiment are.
         name: of the folder inside it, which must not exist.
-        data: summary of the prepared data here; theirs must be the same, so that no network has seen a fold by which
-            another is judged.
+        data: summary of the prepared data here. Theirs must be the same, so that no network was trained on a fold on
+            which another is scored.
 
     Returns:
-        The networks copied. Those that the other experiment had brought itself are left behind.
+        The copied networks, without those that the other experiment had copied itself.
 
     Raises:
-        UserError: no such revision, its networks are in no cache at hand, or it is of other data or folds.
+        UserError: there is no such revision, its networks are not in DVC's cache, or its data or folds differ.
     """
     from dvc.api import DVCFileSystem  # takes a second to import
 
     target = folder / name
     where = f"params.yaml: train: blend: {revision}"
     try:
-        # Not through the revision's own parameters: only what DVC has stored.
+        # This reads only what DVC has stored, and none of the revision's code.
         DVCFileSystem(rev=revision).get(paths.MODEL.as_posix(), str(target), recursive=True)
-    except Exception as error:  # noqa: BLE001  (of many kinds: DVC's, Git's, the remote's)
+    except Exception as error:  # noqa: BLE001  (DVC's, Git's and the remote's errors are of many kinds)
         raise UserError(
             f"{where}: expected an experiment or commit with {paths.MODEL} in DVC's cache (dvc exp show lists "
             f"experiments; dvc pull or dvc exp pull fetches), found none: {error}"
@@ -42,13 +42,13 @@ def bring_networks(revision: str, folder: Path, name: str, data: dict[str, Any])
     if found.data != data:
         raise UserError(
             f"{where}: expected networks of the same images, masks, classes and folds, found others: a network that "
-            "has seen what it is judged by would look better than it is"
+            "is scored on images it was trained on would look better than it is"
         )
     own = [member for member in found.members if not member.folder.startswith("blend_")]
-    for entry in target.iterdir():  # notes that would be taken for this experiment's, and what others brought there
-        if entry.is_file():
-            entry.unlink()
-        elif entry.name not in {member.folder for member in own}:
-            shutil.rmtree(entry)
-    print(f"train: {len(own)} network(s) of {revision} join", flush=True)
+    for item in target.iterdir():  # its ensemble.json, and networks that it had copied
+        if item.is_file():
+            item.unlink()
+        elif item.name not in {member.folder for member in own}:
+            shutil.rmtree(item)
+    print(f"train: {len(own)} network(s) of {revision} added", flush=True)
     return [replace(member, folder=f"{name}/{member.folder}") for member in own]

@@ -1,4 +1,4 @@
-"""What is known of the networks in data/model: `ensemble.json`, which train writes beside them."""
+"""`ensemble.json`, which train writes beside the networks in data/model: what other stages need to know of them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from stages.pipeline.arrays import Float64
 from stages.pipeline.cli import UserError
 
 FILE = "ensemble.json"
@@ -19,8 +19,9 @@ class EnsembleMember:
 
     Attributes:
         folder: of its SavedModel, inside data/model.
-        fold: the validation fold, which it has not seen. None: it has seen every fold, the held-out one included.
-        softmax: whether the probabilities of a pixel sum to 1 with the background's (softmax).
+        fold: its validation fold, on which it was not trained. None: it was trained on every fold, the held-out one
+            included.
+        softmax: whether the probabilities of a pixel, the background's included, sum to 1.
         presence: whether it has an image-level head.
         class_weights: in its loss, the background first.
         crop_share: share of each class in the pixels that it was trained on, the background first.
@@ -36,32 +37,32 @@ class EnsembleMember:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """All of them, and the summary of the prepared data that they were trained on."""
+    """All networks, and the summary of the prepared data on which they were trained."""
 
     data: dict[str, Any]
     members: list[EnsembleMember]
 
     def of_fold(self, fold: int) -> list[EnsembleMember]:
-        """The networks that have not seen a validation fold, and may be scored on it."""
+        """The networks that were not trained on a validation fold and may be scored on it."""
         return [member for member in self.members if member.fold == fold]
 
     @property
     def scored(self) -> list[EnsembleMember]:
-        """The networks that have not seen the held-out fold."""
+        """The networks that were not trained on the held-out fold."""
         return [member for member in self.members if member.fold is not None]
 
 
-def write(folder: Path, notes: Ensemble) -> None:
-    """Write the notes into the folder of the networks."""
-    content = {"data": notes.data, "members": [asdict(member) for member in notes.members]}
+def write(folder: Path, ensemble: Ensemble) -> None:
+    """Write ensemble.json into the folder of the networks."""
+    content = {"data": ensemble.data, "members": [asdict(member) for member in ensemble.members]}
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Ensemble:
-    """Read the notes in the folder of the networks.
+    """Read ensemble.json in the folder of the networks.
 
     Raises:
-        UserError: there are none.
+        UserError: there is none, or it cannot be read.
     """
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -76,31 +77,31 @@ def read(folder: Path) -> Ensemble:
 
 
 def softmax(members: list[EnsembleMember]) -> bool:
-    """Whether the averaged probabilities of a pixel sum to 1 with the background's: those of every network do."""
+    """Whether the averaged probabilities of a pixel, with the background's, sum to 1: if those of every network do."""
     return all(member.softmax for member in members)
 
 
-def factors(members: list[EnsembleMember], image_share: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    """How much more training made of a pixel of each class than of one of the background.
+def factors(members: list[EnsembleMember], image_share: Float64) -> tuple[float, ...]:
+    """By which factor training raised the odds of each class over the background.
 
         f_c = (w_c · s_c / t_c) / (w_0 · s_0 / t_0)
 
-    with the weight w in the loss, the share s of a class in the pixels of the crops, and its share t in the images. Of
-    several networks the geometric mean, since such factors multiply odds. Source: Saerens, Latinne and Decaestecker,
-    Adjusting the outputs of a classifier to new a priori probabilities, 2002.
+    with the weight w of a class in the loss, its share s of the pixels in the crops, and its share t of the pixels in
+    the images. For several networks it is the geometric mean, since these factors multiply odds. Source: Saerens,
+    Latinne and Decaestecker, Adjusting the outputs of a classifier to new a priori probabilities, 2002.
 
     Args:
-        members: the networks, at least one; all of one kind.
+        members: the networks, at least one; all with softmax, or all without.
         image_share: t, float64 (1 + classes,), the background first.
 
     Returns:
-        One factor a class; 1 for a class that is in no crop or no image.
+        One factor per class; 1 for a class that is in no crop or in no image.
     """
     logarithms = []
     for member in members:
-        of_pixel = np.array(member.class_weights) * np.array(member.crop_share)
-        usable = (of_pixel > 0) & (image_share > 0)
-        ratio = np.divide(of_pixel, image_share, out=np.ones(len(of_pixel)), where=usable)
+        emphasis = np.array(member.class_weights) * np.array(member.crop_share)
+        usable = (emphasis > 0) & (image_share > 0)
+        ratio = np.divide(emphasis, image_share, out=np.ones(len(emphasis)), where=usable)
         relative = np.where(usable, ratio / ratio[0], 1.0)
         logarithms.append(np.log(relative[1:]))
     return tuple(np.exp(np.mean(logarithms, axis=0)).tolist())

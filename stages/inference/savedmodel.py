@@ -1,4 +1,4 @@
-"""Networks saved for, and run by, TensorFlow: grey levels in, probabilities out."""
+"""Networks that TensorFlow saves and runs: grey levels in, probabilities out."""
 
 import shutil
 from collections.abc import Callable
@@ -18,8 +18,8 @@ class Probability(tf.Module):  # type: ignore[misc]
     def __init__(self, model: Any, activation: str) -> None:
         super().__init__()
         self.activation = activation
-        # Only the variables are tracked: a Keras model among the attributes would be traced layer by layer when saved,
-        # which takes eight times as long and is of no use without Keras.
+        # Only the variables are tracked. A Keras model among the attributes would be traced layer by layer when saved,
+        # which takes eight times as long and is useless without Keras.
         self.weights = list(model.variables)
         self._forward: Callable[[tf.Tensor], Any] = lambda grey: model(grey, training=False)
 
@@ -27,10 +27,11 @@ class Probability(tf.Module):  # type: ignore[misc]
         input_signature=[tf.TensorSpec((None, None, None), tf.uint8, name="grey_levels")]
     )
     def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Take uint8 (batch, height, width); give two float32 probabilities.
+        """Take uint8 (batch, height, width); return two float32 arrays of probabilities.
 
-        The pixels', (batch, height, width, classes), without the background: of a softmax it has what is missing to 1.
-        The image's, (batch, classes): 1 where the network has no image-level head, since then nothing speaks against.
+        Of each pixel to be of each class, (batch, height, width, classes), without the background: with softmax, the
+        background has the rest to 1. Of each class to be in the image, (batch, classes): 1 if the network has no
+        image-level head.
         """
         outputs = self._forward(tf.cast(images, tf.float32)[..., tf.newaxis])
         logits = tf.cast(outputs["logits"] if isinstance(outputs, dict) else outputs, tf.float32)
@@ -43,8 +44,8 @@ class Probability(tf.Module):  # type: ignore[misc]
 def save(model: Any, activation: str, folder: Path) -> None:
     """Save a trained Keras model, with its activation ("softmax" or "sigmoid"), as a SavedModel for TensorFlow alone.
 
-    Two saves of the same weights by two fresh processes are the same bytes, since the fingerprint, which holds
-    random numbers, is left out.
+    Two fresh processes write the same bytes for the same weights, since the fingerprint, which contains random numbers,
+    is removed.
     """
     tf.saved_model.save(Probability(model, activation), str(folder))
     (folder / "fingerprint.pb").unlink(missing_ok=True)

@@ -1,37 +1,59 @@
-"""The one place that sets TensorFlow's switches: whoever needs TensorFlow calls `start` before importing it."""
+"""The one place that sets TensorFlow's switches. Whoever needs TensorFlow calls `start` before importing it."""
 
+import contextlib
+import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from stages.inference import cpu
 
+# segmentation_models and MultiWorkerMirroredStrategy need Keras 2, which the package tf-keras holds.
+FOR_TRAINING = {"TF_USE_LEGACY_KERAS": "1", "SM_FRAMEWORK": "tf.keras"}
 
-def start() -> int:
-    """Set the switches that TensorFlow reads when it is imported, and import it; a value that the user has set stays.
+
+def start(training: bool = False) -> int:
+    """Set the switches that TensorFlow reads when it is imported, and import it.
+
+    The environment's values stay, except two that training depends on (`FOR_TRAINING`): another value, set for other
+    work, is replaced in this process and its children, with a message. Inference needs no Keras.
+
+    Args:
+        training: whether networks will be built and trained: Keras 2 and `segmentation_models`.
 
     Returns:
         How many GPUs there are.
     """
     cpu.configure()
-    os.environ.setdefault("SM_FRAMEWORK", "tf.keras")
-    # segmentation_models and MultiWorkerMirroredStrategy need Keras 2 (the package tf-keras).
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    if training:
+        _select_keras()
     with _quiet():
         import tensorflow as tf
 
         gpus = len(tf.config.list_physical_devices("GPU"))
-        if not os.environ.get("TF_CONFIG"):  # several workers must meet before
+        if not os.environ.get("TF_CONFIG"):  # several workers must meet first
             tf.zeros(1)  # starts the devices
+    if training:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints which Keras it uses
+            import segmentation_models  # noqa: F401
     return gpus
 
 
-@contextmanager
+def _select_keras() -> None:
+    replaced = [
+        f"{name}={os.environ[name]}" for name, value in FOR_TRAINING.items() if os.environ.get(name, value) != value
+    ]
+    if replaced:
+        needed = " and ".join(f"{name}={value}" for name, value in FOR_TRAINING.items())
+        print(f"train: the environment says {' and '.join(replaced)}; training uses {needed} instead", flush=True)
+    os.environ.update(FOR_TRAINING)
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep TensorFlow's start quiet, unless TF_CPP_MIN_LOG_LEVEL is set.
 
-    It writes a dozen lines about CPUs and missing GPUs straight to the process's stderr, before any setting of its own
-    can stop it. What fails still raises.
+    TensorFlow writes a dozen lines about CPUs and missing GPUs directly to the process's stderr, before any of its own
+    settings can prevent it. Failures still raise.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
@@ -45,4 +67,4 @@ def _quiet() -> Iterator[None]:
         os.dup2(stderr, 2)
         for descriptor in (stderr, nothing):
             os.close(descriptor)
-        del os.environ["TF_CPP_MIN_LOG_LEVEL"]  # it has been read; a process started from here decides anew
+        del os.environ["TF_CPP_MIN_LOG_LEVEL"]  # it has been read; a process started from here decides for itself

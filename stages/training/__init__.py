@@ -1,1 +1,1 @@
-"""From crops to trained networks. All of it imports TensorFlow: call `stages.inference.tensorflow_start` first."""
+"""From crops to trained networks. Call `stages.inference.tensorflow_start.start(training=True)` before importing."""

@@ -1,4 +1,4 @@
-"""What goes on around the epochs of a training: random numbers, validation, the progress bar, and the saved state."""
+"""What happens around the epochs of a training: random numbers, validation, the progress bar, and the saved state."""
 
 import json
 import math
@@ -31,25 +31,26 @@ Curve = Callable[[int, Logs], None]
 def validate(
     network: savedmodel.Network, data: Dataset, samples: list[Sample], batch_size: int, cluster: Cluster = SINGLE_DEVICE
 ) -> Logs:
-    """Score a network on whole images, through the inference of all other stages, every pixel from probability 1/2.
+    """Score a network on whole images, by the inference of all other stages, with the threshold 1/2 for every class.
 
-    Workers of a cluster take turns with the images, and each gets the figures of all.
+    The workers of a cluster share the images, and each gets the figures of all images.
 
     Returns:
-        mean_dice (the competition's score), positive_mean_dice, and mean_f1: the mean over classes of F1 over all
-        pixels of these images at once, a class that is neither there nor predicted left out; 0 where undefined.
+        mean_dice (the competition's score), positive_mean_dice, and mean_f1: F1 over all pixels of these images
+        together, averaged over the classes. A class that neither occurs nor is predicted is left out of the mean; an
+        undefined figure is 0.
     """
     classes = len(data.classes)
-    mine = samples[cluster.worker :: cluster.workers]
-    images = (data.images[sample.position] for sample in mine)
+    own = samples[cluster.worker :: cluster.workers]
+    images = (data.images[sample.position] for sample in own)
     plain = rules.plain(classes)
     matrices = np.zeros((len(samples), 1 + classes, 1 + classes), np.int64)
-    found = zip(
-        tqdm(mine, "train: validation", unit=" images", leave=False, disable=None),
+    pairs = zip(
+        tqdm(own, "train: validation", unit=" images", leave=False, disable=None),
         savedmodel.predictions([network], images, batch_size),
         strict=True,
     )
-    for number, (sample, prediction) in enumerate(found):
+    for number, (sample, prediction) in enumerate(pairs):
         matrices[cluster.worker + number * cluster.workers] = confusion.matrix(
             data.labels[sample.position], rules.label_map(prediction, plain), classes
         )
@@ -64,11 +65,10 @@ def validate(
 
 
 class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
-    """Start every epoch from the same random numbers, so that a resumed run draws those of an undisturbed one.
+    """Start every epoch from the same random numbers, so that a resumed run draws those of an uninterrupted one.
 
-    The seed must not depend on the epoch: TensorFlow writes it into the training step when it traces it, which is in
-    the first epoch of an undisturbed run and in a later one of a resumed run. What differs from epoch to epoch is the
-    order and the place of the crops.
+    The seed must not depend on the epoch: TensorFlow writes it into the training step when it traces the step, in the
+    first epoch of an uninterrupted run and in a later epoch of a resumed one. Epochs differ by their crops.
     """
 
     def __init__(self, seed: int) -> None:
@@ -76,12 +76,12 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
         self.seed = seed
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Seed what draws numbers inside the network (drop-out and the like)."""
+        """Seed what draws random numbers inside the network, such as dropout."""
         tf.random.set_seed(self.seed)
 
 
 class Bar(keras.callbacks.Callback):  # type: ignore[misc]
-    """A progress bar an epoch, on a terminal; elsewhere there is only the line that `Progress` prints."""
+    """A progress bar per epoch on a terminal; elsewhere `Progress` prints one line per epoch."""
 
     def __init__(self, title: str, steps: int, options: Train) -> None:
         super().__init__()
@@ -99,25 +99,25 @@ class Bar(keras.callbacks.Callback):  # type: ignore[misc]
         self.bar.set_postfix_str(f"loss {(logs or {}).get('loss', math.nan):.4f}{self.validation}", refresh=False)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Close the bar; the next one shows the validation figure beside the loss."""
+        """Close the bar; the next one shows this validation figure beside the loss."""
         self.bar.close()
         name = f"val_{self.options.monitor}"
         self.validation = f", {name} {(logs or {}).get(name, math.nan):.4f}"
 
 
 class Validate(keras.callbacks.Callback):  # type: ignore[misc]
-    """Add the validation figures to those that the callbacks behind this one see."""
+    """Add the validation figures to the logs, for the callbacks after this one."""
 
     def __init__(self, data: Dataset, samples: list[Sample], options: Train, cluster: Cluster = SINGLE_DEVICE) -> None:
         super().__init__()
         self.data, self.samples, self.options, self.cluster = data, samples, options, cluster
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Make the saved form of the network once: it follows the weights."""
+        """Wrap the network once, as it will be saved: the wrapper shares the network's weights."""
         self.network = savedmodel.Probability(self.model, LOSSES[self.options.loss].activation)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Score the validation fold, if there is one."""
+        """Score the validation fold, if there is one, and log the learning rate."""
         if logs is not None:
             if self.samples:
                 batch_size = self.options.validation_batch_size
@@ -128,9 +128,9 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def best_epochs(history: list[Logs], options: Train) -> list[int]:
-    """Epochs (from 0) whose weights are averaged, in order: the best by validation, of equal ones the earlier.
+    """Epochs (from 0) whose weights are averaged, ascending: the best by validation, or the last without validation.
 
-    Without validation, the last ones.
+    Of equally good epochs the earlier one counts as better.
     """
     key = f"val_{options.monitor}"
     figures = [logs[key] if key in logs else float(epoch) for epoch, logs in enumerate(history)]
@@ -139,7 +139,7 @@ def best_epochs(history: list[Logs], options: Train) -> list[int]:
 
 
 class Best(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the weights of the best epochs so far, and of no others; directly before `Progress`."""
+    """Keeps the weights of the best epochs so far and of no others. It must stand directly before `Progress`."""
 
     def __init__(self, progress: "Progress", options: Train) -> None:
         super().__init__()
@@ -147,11 +147,11 @@ class Best(keras.callbacks.Callback):  # type: ignore[misc]
 
     @staticmethod
     def file(state: Path, epoch: int) -> Path:
-        """Where the weights of an epoch (from 0) are."""
+        """The file with the weights of an epoch (from 0)."""
         return state / f"best_{epoch}.weights.h5"
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write this epoch's weights if it is among the best, and remove what no longer is."""
+        """Write this epoch's weights if it is among the best, and remove those that no longer are."""
         if not self.progress.cluster.is_chief:
             return
         state = self.progress.state
@@ -164,7 +164,7 @@ class Best(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes the state after every epoch, last of all callbacks, and takes a killed run up again."""
+    """Writes the state after every epoch and resumes a killed run. It must be the last callback."""
 
     REMEMBERED = ("best", "wait", "stopped_epoch", "cooldown_counter")
 
@@ -173,12 +173,12 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.network, self.state, self.callbacks, self.curve, self.cluster = network, state, callbacks, curve, cluster
-        self.bare = model.bare(network)  # here, since making a model is work that all workers of a cluster do together
+        self.bare = model.bare(network)  # here, since all workers of a cluster have to build a model together
         self.history: list[Logs] = []
         self.stopped = False
 
     def restore(self) -> int:
-        """Load the state of a killed run, if there is one; returns how many epochs are done."""
+        """Load the state of a killed run, if there is one, and return the number of finished epochs."""
         record = self.state / "progress.json"
         if not record.exists():
             return 0
@@ -189,11 +189,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._remembered = progress["callbacks"]
         for epoch, logs in enumerate(self.history):
             self.curve(epoch, logs)
-        print(f"train: going on after epoch {len(self.history)}", flush=True)
+        print(f"train: continuing after epoch {len(self.history)}", flush=True)
         return len(self.history)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Give the callbacks back what they remembered (their own `on_train_begin` has just forgotten it)."""
+        """Restore the other callbacks' counters, which their own `on_train_begin` has just reset."""
         for callback, remembered in zip(self.callbacks, getattr(self, "_remembered", []), strict=False):
             vars(callback).update(remembered)
 
@@ -231,5 +231,5 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
                 shutil.rmtree(old)
 
     def _checkpoint(self) -> tf.train.Checkpoint:
-        # Not Keras's metrics, whose values lie on several devices: all workers would have to write at once.
+        # Without Keras's metrics: their values lie on several devices, and all workers would have to write together.
         return tf.train.Checkpoint(model=self.bare, optimizer=self.network.optimizer)

@@ -1,13 +1,16 @@
 """Training on several devices: the GPUs of one machine, or several machines that `TF_CONFIG` names.
 
-One device is the usual case, and nothing changes there. On several, every device takes its part of each batch, and the
-result is, but for rounding, that of one device with that batch: see `stages.training.whole_batch`.
+One device is the usual case and needs nothing from here. Of several devices, each takes its part of every batch, and
+the result is that of one device with the whole batch, except for rounding: see `stages.training.whole_batch`.
 
-Each machine is a worker. They meet through
+Each machine is a worker. The workers find each other through
 
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
-with their own index each. Worker 0 is the chief: what it has in its state counts, and it alone writes.
+with a different index on each. Worker 0 is the chief: its state counts, and only the chief writes.
+
+`Cluster.broadcast` sends files by an all-reduce, since `tf.distribute` has no call that sends files or bytes, and the
+workers need no shared folder otherwise.
 """
 
 import atexit
@@ -35,7 +38,7 @@ CONFIG = "TF_CONFIG"
 EXPECTED = (
     'expected JSON like {"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}'
 )
-LEFT = (  # what TensorFlow raises when another worker is gone
+LOST = (  # what TensorFlow raises when another worker is gone
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -51,7 +54,7 @@ class Cluster:
     """The devices of one training.
 
     Attributes:
-        strategy: TensorFlow's strategy; None for one device, where everything is as without one.
+        strategy: TensorFlow's strategy; None for one device.
         worker: number of this process, from 0.
         workers: how many processes there are.
     """
@@ -71,11 +74,11 @@ class Cluster:
         return int(self.strategy.num_replicas_in_sync) if self.strategy else 1
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Variables that are made, read or set in this block are those of all devices."""
+        """Variables that are created, read or set in this block belong to all devices."""
         return self.strategy.scope() if self.strategy else nullcontext()
 
     def check(self, options: Train) -> None:
-        """See that batches can be shared.
+        """Check that the devices can share the batches.
 
         Raises:
             UserError: a batch size is no multiple of the number of devices.
@@ -91,7 +94,7 @@ class Cluster:
                 )
 
     def total(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The sum of an array over the workers, of one shape with all; every worker has to call it."""
+        """The sum of an array over the workers; every worker has to call this, with the same shape."""
         if self.workers == 1:
             return values
         summed = self._total(tf.constant(values, tf.int64))
@@ -99,18 +102,18 @@ class Cluster:
 
     @cached_property
     def _total(self) -> Any:
-        """`total` as a function of TensorFlow's, which is built once for each shape."""
-        each = self.devices // self.workers
+        """`total` as a TensorFlow function, which is traced once per shape."""
+        per_worker = self.devices // self.workers
 
-        def of_device(mine: tf.Tensor) -> tf.Tensor:
+        def of_device(own: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
-            first = tf.equal(context.replica_id_in_sync_group % each, 0)  # the others of a worker hold the same
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(first, mine, tf.zeros_like(mine)))
+            first = tf.equal(context.replica_id_in_sync_group % per_worker, 0)  # a worker's other devices hold the same
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(first, own, tf.zeros_like(own)))
 
-        return tf.function(lambda mine: self.strategy.run(of_device, (mine,)))
+        return tf.function(lambda own: self.strategy.run(of_device, (own,)))
 
     def broadcast(self, folder: Path) -> None:
-        """Give the other workers the chief's `folder`, in the place of their own; every worker has to call it."""
+        """Send the chief's `folder` to the other workers, in place of theirs; every worker has to call this."""
         if self.workers == 1:
             return
         packed = io.BytesIO()
@@ -127,14 +130,14 @@ class Cluster:
                 archive.extractall(folder)
 
     def barrier(self) -> None:
-        """Wait for the others: who leaves early looks to TensorFlow like one who has died."""
+        """Wait for the others: to TensorFlow, a worker that ends early looks like one that has died."""
         self.total(np.zeros(1, np.int64))
 
     def check_consistent(self, facts: dict[str, str]) -> None:
-        """See that all workers go by the same facts, given as names and values; every worker has to call it.
+        """Check that all workers have the same facts, given as names and values; every worker has to call this.
 
         Raises:
-            UserError: they do not; on every worker.
+            UserError: they differ; on every worker.
         """
         digests = [hashlib.sha256(value.encode()).digest() for value in facts.values()]
         table = np.zeros((self.workers, len(facts), 4), np.int64)
@@ -153,7 +156,7 @@ SINGLE_DEVICE = Cluster()
 
 
 def cluster(gpus: int) -> Cluster:
-    """The devices that there are; with `TF_CONFIG`, waits for the other workers.
+    """The available devices. With `TF_CONFIG`, wait for the other workers.
 
     Raises:
         UserError: `TF_CONFIG` is malformed, or the workers could not meet.
@@ -165,12 +168,12 @@ def cluster(gpus: int) -> Cluster:
             return Cluster(tf.distribute.MultiWorkerMirroredStrategy(), worker, len(workers))
         except (RuntimeError, ValueError, tf.errors.OpError) as error:
             raise UserError(f"{CONFIG}: the workers {', '.join(workers)} could not meet: {_line(error)}") from None
-    os.environ.pop(CONFIG, None)  # TensorFlow reads it for the GPUs of one machine too, and stumbles over an empty one
+    os.environ.pop(CONFIG, None)  # TensorFlow reads it for the GPUs of one machine too, and fails if it is empty
     return Cluster(tf.distribute.MirroredStrategy()) if gpus > 1 else SINGLE_DEVICE
 
 
 def _cluster(text: str) -> tuple[list[str], int]:
-    """Addresses of the workers and the number of this one; none for no text."""
+    """Addresses of the workers and the number of this one; no addresses for an empty text."""
     if not text.strip():
         return [], 0
     try:
@@ -194,26 +197,26 @@ def _is_address(text: Any) -> bool:
 
 
 @contextmanager
-def losses_are_told(cluster: Cluster) -> Iterator[None]:
-    """Turn TensorFlow's errors about a worker that is gone into one message.
+def lost_workers_reported(cluster: Cluster) -> Iterator[None]:
+    """Turn TensorFlow's errors about a lost worker into one message.
 
     Raises:
-        UserError: a worker is gone.
+        UserError: a worker is lost.
     """
     try:
         yield
-    except LEFT as error:
+    except LOST as error:
         if cluster.workers == 1:
             raise
         atexit.register(_end)
         raise UserError(
-            f"worker {cluster.worker}: the exchange with the other workers broke off, one has ended or cannot be "
-            f"reached: start all of them again, and the training goes on after its last finished epoch ({_line(error)})"
+            f"worker {cluster.worker}: the connection to the other workers is lost, one has ended or cannot be "
+            f"reached: start all of them again; the training continues after its last finished epoch ({_line(error)})"
         ) from None
 
 
 def _end() -> None:
-    """End at once: TensorFlow would wait for the lost worker on its way out."""
+    """End at once: TensorFlow would wait for the lost worker before it exits."""
     sys.stdout.flush()
     os._exit(1)
 

@@ -1,9 +1,9 @@
-"""Fit one network, in one or two phases; after a kill, go on where it stopped, to the same result.
+"""Fit one network in one or two phases; after a kill, continue where it stopped, with the same result.
 
-All that a resumed run needs is in one folder a phase, in `state`, replaced as a whole after each epoch: weights and
-optimizer (a TensorFlow checkpoint), the best weights so far, what the callbacks remember, and the curves. Random
-numbers need no saving: crops depend on their number, everything else on the seed and the epoch. Of a finished training
-only the weights and the figures stay.
+Everything that a resumed run needs is in one folder per phase inside `state`, and each epoch replaces it as a whole:
+weights and optimizer (a TensorFlow checkpoint), the best weights so far, what the callbacks remember, and the curves.
+Random numbers need not be saved: crops depend on their number, everything else on the seed and the epoch. A finished
+training keeps only the weights and the figures.
 """
 
 import json
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from stages.dataset.prepared import Dataset, Sample
+from stages.pipeline.arrays import Float32, Float64, Int64
 from stages.pipeline.settings import Train
-from stages.training import crops as batches
-from stages.training import losses, model
+from stages.training import augment, losses, model
 from stages.training.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
-from stages.training.distribution import SINGLE_DEVICE, Cluster
+from stages.training.crops import Crops
+from stages.training.job import Job
 
 keras: Any = tf.keras
 
@@ -33,12 +33,12 @@ COUNTED = 2_000  # crops whose pixels decide the class weights
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """One trained network.
+class TrainedNetwork:
+    """The result of one training.
 
     Attributes:
         weights: file with the weights, averaged over the best epochs of the last phase.
-        history: one sample an epoch, both phases': loss, learning rate and validation figures.
+        history: one mapping per epoch, of both phases: loss, learning rate and validation figures.
         phases: how many epochs each phase had.
         class_weights: float32 (1 + classes,), the background first, of the last phase.
         pixels: int64 (1 + classes,), pixels of each class in the crops of the last phase.
@@ -47,89 +47,72 @@ class Fitted:
     weights: Path
     history: list[Logs]
     phases: tuple[int, ...]
-    class_weights: npt.NDArray[np.float32]
-    pixels: npt.NDArray[np.int64]
+    class_weights: Float32
+    pixels: Int64
 
 
-def fit(
-    data: Dataset,
-    fold: int | None,
-    options: Train,
-    seed: int,
-    state: Path,
-    curve: Curve,
-    cluster: Cluster = SINGLE_DEVICE,
-) -> Fitted:
-    """Train on all folds but `fold` and the held-out one; the best epochs are those by `options.monitor`.
+def fit(job: Job, fold: int | None, state: Path, curve: Curve) -> TrainedNetwork:
+    """Train on all folds but `fold` and the held-out one; the best epochs are those by `job.options.monitor`.
 
     Args:
-        data: the prepared data set.
-        fold: validation fold. None: train on every fold, the held-out one included, without validation, for just the
-            epochs that `options` says; the last epochs then count as the best.
-        options: the section `train` of params.yaml.
-        seed: decides initial weights and crops.
-        state: folder that survives a kill; what it holds must come from a run of the same data, options and code. If
-            that run was finished, its result is given back. Of a cluster's workers the chief's counts, and the others,
-            whose own is empty at first, are given what they need of it.
-        curve: called with epoch (from 0) and figures, for every epoch, those of a resumed run's past included.
-        cluster: the devices that share the work.
+        job: data, options, seed and devices.
+        fold: validation fold. None: train on every fold, the held-out one included, without validation, for exactly the
+            epochs that the options give; the last epochs then count as the best.
+        state: folder that survives a kill. What it holds must come from a run with the same data, options and code. If
+            that run was finished, its result is returned. In a cluster the chief's folder counts; the other workers
+            start with an empty one and receive what they need.
+        curve: called with epoch (from 0) and figures for every epoch, including those before a kill.
 
     Returns:
-        The network, of which only the chief has the weights.
+        The network. Only the chief has the weights.
     """
+    data, cluster = job.data, job.cluster
     state.mkdir(parents=True, exist_ok=True)
     cluster.broadcast(state)
     if (state / FINISHED).exists() and (state / AVERAGE).exists():
-        return _finished(state, curve)
+        return _read_finished(state, curve)
     training = data.index if fold is None else data.training(fold)
     validation = [] if fold is None else data.fold(fold)
-    seed += data.folds if fold is None else fold
-    phases: list[Fitted] = []
-    for number, phase in enumerate([options, *full_size(options, data)], start=1):
+    seed = job.seed + (data.folds if fold is None else fold)
+    phases: list[TrainedNetwork] = []
+    for number, options in enumerate([job.options, *full_size(job.options, data)], start=1):
         if phases:
             cluster.broadcast(state)  # the weights to start from
-        done = [logs for earlier in phases for logs in earlier.history]
-        fitted = _phase(
-            data,
-            (training, validation),
-            phase,
-            seed,
-            state / f"phase_{number}",
-            partial(_later, curve, len(done)),
-            phases[-1].weights if phases else None,
-            cluster,
-        )
-        phases.append(fitted)
-    history = [logs for fitted in phases for logs in fitted.history]
-    lengths = tuple(len(fitted.history) for fitted in phases)
-    fitted = Fitted(phases[-1].weights, history, lengths, phases[-1].class_weights, phases[-1].pixels)
-    return _finish(state, fitted) if cluster.is_chief else fitted
+        phase = replace(job, options=options, seed=seed)
+        before = sum(len(earlier.history) for earlier in phases)
+        start = phases[-1].weights if phases else None
+        folder = state / f"phase_{number}"
+        phases.append(_phase(phase, (training, validation), folder, partial(_shifted, curve, before), start))
+    history = [logs for phase_result in phases for logs in phase_result.history]
+    lengths = tuple(len(phase_result.history) for phase_result in phases)
+    trained = replace(phases[-1], history=history, phases=lengths)
+    return _finish(state, trained) if cluster.is_chief else trained
 
 
-def _finish(state: Path, fitted: Fitted) -> Fitted:
+def _finish(state: Path, trained: TrainedNetwork) -> TrainedNetwork:
     """Keep the weights and the figures of a training, and nothing else."""
     weights = state / AVERAGE
-    os.replace(fitted.weights, weights)
+    os.replace(trained.weights, weights)
     record = {
-        "history": fitted.history,
-        "phases": fitted.phases,
-        "class_weights": fitted.class_weights.astype(float).tolist(),
-        "pixels": fitted.pixels.tolist(),
+        "history": trained.history,
+        "phases": trained.phases,
+        "class_weights": trained.class_weights.astype(float).tolist(),
+        "pixels": trained.pixels.tolist(),
     }
-    unfinished = state / f"{FINISHED}.partial"
-    unfinished.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(unfinished, state / FINISHED)
+    partial_record = state / f"{FINISHED}.partial"
+    partial_record.write_text(json.dumps(record), encoding="utf-8")
+    os.replace(partial_record, state / FINISHED)
     for folder in state.glob("phase_*"):
         shutil.rmtree(folder)
-    return replace(fitted, weights=weights)
+    return replace(trained, weights=weights)
 
 
-def _finished(state: Path, curve: Curve) -> Fitted:
+def _read_finished(state: Path, curve: Curve) -> TrainedNetwork:
     record = json.loads((state / FINISHED).read_text(encoding="utf-8"))
     for epoch, logs in enumerate(record["history"]):
         curve(epoch, logs)
-    (state / FINISHED).touch()
-    return Fitted(
+    (state / FINISHED).touch()  # used recently: see network_cache.tidy
+    return TrainedNetwork(
         state / AVERAGE,
         record["history"],
         tuple(record["phases"]),
@@ -138,12 +121,12 @@ def _finished(state: Path, curve: Curve) -> Fitted:
     )
 
 
-def _later(curve: Curve, before: int, epoch: int, logs: Logs) -> None:
+def _shifted(curve: Curve, before: int, epoch: int, logs: Logs) -> None:
     curve(before + epoch, logs)
 
 
 def full_size(options: Train, data: Dataset) -> list[Train]:
-    """The second phase, if there is one: whole images, every image once an epoch."""
+    """The second phase, if there is one: whole images, each once per epoch."""
     if not options.full_size_epochs:
         return []
     whole = {
@@ -164,26 +147,20 @@ def full_size(options: Train, data: Dataset) -> list[Train]:
 
 
 def exported(options: Train, data: Dataset) -> Train:
-    """The options of the network that a training leaves: those of its last phase, in float32 whatever it trained in."""
+    """The options of the exported network: those of the last phase, in float32 whatever the precision of training."""
     return [options, *full_size(options, data)][-1].model_copy(update={"precision": "float32"})
 
 
 def _phase(
-    data: Dataset,
-    samples: tuple[list[Sample], list[Sample]],
-    options: Train,
-    seed: int,
-    state: Path,
-    curve: Curve,
-    start: Path | None,
-    cluster: Cluster,
-) -> Fitted:
+    job: Job, samples: tuple[list[Sample], list[Sample]], state: Path, curve: Curve, start: Path | None
+) -> TrainedNetwork:
     """One phase: from random or given weights to the average of its best epochs. `samples`: training and validation."""
+    options, data, cluster = job.options, job.data, job.cluster
     training, validation = samples
-    tf.keras.utils.set_random_seed(seed)
+    tf.keras.utils.set_random_seed(job.seed)
     tf.config.experimental.enable_op_determinism()
     state.mkdir(parents=True, exist_ok=True)
-    crops = batches.Crops(data, training, options, seed)
+    crops = Crops(data, training, options, job.seed)
     pixels = crops.pixels(most=COUNTED)
     weights = losses.class_weights(options.class_weights, pixels)
     with cluster.scope():
@@ -195,12 +172,12 @@ def _phase(
         first = progress.restore()
     if first < options.epochs and not progress.stopped:
         network.fit(
-            batches.dataset(crops, first, options.epochs, cluster),
+            augment.dataset(crops, first, options.epochs, cluster),
             initial_epoch=first,
             epochs=options.epochs,
             steps_per_epoch=crops.steps,
             callbacks=[
-                Reseed(seed),
+                Reseed(job.seed),
                 Validate(data, validation, options, cluster),
                 Bar(f"train: {state.parent.name}", crops.steps, options),
                 *progress.callbacks,
@@ -209,12 +186,12 @@ def _phase(
             ],
             verbose=0,
         )
-    best = best_epochs(progress.history, options)
     averaged = state / AVERAGE
     if cluster.is_chief:
+        best = best_epochs(progress.history, options)
         with cluster.scope():
             _average(progress.bare, [Best.file(state, epoch) for epoch in best], averaged)
-    return Fitted(averaged, progress.history, (len(progress.history),), weights, pixels)
+    return TrainedNetwork(averaged, progress.history, (len(progress.history),), weights, pixels)
 
 
 def _compile(network: Any, options: Train, weights: losses.Weights, steps: int) -> None:
@@ -229,35 +206,35 @@ def _compile(network: Any, options: Train, weights: losses.Weights, steps: int) 
     if options.precision == "mixed_float16":  # small gradients vanish in float16 otherwise
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     network.compile(optimizer, loss, loss_weights=share)
-    network.distribute_reduction_method = "first"  # the mean of all devices; Keras would add up those of the workers
+    network.distribute_reduction_method = "first"  # the mean over all devices; Keras would add up the workers' means
 
 
 def _average(network: Any, files: list[Path], target: Path) -> None:
-    """Write the mean of several files of weights, as a whole; what batch normalisation has averaged is averaged too."""
+    """Write the mean of several files of weights, with the moving averages of batch normalisation, in one step."""
     if not target.exists():
-        total: list[npt.NDArray[np.float64]] = []
+        total: list[Float64] = []
         for file in files:
             network.load_weights(file)
-            found = [np.asarray(weight, np.float64) for weight in network.get_weights()]
-            total = [so_far + weight for so_far, weight in zip(total, found, strict=True)] if total else found
+            loaded = [np.asarray(weight, np.float64) for weight in network.get_weights()]
+            total = [sum_ + weight for sum_, weight in zip(total, loaded, strict=True)] if total else loaded
         network.set_weights([(weight / len(files)).astype(np.float32) for weight in total])
-        unfinished = target.with_name(f"partial.{target.name}")
-        network.save_weights(unfinished)
-        os.replace(unfinished, target)
+        partial_file = target.with_name(f"partial.{target.name}")
+        network.save_weights(partial_file)
+        os.replace(partial_file, target)
 
 
 def _learning_rate(options: Train, steps: int) -> Any:
-    """Keras's own schedules, in steps; `steps` an epoch."""
+    """Keras's schedules, which count in steps; `steps` per epoch."""
     if options.learning_rate_schedule != "cosine":
         return options.learning_rate
     warmup = round(options.warmup_epochs * steps)
-    rising = {"warmup_target": options.learning_rate, "warmup_steps": warmup} if warmup else {}
+    ramp = {"warmup_target": options.learning_rate, "warmup_steps": warmup} if warmup else {}
     start = 0.0 if warmup else options.learning_rate
-    return keras.optimizers.schedules.CosineDecay(start, options.epochs * steps - warmup, **rising)
+    return keras.optimizers.schedules.CosineDecay(start, options.epochs * steps - warmup, **ramp)
 
 
 def _callbacks(options: Train, validated: bool) -> list[Any]:
-    """Keras's own: early stopping and, if asked for, halving the learning rate on a plateau."""
+    """Early stopping and, if the options ask for it, halving the learning rate on a plateau: both Keras's."""
     if not validated:
         return []
     monitor = {"monitor": f"val_{options.monitor}", "mode": "max"}

@@ -1,13 +1,13 @@
 """Losses and class weights.
 
-A loss takes a label map, (batch, height, width), and logits, and gives one number; it computes in float32 whatever the
-logits are. Of the softmax losses, logits have a channel for the background and one for each class, (batch, height,
-width, 1 + classes); of the sigmoid losses, the `bce` family, only those of the classes, each decided by itself.
+A loss takes a label map, (batch, height, width), and logits, and returns one number. It computes in float32, whatever
+the type of the logits. For softmax losses, logits have a channel for the background and one per class, (batch, height,
+width, 1 + classes). For sigmoid losses, the `bce` family, they have one per class, and each class is decided by itself.
 
-Where several devices share a batch, each sees its part: a mean over pixels may be taken of each part, since Keras
-averages them; what is no mean takes its sums over all (`stages.training.whole_batch`).
+When several devices share a batch, each sees its part. A mean over pixels may be taken of each part, since Keras
+averages the parts; everything else takes its sums over all devices (`stages.training.whole_batch`).
 
-Adding one: a function below, its name in `LOSSES` at the end and in `stages.pipeline.settings.Train.loss`, and a test.
+To add a loss: a function below, its name in `LOSSES` at the end and in `stages.pipeline.settings.Train.loss`, a test.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import segmentation_models as sm
 import tensorflow as tf
 
 from stages.training import whole_batch
-from stages.training.library import sm
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Weights = npt.NDArray[np.float32]
@@ -29,15 +29,15 @@ ClassWeights = str | Sequence[float] | None
 def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
     """Weight of each class in the losses that take weights.
 
-    - "balanced": pixels / (classes · pixels of the class), as scikit-learn's `compute_class_weight`;
-    - "sqrt_balanced": the square root of that, scaled likewise to a mean of 1 over all pixels. A class a thousand
-      times rarer than another then weighs 30 times as much and not 1,000 times, which floods an image with it;
+    - "balanced": pixels / (classes · pixels of the class), as in scikit-learn's `compute_class_weight`;
+    - "sqrt_balanced": the square root of that, also scaled to a mean of 1 over all pixels. A class that is a thousand
+      times rarer than another then weighs 30 times as much; with 1,000 times, the network would predict it everywhere;
     - a list: as given, the background first;
     - None: 1 for all.
 
     Args:
-        kind: one of the above, as `stages.pipeline.settings` lets it through.
-        pixels: int64 of shape (1 + classes,): pixels of each class as training sees them, the background first.
+        kind: one of the above, as checked by `stages.pipeline.settings`.
+        pixels: int64 of shape (1 + classes,): pixels of each class in the crops, the background first.
 
     Returns:
         float32 of shape (1 + classes,). A class without any pixel weighs 0.
@@ -46,9 +46,9 @@ def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
         return np.ones(len(pixels), np.float32)
     if not isinstance(kind, str):
         return np.asarray(kind, np.float32)
-    occurring = pixels > 0
+    occurs = pixels > 0
     share = pixels / max(int(pixels.sum()), 1)
-    weights = np.divide(1.0, share, out=np.zeros(len(pixels)), where=occurring)
+    weights = np.divide(1.0, share, out=np.zeros(len(pixels)), where=occurs)
     if kind == "sqrt_balanced":
         weights = np.sqrt(weights)
     return np.asarray(weights / (share * weights).sum(), np.float32)
@@ -60,8 +60,8 @@ def cce(weights: Weights, smoothing: float = 0) -> Loss:
     With label smoothing s, log p[true] becomes (1 - s)·log p[true] + s·mean of log p over background and classes.
     Source: Szegedy et al., Rethinking the Inception Architecture, 2016, section 7.
 
-    TensorFlow's, from logits: that of `segmentation_models` takes probabilities and clips them, and a pixel that is
-    surely wrong has no gradient then.
+    TensorFlow computes it from logits. The one of `segmentation_models` takes probabilities and clips them, so that a
+    pixel with a confident wrong prediction has no gradient.
     """
     of_class = tf.constant(weights, tf.float32)
 
@@ -80,14 +80,14 @@ def cce(weights: Weights, smoothing: float = 0) -> Loss:
 def focal(weights: Weights) -> Loss:
     """Class-weighted focal loss: the mean over all pixels of -w[true]·(1 - p[true])²·log p[true].
 
-    `cce` with less weight on what is already right. Source: Lin et al., Focal Loss for Dense Object Detection, 2017,
-    with the weights in the place of α.
+    `cce` with less weight on pixels that are already right. Source: Lin et al., Focal Loss for Dense Object Detection,
+    2017, with the class weights as α.
     """
     classes = len(weights)
-    of_pixel_and_channel = sm.losses.CategoricalFocalLoss(alpha=tf.constant(weights, tf.float32), gamma=2.0)
+    mean_loss = sm.losses.CategoricalFocalLoss(alpha=tf.constant(weights, tf.float32), gamma=2.0)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return classes * of_pixel_and_channel(_one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32)))
+        return classes * mean_loss(_one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32)))
 
     return loss
 
@@ -95,21 +95,21 @@ def focal(weights: Weights) -> Loss:
 def dice(weights: Weights) -> Loss:
     """1 - soft Dice, averaged over the classes without the background, over a whole batch.
 
-    Class weights play no part: a class counts as much as another, however few its pixels are.
+    Class weights play no part: every class counts the same, however few pixels it has.
     """
     return _overlap(sm.losses.DiceLoss, weights)
 
 
 def jaccard(weights: Weights) -> Loss:
-    """1 - soft intersection over union, averaged as `dice`; class weights play no part here either."""
+    """1 - soft intersection over union, averaged like `dice`; class weights play no part here either."""
     return _overlap(sm.losses.JaccardLoss, weights)
 
 
 def lovasz(weights: Weights) -> Loss:
     """Lovász-Softmax: a surrogate of 1 - IoU of each class, averaged over the classes in the batch, over its pixels.
 
-    The background is one of them, so that a batch without a defect has a gradient. Class weights play no part, as in
-    `dice`. Source: Berman et al., The Lovász-Softmax loss, 2018, equations 8 and 9.
+    The background counts as a class, so that a batch without a defect has a gradient. Class weights play no part, as
+    in `dice`. Source: Berman et al., The Lovász-Softmax loss, 2018, equations 8 and 9.
     """
     classes = len(weights)
 
@@ -119,9 +119,9 @@ def lovasz(weights: Weights) -> Loss:
         errors = tf.abs(true - tf.transpose(tf.reshape(probabilities, (-1, classes))))
         order = tf.argsort(errors, direction="DESCENDING", stable=True)
         errors = tf.gather(errors, order, batch_dims=1)
-        there = tf.gather(true, order, batch_dims=1)
-        pixels = tf.reduce_sum(there, axis=1, keepdims=True)
-        iou = (pixels - tf.cumsum(there, axis=1)) / (pixels + tf.cumsum(1 - there, axis=1))
+        in_class = tf.gather(true, order, batch_dims=1)
+        pixels = tf.reduce_sum(in_class, axis=1, keepdims=True)
+        iou = (pixels - tf.cumsum(in_class, axis=1)) / (pixels + tf.cumsum(1 - in_class, axis=1))
         steps = iou - tf.concat([tf.ones_like(pixels), iou[:, :-1]], axis=1)  # minus the gain of the Jaccard loss
         of_class = -tf.reduce_sum(errors * tf.stop_gradient(steps), axis=1)
         occurs = tf.cast(pixels[:, 0] > 0, tf.float32)
@@ -133,9 +133,9 @@ def lovasz(weights: Weights) -> Loss:
 def bce(weights: Weights, smoothing: float = 0) -> Loss:
     """Class-weighted binary cross-entropy: the mean over all pixels and classes of -w[true]·log p, sigmoid.
 
-    p is the probability of what is true of that class at that pixel, there or not; the weight is that of the pixel's
-    true class, the background's included. TensorFlow's, from logits, for the reason that `cce` gives. With label
-    smoothing s, what is true is 1 - s/2 and s/2 instead of 1 and 0.
+    p is the probability of the truth for that class at that pixel, present or absent. The weight is that of the pixel's
+    true class, which may be the background. TensorFlow computes it from logits, for the reason given in `cce`. With
+    label smoothing s, the targets are 1 - s/2 and s/2 instead of 1 and 0.
     """
     of_class = tf.constant(weights, tf.float32)
 
@@ -149,7 +149,7 @@ def bce(weights: Weights, smoothing: float = 0) -> Loss:
 
 
 def sigmoid_dice(weights: Weights) -> Loss:
-    """`dice` of sigmoid probabilities."""
+    """`dice` with sigmoid probabilities."""
     overlap = sm.losses.DiceLoss(per_image=False)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -166,22 +166,22 @@ def _overlap(kind: Any, weights: Weights) -> Loss:
     overlap = kind(class_indexes=list(range(1, classes)), per_image=False)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        true, found = _one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32))
+        true, predicted = _one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32))
         if whole_batch.devices() > 1:
-            return _overlap_of_all_devices(true[..., 1:], found[..., 1:], kind is sm.losses.JaccardLoss)
-        return overlap(true, found)
+            return _overlap_of_all_devices(true[..., 1:], predicted[..., 1:], kind is sm.losses.JaccardLoss)
+        return overlap(true, predicted)
 
     return loss
 
 
-def _overlap_of_all_devices(true: tf.Tensor, found: tf.Tensor, jaccard: bool) -> tf.Tensor:
-    """What `segmentation_models` computes, from sums over the parts that all devices have of a batch.
+def _overlap_of_all_devices(true: tf.Tensor, predicted: tf.Tensor, jaccard: bool) -> tf.Tensor:
+    """What `segmentation_models` computes, from sums over all devices' parts of a batch.
 
     Args:
-        true, found: masks and probabilities of this device's part, float32 (batch, height, width, classes).
+        true, predicted: masks and probabilities of this device's part, float32 (batch, height, width, classes).
         jaccard: intersection over union instead of Dice.
     """
-    sums = [tf.reduce_sum(values, axis=(0, 1, 2)) for values in (true * found, true + found)]
+    sums = [tf.reduce_sum(values, axis=(0, 1, 2)) for values in (true * predicted, true + predicted)]
     both, sizes = tf.unstack(whole_batch.all_reduce(tf.stack(sums)))
     smooth = sm.losses.SMOOTH
     scores = (both + smooth) / (sizes - both + smooth) if jaccard else (2 * both + smooth) / (sizes + smooth)
@@ -202,11 +202,11 @@ def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
 def _binary(labels: tf.Tensor, logits: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Masks and logits of the classes without the background, both float32 (batch, height, width, classes)."""
     true = _one_hot(labels, classes)[..., 1:]
-    return true, tf.reshape(tf.cast(logits, tf.float32), tf.shape(true))  # Keras drops the last axis of a lone class
+    return true, tf.reshape(tf.cast(logits, tf.float32), tf.shape(true))  # Keras drops the last axis of a single class
 
 
 def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Callable[..., Loss]:
-    """The sum of a cross-entropy, which takes the label smoothing, and an overlap."""
+    """The sum of a cross-entropy, which takes the label smoothing, and an overlap loss."""
 
     def make(weights: Weights, smoothing: float = 0) -> Loss:
         entropy, overlap = first(weights, smoothing), second(weights)
@@ -217,10 +217,13 @@ def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Calla
 
 @dataclass(frozen=True)
 class Kind:
-    """How to make a loss from class weights, float32 (1 + classes,), and what turns its logits into probabilities.
+    """One kind of loss.
 
-    Those with a cross-entropy (`train_settings.SMOOTHED`) take the label smoothing as a second argument.
-    `weighted` says whether class weights play a part.
+    Attributes:
+        make: builds the loss from class weights, float32 (1 + classes,), and, for the losses with a cross-entropy
+            (`stages.pipeline.train_settings.SMOOTHED`), the label smoothing.
+        activation: what turns its logits into probabilities.
+        weighted: whether class weights play a part.
     """
 
     make: Callable[..., Loss]

@@ -4,24 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import segmentation_models as sm
 import tensorflow as tf
 
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.training import whole_batch
-from stages.training.library import sm
 from stages.training.losses import LOSSES
 from stages.training.mixup import Mixing
 
 keras: Any = tf.keras
 
 STRIDE = 32  # every encoder halves its input five times
-# What the names of the layers begin with that take the encoder's last features, in segmentation_models' networks.
+# In segmentation_models' networks, the layers that take the encoder's last features have names that begin like this.
 DECODERS = ("center_block", "decoder_stage0", "fpn_stage_p5")
 
 
 class PadToStride(keras.layers.Layer):  # type: ignore[misc]
-    """Mirror an image at its right and lower edge until its sides are multiples of `stride` pixels."""
+    """Mirror an image at its right and lower edges until its sides are multiples of `stride` pixels."""
 
     def __init__(self, stride: int, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -32,13 +32,13 @@ class PadToStride(keras.layers.Layer):  # type: ignore[misc]
         for axis in (1, 2):
             length = tf.shape(images)[axis]
             padded = length + -length % self.stride
-            place = tf.range(padded) % (2 * length)  # there and back again, as often as needed
+            place = tf.range(padded) % (2 * length)  # back and forth as often as needed
             images = tf.gather(images, tf.minimum(place, 2 * length - 1 - place), axis=axis)
         return images
 
 
 class CropLike(keras.layers.Layer):  # type: ignore[misc]
-    """Cut what `PadToStride` added off again."""
+    """Remove what `PadToStride` added."""
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """Take (padded, original); give the upper left part of `padded` that has the size of `original`."""
@@ -49,9 +49,9 @@ class CropLike(keras.layers.Layer):  # type: ignore[misc]
 
 @contextmanager
 def _policy(precision: str) -> Iterator[None]:
-    """Let layers that are made in the block compute in `precision`, and no others.
+    """Let the layers that are built in the block compute in `precision`, and no others.
 
-    segmentation_models makes its layers itself, so the policy has to be the process's for as long as that takes.
+    segmentation_models builds its layers itself, so the global policy has to change while it does.
     """
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(precision)
@@ -62,12 +62,12 @@ def _policy(precision: str) -> Iterator[None]:
 
 
 def bare(network: Any) -> Any:
-    """The same layers and weights without optimizer and metrics: what a file of weights should hold."""
+    """The same layers and weights without optimizer and metrics, as a file of weights should hold them."""
     return keras.Model(network.inputs, network.outputs)
 
 
 def build(options: Train, classes: int) -> Any:
-    """Build the network, with weights as `options.encoder_weights` says.
+    """Build the network, with initial weights as `options.encoder_weights` says.
 
     The architectures and encoders are those of `segmentation_models`.
 
@@ -77,10 +77,10 @@ def build(options: Train, classes: int) -> Any:
 
     Returns:
         A Keras model from grey levels, float32 (batch, height, width, 1) in 0 … 255, to logits, float32
-        (batch, height, width, 1 + classes), the background first; without the background's channel for a loss of
-        sigmoids. Any height and width. With `options.presence_weight` it gives two outputs by name: these "logits", and
-        "presence", logits of each class being in the image, float32 (batch, classes). Between the two it computes in
-        `options.precision`; its weights are float32.
+        (batch, height, width, 1 + classes), the background first; a sigmoid loss has no channel for the background.
+        Height and width are free. With `options.presence_weight` there are two named outputs: these "logits", and
+        "presence", the logits that each class is in the image, float32 (batch, classes). The layers in between compute
+        in `options.precision`; the weights are float32.
 
     Raises:
         UserError: the encoder's weights could not be fetched or read.
@@ -91,20 +91,20 @@ def build(options: Train, classes: int) -> Any:
         padded = keras.layers.AveragePooling2D(options.downscale, name="downscale")(padded)
     if options.encoder_weights is None:
         channels = 1
-        # About zero mean and unit spread, where the moving averages of batch normalisation start from.
+        # About mean 0 and standard deviation 1, the initial moving averages of batch normalisation.
         scaled = keras.layers.Rescaling(1 / 64, offset=-1.5, name="scale")(padded)
     else:
         channels = 3
         colour = keras.layers.Concatenate(name="grey_as_colour")([padded] * channels)
         scaled = _preprocessing(options.backbone)(colour)
     softmax = LOSSES[options.loss].activation == "softmax"
-    # What is before and behind the network is made outside, and stays float32.
+    # The layers before and after the network are built outside of the block and stay float32.
     with _policy(options.precision), whole_batch.shared_batch_normalization():
         network = _segmentation_network(options, channels, classes + softmax)
         if options.presence_weight:
             network = _with_presence(network, classes)
-    answer = network(scaled)
-    pixels, presence = answer if options.presence_weight else (answer, None)
+    output = network(scaled)
+    pixels, presence = output if options.presence_weight else (output, None)
     logits = keras.layers.Activation("linear", dtype="float32", name="full_precision")(pixels)
     if options.downscale > 1:
         logits = keras.layers.UpSampling2D(options.downscale, interpolation="bilinear", name="upscale")(logits)
@@ -119,10 +119,10 @@ def build(options: Train, classes: int) -> Any:
 
 
 def _with_presence(network: Any, classes: int) -> Any:
-    """Give the network a second output, logits of each class being in the image, float32 (batch, classes).
+    """Give the network a second output: the logits that each class is in the image, float32 (batch, classes).
 
-    A 1×1 convolution of the encoder's last features says it of every place, the largest value of the image: that means
-    the same in a crop and in an image of any size, where an average would sink with the size.
+    A 1×1 convolution of the encoder's last features gives a logit for every place, and the output is the largest one.
+    The maximum means the same for a crop and for an image of any size; an average would fall as the size grows.
     """
     decoder = next(layer for layer in network.layers if layer.name.startswith(DECODERS))
     places = keras.layers.Conv2D(classes, 1, name="presence_by_place")(decoder.input)
@@ -137,10 +137,10 @@ def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
         "activation": "linear",
         "encoder_weights": options.encoder_weights,
     }
-    if options.architecture == "FPN":  # its decoder has one width, and drops activations out by default
+    if options.architecture == "FPN":  # its decoder has a single width, and dropout by default
         arguments |= {"pyramid_block_filters": options.decoder_filters[0], "pyramid_dropout": None}
     elif options.architecture == "Linknet":
-        # Linknet's stages take the width of the encoder's where none is given.
+        # Where no width is given, Linknet's stages take that of the encoder's.
         arguments |= {"decoder_filters": (None, None, None, None, options.decoder_filters[-1])}
     else:
         arguments |= {"decoder_filters": options.decoder_filters}
@@ -166,5 +166,5 @@ def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
 
 
 def _preprocessing(backbone: str) -> Any:
-    """What the encoder's ImageNet weights expect of colours in 0 … 255, as a layer."""
+    """A layer that converts colours in 0 … 255 to what the encoder's ImageNet weights expect."""
     return keras.layers.Lambda(sm.get_preprocessing(backbone), name="imagenet_preprocessing")

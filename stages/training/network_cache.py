@@ -12,9 +12,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from stages.dataset.prepared import Dataset
-from stages.pipeline import paths, settings
+from stages.pipeline import paths
 from stages.training import fit
+from stages.training.job import Job
 
 ROOT = Path(__file__).parents[2]
 KEPT = 30  # finished networks that stay in data/state, the most recently used ones; 50 MB each for a ResNet18 U-Net
@@ -32,11 +32,11 @@ MODULES = (
     "stages.postprocessing.rules",
     "stages.scoring.confusion",
     "stages.scoring.dice",
+    "stages.training.augment",
     "stages.training.callbacks",
     "stages.training.crops",
     "stages.training.distribution",
     "stages.training.fit",
-    "stages.training.library",
     "stages.training.losses",
     "stages.training.mixup",
     "stages.training.model",
@@ -44,21 +44,21 @@ MODULES = (
 )
 
 
-def fingerprint(options: settings.Train, seed: int, data: Dataset, fold: int | None) -> str:
+def fingerprint(job: Job, fold: int | None) -> str:
     """Digest of everything that one network depends on: parameters, data, fold, code, packages, and kind of machine.
 
     The number of devices is not part of it: a training may continue on more or fewer of them.
     """
-    return hashlib.sha256(repr((facts(options, seed, data), fold)).encode()).hexdigest()
+    return hashlib.sha256(repr((facts(job), fold)).encode()).hexdigest()
 
 
-def facts(options: settings.Train, seed: int, data: Dataset) -> dict[str, str]:
+def facts(job: Job) -> dict[str, str]:
     """Everything that all networks of a run depend on, by name."""
-    per_network = options.model_copy(update={"folds": (), "final": None, "blend": ()})
-    weights = Path(options.encoder_weights or "")
+    per_network = job.options.model_copy(update={"folds": (), "final": None, "blend": ()})
+    weights = Path(job.options.encoder_weights or "")
     return {
-        "data/prepared": repr(data.summary),
-        "params.yaml: seed": str(seed),
+        "data/prepared": repr(job.data.summary),
+        "params.yaml: seed": str(job.seed),
         "params.yaml: train": repr(per_network),
         "train.encoder_weights": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
         "installed packages": repr([version(name) for name in PACKAGES]),
@@ -94,9 +94,9 @@ def _code_digest() -> str:
     return digest.hexdigest()
 
 
-def folder(options: settings.Train, seed: int, data: Dataset, fold: int | None) -> Path:
+def folder(job: Job, fold: int | None) -> Path:
     """The folder for the state of one network, and of no other."""
-    path = paths.TRAIN_STATE / fingerprint(options, seed, data, fold)[:32]
+    path = paths.TRAIN_STATE / fingerprint(job, fold)[:32]
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -1,4 +1,4 @@
-"""Preprocessing, and batches for training, both held against bare decoding on all cores."""
+"""Preprocessing, and batches for training, both compared with decoding alone on all cores."""
 
 import os
 import shutil
@@ -19,26 +19,26 @@ from tests.benchmarks.timing import Work, alternate
 
 
 def images_of(place: Place) -> int:
-    """How many images are preprocessed."""
+    """How many images to preprocess."""
     return 24 if place.quick else 1000
 
 
 def decode(files: list[str], flags: int = cv2.IMREAD_COLOR) -> None:
-    """Read images on all cores, and nothing else."""
+    """Only read images, on all cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(lambda file: cv2.imread(file, flags) is None, files, chunksize=8):
             pass
 
 
 def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
-    """The stage's function, without the start of its process."""
+    """The stage's function, without starting a process."""
 
     def measure(place: Place) -> Iterator[Pair]:
         folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})
         with samples.inside(folder):
             files = [str(file) for file in sorted(paths.TRAIN_IMAGES.iterdir())]
             works: tuple[Work, Work] = preprocess.preprocess, partial(decode, files, flags)
-            for work in works:  # everything imported, every file in the page cache
+            for work in works:  # everything is imported, and every file is in the page cache
                 work()
             for _ in range(1 if place.quick else 7):
                 shutil.rmtree(paths.PREPARED)  # as DVC does before it starts a stage
@@ -48,9 +48,10 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
 
 
 def batched(place: Place) -> Iterator[Pair]:
-    """The crops of an epoch as training loads them, beside as many images decoded."""
-    tensorflow_start.start()
-    from stages.training.crops import Crops, dataset
+    """The crops of an epoch as training loads them, compared with decoding as many images."""
+    tensorflow_start.start(training=True)
+    from stages.training.augment import dataset
+    from stages.training.crops import Crops
 
     folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})
     with samples.inside(folder) as options:
@@ -66,7 +67,7 @@ def batched(place: Place) -> Iterator[Pair]:
 
 
 def prepared() -> Dataset:
-    """The prepared data of the present folder, made if it is not there."""
+    """The prepared data of the current folder, made if it does not exist."""
     if not Path(paths.PREPARED).is_dir():
         preprocess.preprocess()
     return Dataset(paths.PREPARED)

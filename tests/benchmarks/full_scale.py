@@ -1,13 +1,13 @@
-"""What the pipeline needs at the competition's size: seconds, memory and disk of every stage.
+"""What the pipeline needs at the competition's size: time, memory and disk of every stage.
 
     python -m tests.benchmarks.full_scale --folder /a/disk/with/25/GB/free
     python -m tests.benchmarks.full_scale --folder FOLDER --gpu 0.04 0.05
 
 Draws 12,568 training and 5,506 test images of 1600×256 pixels and runs the stages on them, in a copy of the repository
-in a temporary folder: download, explore, preprocess and check_data whole, the others on a part of their images or
-steps, with all of the set at hand. What the rest would take is computed from that and stands in brackets. With --gpu,
-what the stages that run a network would take with a GPU is computed too, from two figures of that GPU: seconds of a
-training step, and seconds that infer takes for an image. Writes metrics/full_scale.json.
+in a temporary folder. download, explore, preprocess, check_data and kernel process everything. The other stages process
+some of their images or steps, with the whole data set present; figures for the rest are extrapolated and printed in
+brackets. With --gpu, the time of stages that run a network is also computed for a GPU, from two of its figures: seconds
+per training step, and seconds per image in infer. Writes metrics/full_scale.json.
 """
 
 import argparse
@@ -30,8 +30,8 @@ from tests.support.repository import ROOT
 
 METRICS = ROOT / "metrics/full_scale.json"
 IMAGES, TEST_IMAGES = 12_568, 5_506  # of the competition
-OF_TEST, OF_FOLD, STEPS, EPOCHS = 300, 60, 10, 2  # what is run of the stages that are not run whole
-LEAST = 20  # images, for five folds of which each has some
+OF_TEST, OF_FOLD, STEPS, EPOCHS = 300, 60, 10, 2  # how much the other stages process
+LEAST = 20  # images, so that none of five folds is empty
 WHOLE = ("download", "explore", "preprocess", "check_data", "kernel")
 NETWORK = ("infer", "infer_test")
 MEGABYTE = 1e6
@@ -40,23 +40,23 @@ Params = dict[str, Any]
 
 
 def main() -> None:
-    """Measure, tell and note."""
+    """Measure, write the figures and print them."""
     options = _arguments()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="full_scale.") as temporary:
         stages, training = measure(Path(temporary), options.images, options.test_images)
     params = _params(ROOT)
-    metrics = _metrics(stages, training)
+    metrics = summarize(stages, training)
     if options.gpu:
         step, image = options.gpu
         inference = {name: stages[name] for name in NETWORK}
         seconds = projection.with_gpu(training, inference, step, image, params["inference"]["flips"])
         metrics["gpu"] = {"seconds_a_step": step, "seconds_an_image": image, "stages": seconds}
     outputs.write_metrics(METRICS, metrics)
-    _tell(metrics)
+    report(metrics)
 
 
 def measure(folder: Path, images: int, test_images: int) -> tuple[dict[str, Stage], Training]:
-    """Draw a set and run the stages on it, in an empty folder; returns what each took, and the training apart."""
+    """Draw a data set in an empty folder and run the stages on it; returns figures of the stages and of training."""
     work, source = folder / "repository", folder / "source"
     work.mkdir()
     repository.start(work)
@@ -70,7 +70,7 @@ def measure(folder: Path, images: int, test_images: int) -> tuple[dict[str, Stag
     for name, description in described.items():
         stages[name], notes = _stage(name, description, folder, work, (images, test_images))
         if name == "download":
-            shutil.rmtree(source)  # it is in data/raw
+            shutil.rmtree(source)  # it has been copied to data/raw
         if name == "train":
             training = _training(stages[name], notes, work, params["train"])
     return stages, training
@@ -79,8 +79,8 @@ def measure(folder: Path, images: int, test_images: int) -> tuple[dict[str, Stag
 def _stage(
     name: str, description: Params, folder: Path, work: Path, size: tuple[int, int]
 ) -> tuple[Stage, dict[str, float]]:
-    """Run one stage, whole or in part."""
-    notes_file = folder / "ensemble.json"
+    """Run one stage, on all of its images or on some."""
+    notes_file = folder / "notes.json"
     if name in WHOLE:
         used, notes, done, images = _run([], name, work), {}, 1, 1
     else:
@@ -97,7 +97,7 @@ def _stage(
 
 
 def _run(words: list[str], name: str, folder: Path) -> usage.Usage:
-    """Run a stage, or a module of this folder with arguments, and say so."""
+    """Run a stage, or a module of this folder with arguments, and print its time and memory."""
     print(f"full_scale: {name} …", end="", flush=True)
     module = f"tests.benchmarks.{words[0]}" if words else f"stages.{name}"
     home = ROOT if name == "drawing" else folder
@@ -107,7 +107,7 @@ def _run(words: list[str], name: str, folder: Path) -> usage.Usage:
 
 
 def _images_of(name: str, work: Path, test_images: int) -> list[int]:
-    """Sizes of the folds, or of the test set, that a stage goes through."""
+    """Sizes of the folds, or of the test set, that a stage processes."""
     folds = _folds(work)
     if name in ("infer_test", "predict"):
         return [test_images]
@@ -115,7 +115,7 @@ def _images_of(name: str, work: Path, test_images: int) -> list[int]:
 
 
 def _training(stage: Stage, notes: dict[str, float], work: Path, options: Params) -> Training:
-    """Seconds of a training as params.yaml has it, of its first network."""
+    """Time of the first training with the parameters of params.yaml."""
     folds = _folds(work)
     trained = sum(folds) - folds[0] - folds[-1]
     steps = projection.steps_an_epoch(trained, options["crops_per_image"], options["batch_size"])
@@ -129,9 +129,9 @@ def _folds(work: Path) -> list[int]:
     return [folds[f"fold_{number}"]["images"] for number in range(len(folds))]
 
 
-def _metrics(stages: dict[str, Stage], training: Training) -> dict[str, Any]:
-    """The content of metrics/full_scale.json, the GPU left out."""
-    told = {
+def summarize(stages: dict[str, Stage], training: Training) -> dict[str, Any]:
+    """The content of metrics/full_scale.json, without the GPU."""
+    figures = {
         name: {
             "seconds": training.seconds if name == "train" else stage.seconds,
             "computed": int(name == "train" or not stage.whole),
@@ -144,7 +144,7 @@ def _metrics(stages: dict[str, Stage], training: Training) -> dict[str, Any]:
     }
     return {
         "cores": os.cpu_count() or 1,
-        "stages": told,
+        "stages": figures,
         "training": {
             "seconds_a_step": training.step,
             "seconds_an_image": training.image,
@@ -155,32 +155,33 @@ def _metrics(stages: dict[str, Stage], training: Training) -> dict[str, Any]:
     }
 
 
-def _tell(metrics: dict[str, Any]) -> None:
-    """Print the table: what was measured as it is, what was computed in brackets."""
+def report(metrics: dict[str, Any]) -> None:
+    """Print the table, with computed figures in brackets."""
     gpu = metrics.get("gpu", {}).get("stages", {})
     print(f"\n{'stage':14}{'seconds':>12}{'with a GPU' if gpu else '':>12}{'peak MB':>10}{'disk MB':>11}")
-    for name, of in metrics["stages"].items():
-        seconds = _shown(of["seconds"], of["computed"])
-        faster = (_shown(gpu[name], 1) if name in gpu else seconds) if gpu else ""
-        disk = _shown(of["disk_megabytes"], of["computed"] and name != "train")
-        print(f"{name:14}{seconds:>12}{faster:>12}{of['peak_megabytes']:>10,.0f}{disk:>11}")
-    training, shown = metrics["training"], "{epochs} epochs of {steps_an_epoch:,} steps ({seconds_a_step:.3f} s each)"
-    shown += " and {validation_images:,} images of validation ({seconds_an_image:.3f} s each)"
-    print(f"train: {shown.format(**training)}; both times measured")
-    print("(…): computed from a part of the images or steps")
+    for name, figures in metrics["stages"].items():
+        seconds = format_figure(figures["seconds"], figures["computed"])
+        faster = (format_figure(gpu[name], 1) if name in gpu else seconds) if gpu else ""
+        disk = format_figure(figures["disk_megabytes"], figures["computed"] and name != "train")
+        print(f"{name:14}{seconds:>12}{faster:>12}{figures['peak_megabytes']:>10,.0f}{disk:>11}")
+    training, text = metrics["training"], "{epochs} epochs of {steps_an_epoch:,} steps ({seconds_a_step:.3f} s each)"
+    text += " and {validation_images:,} images of validation ({seconds_an_image:.3f} s each)"
+    print(f"train: {text.format(**training)}; both times measured")
+    print("(…): extrapolated from some of the images or steps")
     if gpu:
         print(
             f"with a GPU: computed from {metrics['gpu']['seconds_a_step']} s a step and "
-            f"{metrics['gpu']['seconds_an_image']} s an image, as given; all else as measured here"
+            f"{metrics['gpu']['seconds_an_image']} s an image, as given; everything else was measured here"
         )
 
 
-def _shown(value: float, computed: int) -> str:
+def format_figure(value: float, computed: int) -> str:
+    """A figure, in brackets if it was computed."""
     return f"({value:,.0f})" if computed else f"{value:,.0f}"
 
 
 def _names(entries: list[str | dict[str, Any]]) -> list[str]:
-    """Paths of the outputs of one kind, as dvc.yaml lists them, with properties or without."""
+    """Paths of the outputs of one kind, which dvc.yaml lists with or without properties."""
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
@@ -195,11 +196,11 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--folder", type=Path, required=True, help="where there is room; all is removed in the end")
+    parser.add_argument("--folder", type=Path, required=True, help="where there is room; emptied at the end")
     parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--test-images", type=int, default=TEST_IMAGES)
     parser.add_argument(
-        "--gpu", type=float, nargs=2, metavar=("STEP", "IMAGE"), help="seconds of a GPU: a training step, an image"
+        "--gpu", type=float, nargs=2, metavar=("STEP", "IMAGE"), help="seconds of a GPU per training step and per image"
     )
     options = parser.parse_args()
     if not options.folder.is_dir():
@@ -213,6 +214,4 @@ if __name__ == "__main__":
     try:
         main()
     except subprocess.CalledProcessError as error:
-        sys.exit(
-            f"full_scale: {' '.join(error.cmd)}: exit status {error.returncode}; what it printed last stands above"
-        )
+        sys.exit(f"full_scale: {' '.join(error.cmd)}: exit status {error.returncode}; its last output is above")

@@ -1,12 +1,12 @@
-"""Three ways from the test images to answers, to be timed against one another.
+"""Three ways from test images to predictions, to compare their times.
 
     setup = prepare(Path("somewhere"), images=12)
     setup.bare("tensorflow")         # the network alone, on a tensor in memory
-    setup.image_by_image()           # TensorFlow, one image a call, as notebooks do: in a process of its own
+    setup.image_by_image()           # TensorFlow, one image per call, as notebooks do, in a process of its own
     setup.pipeline("openvino")       # infer_test and predict: from image files to submission.csv
 
-Each returns how many images it has seen. Networks are loaded, and have seen a batch, before the first call returns, so
-call each once before timing it: starting a process and loading a network are no part of any of the three.
+Each returns how many images it has processed. The first call also loads the network and starts the process, so call
+each once before timing it.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ import numpy as np
 import yaml
 
 ROOT = Path(__file__).parents[2]
-# Random weights are made to answer as trained ones do: this share of the pixels in a class, and logits that vary by so
-# much (standard deviation), with which probabilities take 0.03 to 0.06 MB an image (metrics/infer_test.json: 0.046).
+# Random weights are scaled to predict as trained ones do: this share of the pixels in a class, and logits with this
+# standard deviation. Probabilities then take 0.03 to 0.06 MB per image (metrics/infer_test.json: 0.046).
 SHARE = 0.025
 SPREAD = 3.0
-# Runs alone, without this project, in a process where TensorFlow has its own defaults (no oneDNN without AVX-512).
+# Runs without this project, in a process with TensorFlow's own defaults (without AVX-512, no oneDNN).
 NOTEBOOK = """
 import sys, cv2, tensorflow as tf
 network, files = tf.saved_model.load(sys.argv[1]), sys.argv[2:]
@@ -40,7 +40,7 @@ for line in sys.stdin:
 
 
 class Setup:
-    """A folder as stages see it: params.yaml, test images, one network, rules of post-processing. Made by `prepare`."""
+    """A folder as stages see it: params.yaml, test images, a network, rules of post-processing. Made by `prepare`."""
 
     def __init__(self, folder: Path) -> None:
         from stages.pipeline import settings
@@ -52,7 +52,7 @@ class Setup:
 
     @property
     def files(self) -> list[Path]:
-        """The test images, in the order of their names."""
+        """The test images, sorted by name."""
         return sorted((self.folder / "data/raw/test_images").iterdir())
 
     def bare(self, engine: str) -> int:
@@ -60,18 +60,18 @@ class Setup:
         return bare_network(self.network(engine), self.batch(engine), len(self.files))
 
     def image_by_image(self) -> int:
-        """TensorFlow's graph, called with one image after the other, each read before, and each turned into masks."""
+        """TensorFlow's graph, called with one image after the other; reading images and making masks included."""
         if self._notebook is None:
             self._notebook = _start_notebook(self.folder / "data/model/fold_0", self.files)
             self.image_by_image()
         return image_by_image(self._notebook)
 
     def pipeline(self, engine: str) -> int:
-        """What infer_test and predict do, from image files to a submission.csv that was read back."""
+        """What infer_test and predict do, from image files to a checked submission.csv."""
         return pipeline(self.folder, self.options, self.network(engine))
 
     def network(self, engine: str) -> Any:
-        """The network, loaded once for each engine, after it has seen a batch."""
+        """The network, loaded once per engine and warmed up with a batch."""
         from stages.inference import engines
 
         if engine not in self._networks:
@@ -80,7 +80,7 @@ class Setup:
         return self._networks[engine]
 
     def batch(self, engine: str) -> Any:
-        """The first images, as often as fills a batch, uint8 (batch, height, width), as the engine takes it."""
+        """A batch of the first images, repeated if necessary, uint8 (batch, height, width), as the engine needs it."""
         grey = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in self.files[: self.options.inference.batch_size]]
         filled = np.stack((grey * self.options.inference.batch_size)[: self.options.inference.batch_size])
         if engine == "openvino":
@@ -103,14 +103,14 @@ class Setup:
 
 
 def prepare(folder: Path, images: int, height: int = 256, width: int = 1600, **changes: dict[str, Any]) -> Setup:
-    """Make a network of random weights, with the committed parameters, and test images of the built-in sample.
+    """Make a network with random weights and the committed parameters, and test images of the built-in sample.
 
     Args:
-        folder: where; made if it is not there.
+        folder: where; created if necessary.
         images: how many test images.
         height, width: their size in pixels.
-        changes: sections of params.yaml and what to change there, such as `train={"downscale": 1}`. Mirror images are
-            off unless changed.
+        changes: values to change in sections of params.yaml, such as `train={"downscale": 1}`. Flips are off by
+            default.
     """
     from stages.synthetic import generate
 
@@ -134,7 +134,7 @@ def prepare(folder: Path, images: int, height: int = 256, width: int = 1600, **c
 
 
 def bare_network(network: Any, batch: Any, images: int) -> int:
-    """Call a network with the same batch until it has seen so many images; returns how many it has seen."""
+    """Call a network with the same batch until it has processed this many images; returns how many it has processed."""
     calls = -(-images // len(batch))
     for _ in range(calls):
         network(batch)
@@ -142,7 +142,7 @@ def bare_network(network: Any, batch: Any, images: int) -> int:
 
 
 def image_by_image(notebook: subprocess.Popen[str]) -> int:
-    """Let the notebook's process go through its images once; returns how many there are."""
+    """Let the notebook's process predict all its images once; returns how many there are."""
     assert notebook.stdin
     assert notebook.stdout
     print(file=notebook.stdin, flush=True)
@@ -153,7 +153,7 @@ def image_by_image(notebook: subprocess.Popen[str]) -> int:
 
 
 def pipeline(folder: Path, options: Any, network: Any) -> int:
-    """Run infer_test and predict in a folder, with a network that is loaded; returns the number of images."""
+    """Run infer_test and predict in a folder with a loaded network; returns the number of images."""
     from stages import infer_test, predict
     from stages.dataset import submission
     from stages.dataset.layout import Layout

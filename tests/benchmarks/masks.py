@@ -21,7 +21,7 @@ Coder = Callable[[str], str]
 
 
 def real_masks(place: Place) -> list[str]:
-    """Run lengths of the real masks, shuffled; of a quick measurement some."""
+    """Run lengths of the real masks, shuffled; a quick measurement takes some."""
     path = place.data / ANNOTATIONS
     if not path.is_file():
         raise SkippedError(f"no {path}")
@@ -37,14 +37,14 @@ def there_and_back(text: str) -> str:
 
 
 def coco_there_and_back(text: str) -> str:
-    """The same by pycocotools, with what a user has to write around it."""
+    """The same with pycocotools and the conversions that a user needs."""
     from pycocotools import mask as coco
 
     return from_coco(coco.encode(coco.decode(to_coco(text))))
 
 
 def to_coco(text: str) -> dict[str, object]:
-    """Pairs from 1 to COCO's object: lengths of runs outside and inside in turns, packed by its C code."""
+    """From start-length pairs to COCO's object: lengths of runs outside and inside in turns, packed by its C code."""
     from pycocotools import mask as coco
 
     numbers = np.array(text.split(), np.int64) if len(text) < 100 else np.fromstring(text, np.int64, sep=" ")
@@ -57,10 +57,10 @@ def to_coco(text: str) -> dict[str, object]:
 
 
 def from_coco(packed: dict[str, bytes]) -> str:
-    """COCO's packed counts to pairs from 1.
+    """From COCO's packed counts to start-length pairs.
 
-    Five bits a character, 32 set where a number goes on, 16 in its last one where it is negative; from the fourth
-    number on they are differences to the one but last.
+    Each character holds five bits; 32 is set if the number continues, and 16 in its last character if it is negative.
+    From the fourth number on, numbers are differences to the last but one.
     """
     characters = np.frombuffer(packed["counts"], np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero(characters & 32 == 0)
@@ -77,7 +77,7 @@ def from_coco(packed: dict[str, bytes]) -> str:
 
 
 def snippets_there_and_back(text: str) -> str:
-    """The same as many notebooks on Kaggle do it."""
+    """The same, as in many notebooks on Kaggle."""
     words = text.split()
     starts, lengths = (np.asarray(part, dtype=int) for part in (words[0:][::2], words[1:][::2]))
     starts -= 1
@@ -94,12 +94,12 @@ def snippets_there_and_back(text: str) -> str:
 
 
 def coded(other: Coder) -> Callable[[Place], Iterator[Pair]]:
-    """Every mask there and back, a share of them a pair."""
+    """Decode and encode every mask; each pair of measurements takes some of them."""
 
     def measure(place: Place) -> Iterator[Pair]:
         texts = real_masks(place)
         parts = [texts[start::20] for start in range(20)] if len(texts) > 1000 else [texts[0::2], texts[1::2]]
-        for text in texts[:20]:  # both are right, and warm
+        for text in texts[:20]:  # both are correct, and warmed up
             if not text == there_and_back(text) == other(text):
                 raise AssertionError(f"not the same mask: {text}")
         return alternate((partial(all_of, there_and_back, part), partial(all_of, other, part)) for part in parts)
@@ -113,7 +113,7 @@ def all_of(coder: Coder, texts: list[str]) -> list[str]:
 
 
 def encoded_by_rows(place: Place) -> Iterator[Pair]:
-    """UInt8s as the pipeline has them, cut out of label maps and so row by row."""
+    """Masks as in the pipeline, stored row by row because they come from label maps."""
     from pycocotools import mask as coco
 
     def ours(masks: list[Bool]) -> list[str]:
@@ -129,7 +129,7 @@ def encoded_by_rows(place: Place) -> Iterator[Pair]:
 
 
 def label_maps(number: int) -> tuple[UInt8, UInt8]:
-    """A true and a predicted label map with a patch of every class, the predicted ones a little aside."""
+    """A true and a predicted label map with a patch of every class; predicted patches are slightly shifted."""
     generator = np.random.default_rng(number)
     true, predicted = np.zeros((2, HEIGHT, WIDTH), np.uint8)
     for class_id in range(1, CLASSES + 1):
@@ -141,7 +141,7 @@ def label_maps(number: int) -> tuple[UInt8, UInt8]:
 
 
 def counted(other: Callable[[UInt8, UInt8], Callable[[], object]]) -> Callable[[Place], Iterator[Pair]]:
-    """An image counted a few times over, many images."""
+    """Many images, each counted several times."""
 
     def measure(place: Place) -> Iterator[Pair]:
         times = 1 if place.quick else 5
@@ -163,14 +163,14 @@ def repeated(work: Work, times: int) -> None:
 
 
 def scikit_learn(true: UInt8, predicted: UInt8) -> Callable[[], object]:
-    """The matrix by scikit-learn."""
+    """The confusion matrix of scikit-learn."""
     from sklearn.metrics import confusion_matrix
 
     return lambda: confusion_matrix(true.reshape(-1), predicted.reshape(-1), labels=range(CLASSES + 1))
 
 
 def bare_bincount(true: UInt8, predicted: UInt8) -> Callable[[], object]:
-    """NumPy's count alone, of cells that are there already, in its own type."""
+    """NumPy's bincount alone, on prepared cells of its own type."""
     cells = (true.astype(np.intp) * (CLASSES + 1) + predicted).reshape(-1)
     return lambda: np.bincount(cells, minlength=(CLASSES + 1) ** 2)
 
@@ -192,7 +192,7 @@ ROWS = [
     ),
     Row(
         "masks-rows",
-        "encode 600 of them that lie row by row, as in a label map",
+        "encode 600 of them, stored row by row as in a label map",
         "pycocotools' C code with the conversion",
         1.0,
         encoded_by_rows,
@@ -207,7 +207,7 @@ ROWS = [
     Row(
         "masks-bincount",
         "count an image (256×1600, 4 classes and background) into a confusion matrix, 5 times",
-        "np.bincount alone, on cells that are there already",
+        "np.bincount alone, on prepared cells",
         0.8,
         counted(bare_bincount),
     ),

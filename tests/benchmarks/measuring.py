@@ -1,4 +1,4 @@
-"""All rows, and how they are measured in the process of their group."""
+"""All rows, and their measurement in the process of their group."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 
 def measure(names: list[str], place: Place) -> dict[str, Figures]:
-    """Measure rows one after the other, here in this process."""
+    """Measure rows one after the other, in this process."""
     measured = {}
     for row in ROWS:
         if row.name in names:
@@ -27,17 +27,17 @@ def measure(names: list[str], place: Place) -> dict[str, Figures]:
                     "machine": machine(),
                 }
             except SkippedError as reason:
-                print(f"bench: {row.name}: left out: {reason}", file=sys.stderr, flush=True)
+                print(f"bench: {row.name}: skipped: {reason}", file=sys.stderr, flush=True)
     return measured
 
 
 def machine() -> dict[str, Any]:
-    """What the figures of a row were measured on."""
+    """The machine of the measurement."""
     return {"cores": os.cpu_count(), "processor": processor(), "python": platform.python_version()}
 
 
 def processor() -> str:
-    """Name of the processor where Linux tells it, and whether it has AVX-512: TensorFlow's defaults depend on that."""
+    """Name of the processor, and whether it has AVX-512, which changes TensorFlow's defaults."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -1,4 +1,4 @@
-"""Peak memory of each stage, at 200 images and at ten times as many: no stage may hold all images at once."""
+"""Peak memory of each stage with 200 images and with ten times as many: no stage may hold all images at once."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ STAGES = (
     "download", "explore", "preprocess", "check_data", "train", "infer", "infer_test", "postprocess", "evaluate",
     "predict", "report", "kernel",
 )  # fmt: skip
-# A small network and few steps: what grows with the number of images is looked for, and that is none of the network's.
+# A small network and few steps, because only memory that grows with the number of images is of interest.
 SMALL = {
     "preprocess": {"folds": 5},
     "train": {
@@ -30,7 +30,7 @@ SMALL = {
 
 @cache
 def peaks(folder: Path, images: int) -> dict[str, float]:
-    """Run all stages on a sample of so many training and a tenth as many test images; megabytes of each."""
+    """Run all stages on a sample with this many training and a tenth as many test images; megabytes by stage."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in ("dvc.yaml", ".dvc/plots"):
@@ -45,7 +45,7 @@ def peaks(folder: Path, images: int) -> dict[str, float]:
 
 
 def peak(stage: str, folder: Path) -> float:
-    """Largest resident memory of a stage's process or of one that it started, in megabytes."""
+    """Peak resident memory of a stage's process or of one that it started, in megabytes."""
     print(f"bench: {folder.name}: {stage}", file=sys.stderr, flush=True)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with (folder / f"{stage}.log").open("w") as log:
@@ -60,7 +60,7 @@ def peak(stage: str, folder: Path) -> float:
 
 
 def grown(stage: str) -> Callable[[Place], Iterator[Pair]]:
-    """Megabytes at many images, and at a tenth of them."""
+    """Megabytes with many images, and with a tenth of them."""
 
     def measure(place: Place) -> Iterator[Pair]:
         few, many = (20, 40) if place.quick else (200, 2000)
@@ -74,7 +74,7 @@ ROWS = [
     Row(
         f"memory-{stage}",
         f"peak memory of {stage}, 2,000 images",
-        "the same at 200 images",
+        "the same with 200 images",
         1.2,
         grown(stage),
         True,

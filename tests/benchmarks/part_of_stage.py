@@ -1,9 +1,9 @@
-"""Run one stage on the whole set, and of the work that grows with the images only a part; note how long that took.
+"""Run one stage on part of its images or steps, with the whole data set loaded, and write down how long it took.
 
-    python -m tests.benchmarks.part_of_stage train --steps 10 --images 60 --notes ensemble.json
+    python -m tests.benchmarks.part_of_stage train --steps 10 --images 60 --notes notes.json
 
-Everything that a stage holds in memory is of the whole set. Left out are steps of an epoch, images of a fold that is
-validated or scored, and test images.
+What a stage keeps in memory belongs to the whole data set. Steps of an epoch, images of a validated or scored fold, and
+test images are left out.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from stages.pipeline import cli
 
 
 def shorten_folds(images: int) -> None:
-    """Let every fold end after so many images; what networks are trained on stays whole."""
+    """End every fold after this many images; training folds stay complete."""
     whole = Dataset.fold
 
     def fold(self: Dataset, fold: int) -> list[Sample]:
@@ -31,7 +31,7 @@ def shorten_folds(images: int) -> None:
 
 
 def shorten_test(images: int) -> None:
-    """Let the sample submission, and with it the test set, end after so many images."""
+    """End the sample submission, and thus the test set, after this many images."""
     whole = submission.template
 
     def template(path: Path, layout: Layout) -> submission.Template:
@@ -42,11 +42,12 @@ def shorten_test(images: int) -> None:
 
 
 def shorten_epochs(steps: int) -> dict[str, Any]:
-    """Let every epoch end after so many steps; returns notes on the last one, filled in while training goes on.
+    """End every epoch after this many steps; returns notes on the last one, which are filled in during training.
 
-    seconds_a_step: the first step left out, which reads ahead. seconds_an_image: of validation.
+    Returns:
+        seconds_a_step: without the first step, which includes reading ahead; seconds_an_image: of validation.
     """
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     from stages.training import callbacks, fit
     from stages.training.crops import Crops
 

@@ -1,16 +1,16 @@
-"""From a part of the work to all of it: seconds of a stage at full size, on this machine and with one GPU."""
+"""Extrapolation from part of the work: seconds of a stage at full scale, on this machine and with one GPU."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What one stage took, of which the work grows with the images.
+    """Measurements of one stage, whose work grows with the number of images.
 
     Attributes:
         start: seconds before the work: Python, its packages, TensorFlow.
-        work: seconds for the images that it was given.
-        done: how many those were.
+        work: seconds for the images that it processed.
+        done: how many it processed.
         images: how many there are.
         peak: bytes of memory.
         disk: bytes of its outputs.
@@ -27,7 +27,7 @@ class Stage:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is left to compute."""
+        """Whether nothing has to be extrapolated."""
         return self.done >= self.images
 
     @property
@@ -43,11 +43,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Training:
-    """What training one network takes: so many epochs of steps, and of validation on whole images.
+    """Time of one training: epochs of steps and of validation on whole images.
 
     Attributes:
-        start: seconds before, between and after: packages, tracing, export.
-        step, image: seconds a step, and seconds an image of validation.
+        start: seconds for everything else: imports, tracing, export.
+        step, image: seconds per step, and per image in validation.
         steps: of one epoch.
         validation: images.
         epochs: how many.
@@ -67,21 +67,21 @@ class Training:
 
 
 def steps_an_epoch(images: int, crops_per_image: int, batch_size: int) -> int:
-    """Steps of an epoch on so many training images; an unfilled batch is left out."""
+    """Steps of an epoch; an incomplete batch is left out."""
     return max(1, images * crops_per_image // batch_size)
 
 
 def with_gpu(
     training: Training, inference: dict[str, Stage], step: float, image: float, mirrored: bool
 ) -> dict[str, float]:
-    """Seconds of the stages that run a network, had they a GPU; what comes before their work is taken as it is here.
+    """Seconds with a GPU of the stages that run a network. Their start-up takes as long as here.
 
     Args:
-        training: as it is here.
+        training: as measured here.
         inference: the stages that run a network on images, by name.
-        step: seconds that the GPU takes for a training step.
-        image: seconds that infer takes for an image with the GPU.
-        mirrored: whether that is for four mirror images; validation looks at one.
+        step: seconds of the GPU per training step.
+        image: seconds of the GPU per image in infer.
+        mirrored: whether `image` includes four mirror images; validation uses one.
     """
     validated = image / 4 if mirrored else image
     trained = training.epochs * (training.steps * step + training.validation * validated)

@@ -1,14 +1,14 @@
-"""What a benchmark is: a work of ours, what it is held against, and what it is to reach."""
+"""What a benchmark is: a task of this project, what it is compared with, and the ratio to reach."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-Pair = tuple[float, float]  # of ours and of the other, measured one after the other
+Pair = tuple[float, float]  # ours and the other, measured one after the other
 
 
 class SkippedError(Exception):
-    """A row that cannot be measured here; the message says why."""
+    """A benchmark that cannot be measured here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Place:
     """Where and how large.
 
     Attributes:
-        folder: for what benchmarks make; what is there is used again.
-        quick: sizes at which figures mean nothing, to see that all works.
+        folder: for generated data, which is used again.
+        quick: sizes so small that the figures mean nothing; they only show that everything works.
         data: folder of the real annotations.
     """
 
@@ -28,16 +28,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One benchmark, a row of the table.
 
     Attributes:
-        name: for `--only`; so is the part before the first dash, which several rows share.
+        name: for `--only`; the part before the first dash names a group of rows.
         work: what is measured.
-        beside: what it is held against.
-        to_reach: what the median of the ratios has to be; None where a row is there to be read alone.
+        beside: what it is compared with.
+        to_reach: bound for the median of the ratios; None if the row has no bound.
         measure: gives pairs of seconds, or of megabytes.
-        at_most: False: the ratio is the other's time divided by ours, to reach at least. True: ours divided by the
-            other's, to reach at most.
+        at_most: if False, the ratio is the other's time divided by ours, and `to_reach` a lower bound. If True, it is
+            ours divided by the other's, and `to_reach` an upper bound.
         unit: "s" or "MB".
     """
 
@@ -51,5 +51,5 @@ class Row:
 
     @property
     def group(self) -> str:
-        """Rows of one group are measured in one process."""
+        """The group of the row; all its rows are measured in one process."""
         return self.name.partition("-")[0]

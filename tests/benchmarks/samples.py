@@ -1,4 +1,4 @@
-"""Data for benchmarks: the built-in sample; images beyond its first 200 are shifted copies, which are made sooner."""
+"""Data for benchmarks: the built-in sample. Images beyond the first 200 are shifted copies, which is faster."""
 
 import csv
 import os
@@ -17,11 +17,11 @@ from stages.pipeline import settings
 from stages.synthetic import generate
 
 ROOT = Path(__file__).parents[2]
-DRAWN = 200  # further images are these, shifted by another number of pixels each round: no near-duplicates
+DRAWN = 200  # further images are these, shifted by a different number of pixels each round, so no near-duplicates
 
 
 def work_folder(folder: Path, images: int, **parameters: dict[str, Any]) -> Path:
-    """A folder with params.yaml, changed as said, and data/raw with so many training images; made once."""
+    """A folder with a changed params.yaml, and data/raw with this many training images; made once."""
     target = folder / f"images_{images}"
     target.mkdir(parents=True, exist_ok=True)
     changed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -38,7 +38,7 @@ def work_folder(folder: Path, images: int, **parameters: dict[str, Any]) -> Path
 
 
 def _shift(raw: Path, images: int) -> None:
-    """Write the images beyond the drawn ones, and their masks."""
+    """Write the shifted copies and their masks."""
     names = sorted(path.name for path in (raw / "train_images").iterdir())
     with (raw / "train.csv").open(encoding="utf-8", newline="") as file:
         masks = [(row["ImageId"], row["ClassId"], row["EncodedPixels"]) for row in csv.DictReader(file)]
@@ -59,7 +59,7 @@ def _shift(raw: Path, images: int) -> None:
 
 @contextmanager
 def inside(folder: Path) -> Iterator[settings.Settings]:
-    """Work in a folder, silently; gives its parameters."""
+    """Work in a folder without printing; gives its parameters."""
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -20,7 +20,7 @@ def started(command: str) -> Callable[[Place], Iterator[Pair]]:
             partial(python, [sys.executable, "-m", *command.split(), "--help"]),
             partial(python, [sys.executable, "-c", "import pandas, cv2"]),
         ]
-        for work in works:  # compiled, and in the page cache
+        for work in works:  # bytecode is compiled, and files are in the page cache
             work()
         return alternate([(works[0], works[1])] * (1 if place.quick else 7))
 
@@ -31,7 +31,7 @@ ROWS = [
     Row(
         f"start-{command[7:]}",
         f"start of `python -m {command} --help`",
-        "Python with pandas and OpenCV imported",
+        "Python that imports pandas and OpenCV",
         1.5,
         started(command),
         at_most=True,

@@ -1,4 +1,4 @@
-"""Images to submission.csv, held against the bare network and against notebooks that go image by image."""
+"""Images to submission.csv, compared with the network alone and with notebooks that process image by image."""
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 256, 1600
 
 @cache
 def prepared(folder: Path, images: int, downscale: int) -> Any:
-    """Test images and a network that sees them at 1/downscale, made once for all rows."""
+    """Test images, and a network that sees them at 1/downscale of their resolution; made once for all rows."""
     from tests.benchmarks import inference
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def prepared(folder: Path, images: int, downscale: int) -> Any:
 def written(
     engine: str, downscale: int, other: Callable[[Any], Callable[[], object]]
 ) -> Callable[[Place], Iterator[Pair]]:
-    """Test images from their files to submission.csv, full size, flips off."""
+    """From image files to submission.csv, at full size, without flips."""
 
     def measure(place: Place) -> Iterator[Pair]:
         if engine == "openvino" and not find_spec("openvino"):
@@ -44,12 +44,12 @@ def written(
 
 
 def bare(engine: str) -> Callable[[Any], Callable[[], object]]:
-    """The network alone on images in memory."""
+    """The network alone, on images in memory."""
     return lambda setup: partial(setup.bare, engine)
 
 
 def image_by_image(setup: Any) -> Callable[[], object]:
-    """TensorFlow's graph called image by image."""
+    """TensorFlow's graph, called image by image."""
     return setup.image_by_image
 
 

@@ -1,4 +1,4 @@
-"""The benchmarks run at small sizes and leave a file of the right form. No test asserts a time."""
+"""The benchmarks run at small sizes and write a file of the correct form. No test asserts a time."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ def row(to_reach: float | None, at_most: bool = False) -> Row:
 
 
 def test_names_are_unique() -> None:
-    """`--only` and the file go by names, which say their group first."""
+    """`--only` and the file use names, which start with their group."""
     names = [each.name for each in ROWS]
     assert len(set(names)) == len(names)
     assert {each.group for each in ROWS} == {"masks", "start", "data", "training", "submission", "memory"}
@@ -38,8 +38,8 @@ def test_ratio_is_the_median_of_the_pairs_ratios() -> None:
     assert summary(row(None), [(1.0, 2.0)])["met"] is None
 
 
-def test_a_bound_from_above_is_ours_by_the_others() -> None:
-    """3 beside 2 is 1.5 times as much: at most 1.5 is met, at most 1.4 is not."""
+def test_an_upper_bound_is_for_ours_divided_by_the_other() -> None:
+    """3 is 1.5 times as much as 2: at most 1.5 is met, at most 1.4 is not."""
     assert summary(row(1.5, at_most=True), [(3.0, 2.0)])["met"] is True
     assert summary(row(1.4, at_most=True), [(3.0, 2.0)])["met"] is False
 
@@ -52,8 +52,8 @@ def test_works_alternate() -> None:
     assert len(pairs) == 2
 
 
-def test_rows_that_were_not_measured_stay(tmp_path: Path) -> None:
-    """A second, partial run replaces its own rows alone."""
+def test_rows_that_were_not_measured_are_kept(tmp_path: Path) -> None:
+    """A second, partial run replaces only its own rows."""
     file = tmp_path / "benchmarks.json"
     write(file, {"a": {"ratio": 1}, "b": {"ratio": 2}})
     write(file, {"b": {"ratio": 3}})
@@ -61,14 +61,14 @@ def test_rows_that_were_not_measured_stay(tmp_path: Path) -> None:
 
 
 def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """The message lists what there is."""
+    """The message lists the known rows."""
     with pytest.raises(SystemExit):
         main(["--only", "maskz"])
     assert "found maskz" in capsys.readouterr().err
 
 
 def small(names: list[str], folder: Path, data: Path) -> None:
-    """Measure rows at small sizes and look at what they leave."""
+    """Measure rows at small sizes and check their figures."""
     measured = measure(names, Place(folder, quick=True, data=data))
     assert list(measured) == names
     for figures in measured.values():
@@ -80,12 +80,12 @@ def small(names: list[str], folder: Path, data: Path) -> None:
 
 
 def test_masks_and_data(tmp_path: Path, real_data: Path) -> None:
-    """The rows without TensorFlow, at small sizes; those of masks also hold both works' results against one another."""
+    """The rows without TensorFlow, at small sizes; those of masks also compare the results of both tasks."""
     small([row.name for row in ROWS if row.group == "masks"] + ["data-preprocess"], tmp_path, real_data)
 
 
 def test_start(tmp_path: Path) -> None:
-    """One command's start."""
+    """The start of one command."""
     small(["start-submit"], tmp_path, tmp_path)
 
 
@@ -96,6 +96,6 @@ def test_batches(tmp_path: Path) -> None:
 
 
 def test_choice_by_group() -> None:
-    """A group's name means all its rows."""
+    """A group's name selects all its rows."""
     parser = argparse.ArgumentParser()
     assert {row.group for row in choose(["start", "masks-coco"], parser)} == {"start", "masks"}

@@ -1,6 +1,6 @@
-"""Two works measured in turns, and what many such pairs say.
+"""Two tasks measured in turns, and a summary of many such pairs.
 
-Other work on the machine slows both works of a pair, so the ratio of a pair says more than a ratio of two means.
+Other load on the machine slows both tasks of a pair, so the ratios of pairs are more precise than a ratio of means.
 """
 
 import time
@@ -21,14 +21,14 @@ def alternate(pairs: Iterable[tuple[Work, Work]]) -> Iterator[Pair]:
 
 
 def seconds(work: Work) -> float:
-    """How long a work takes."""
+    """How long a task takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def summary(row: Row, pairs: list[Pair]) -> dict[str, Any]:
-    """Medians of both, the median of the ratios, and the quarter and three quarters of the ratios as their spread."""
+    """Medians of both, the median of the ratios, and their first and third quartiles."""
     ratios = sorted(ours / other if row.at_most else other / ours for ours, other in pairs)
     ratio = median(ratios)
     met = None

@@ -1,4 +1,4 @@
-"""Training steps inside `train` beside the bare compiled step, and batches beside the step that waits for them."""
+"""Steps of `train` compared with the compiled step alone, and loading batches compared with training on them."""
 
 import shutil
 import time
@@ -17,19 +17,20 @@ CROP = {"crop_height": 128, "crop_width": 256, "batch_size": 8, "validation_batc
 
 
 def options_of(place: Place, options: Train, downscale: int) -> Train:
-    """Parameters of params.yaml, with the crops, the batch and the resolution that the row names."""
+    """The parameters of params.yaml with the crops, batch size and resolution of the row."""
     epochs, visits = (2, 3) if place.quick else (6, 6)
     changed = {"epochs": epochs, "crops_per_image": visits, "downscale": downscale, "early_stopping_patience": epochs}
     return options.model_copy(update=CROP | changed)
 
 
 def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
-    """Seconds of a step: in each epoch of a training, and then of as many bare steps; the first epoch warms up."""
+    """Seconds of a step: in each epoch of a training, then of as many bare steps; the first epoch is the warm-up."""
 
     def measure(place: Place) -> Iterator[Pair]:
-        tensorflow_start.start()
+        tensorflow_start.start(training=True)
         from stages.training import callbacks, fit
         from stages.training.crops import Crops
+        from stages.training.job import Job
 
         folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
         with samples.inside(folder) as options:
@@ -46,25 +47,25 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
             state = folder / "data/state"
             shutil.rmtree(state, ignore_errors=True)
             with patch.object(fit, "Bar", clocked(callbacks.Bar)):
-                fit.fit(prepared, 0, training, options.seed, state, after_epoch)
+                fit.fit(Job(prepared, training, options.seed), 0, state, after_epoch)
             yield from pairs[1:]
 
     return measure
 
 
 class Clock:
-    """When the steps of the present epoch ended."""
+    """When the steps of the current epoch ended."""
 
     ends: list[float] = []  # noqa: RUF012  (one training at a time)
 
     @classmethod
     def seconds_of_a_step(cls) -> float:
-        """Mean over the epoch; what lies between two epochs is left out, and so is the first step of each."""
+        """Mean over the epoch, without its first step and the time between epochs."""
         return (cls.ends[-1] - cls.ends[0]) / (len(cls.ends) - 1)
 
 
 def clocked(bar: type) -> type:
-    """The progress bar of training, which also notes when each step has ended."""
+    """The progress bar of training, which also records when each step ended."""
 
     class Clocked(bar):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -83,9 +84,9 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     import numpy as np
     import tensorflow as tf
 
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     from stages.training import fit, losses, model
-    from stages.training.crops import dataset
+    from stages.training.augment import dataset
 
     classes = len(crops.data.classes)
     network = model.build(options, classes)
@@ -93,13 +94,14 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     fit._compile(network, options, weights, crops.steps)
     batch = next(iter(dataset(crops, 0, 1)))
     compiled = tf.function(lambda: network.train_step(batch))
-    return lambda: {name: float(value) for name, value in compiled().items()}  # waits for its end
+    return lambda: {name: float(value) for name, value in compiled().items()}  # waits until the step ends
 
 
 def ahead(place: Place) -> Iterator[Pair]:
-    """Seconds of a crop: to load it, and to train on it."""
-    tensorflow_start.start()
-    from stages.training.crops import Crops, dataset
+    """Seconds per crop: to load it, and to train on it."""
+    tensorflow_start.start(training=True)
+    from stages.training.augment import dataset
+    from stages.training.crops import Crops
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
     with samples.inside(folder) as options:

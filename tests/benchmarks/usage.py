@@ -1,4 +1,4 @@
-"""What a command takes: seconds, and memory of it and of all that it starts."""
+"""What a command needs: seconds, and memory of its process and of all that it starts."""
 
 import subprocess
 import sys
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import psutil  # comes with dvc
 
-_PAUSE = 0.05  # seconds between two looks
+_PAUSE = 0.05  # seconds between two samples
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one command.
+    """Time and memory of one command.
 
     Attributes:
         seconds: from start to end.
-        peak: bytes, resident; of all its processes together as seen at one moment, or of one as the system noted it
-            (shorter peaks), whichever is more.
+        peak: bytes of resident memory: the largest sum over all its processes at one moment, or the largest peak of
+            one process as the system recorded it (short peaks), whichever is larger.
     """
 
     seconds: float
@@ -28,12 +28,12 @@ class Usage:
 
 
 def measure(command: Sequence[str | Path], folder: Path, log: Path) -> Usage:
-    """Run a command in a folder; what it prints goes into a file.
+    """Run a command in a folder; its output goes into a file.
 
-    Memory is read while it runs: what the system tells at the end (`ru_maxrss`) begins with that of the parent.
+    Memory is read while it runs, because the system's final figure (`ru_maxrss`) includes the parent's memory.
 
     Raises:
-        subprocess.CalledProcessError: it has failed; its last lines are printed.
+        subprocess.CalledProcessError: the command failed; the end of its output is printed.
     """
     started, peak = time.perf_counter(), 0
     with log.open("wb") as printed:
@@ -50,13 +50,13 @@ def measure(command: Sequence[str | Path], folder: Path, log: Path) -> Usage:
 
 
 def disk(*paths: Path) -> int:
-    """Bytes that files, and all files in folders, take on the disk; holes take none."""
+    """Bytes on the disk of files and of all files in folders; holes take none."""
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
     return sum(file.stat().st_blocks * 512 for file in files if file.is_file())
 
 
 def _resident(root: psutil.Process) -> int:
-    """Bytes of a process and its descendants now, or the most that one of them ever had."""
+    """Bytes of a process and its descendants now, or the peak of one of them if it is larger."""
     now, highest = 0, 0
     with suppress(psutil.Error):
         for process in (root, *root.children(recursive=True)):
@@ -67,7 +67,7 @@ def _resident(root: psutil.Process) -> int:
 
 
 def _highest(process: int) -> int:
-    """Linux notes the largest resident memory of a process, in kilobytes; elsewhere 0."""
+    """Peak resident memory of a process in bytes, as Linux records it; 0 on other systems."""
     status = Path(f"/proc/{process}/status")
     if not status.is_file():
         return 0

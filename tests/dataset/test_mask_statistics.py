@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stages.dataset import mask_statistics, rle, tables
+from stages.dataset import mask_figures, mask_statistics, rle
 from stages.dataset.layout import Layout
 from stages.dataset.mask_statistics import Mask
+from stages.dataset.mask_store import MaskStore
 from stages.pipeline.cli import UserError
 
 TODAY = """ImageId,ClassId,EncodedPixels
@@ -36,7 +37,8 @@ def collected(folder: Path, text: str, *classes: str) -> mask_statistics.Found:
     """What a table of images of 2×3 pixels holds."""
     table = folder / "train.csv"
     table.write_text(text, encoding="utf-8")
-    return mask_statistics.collect(table, Layout(classes or ("pit", "line"), 2, 3))
+    with MaskStore(folder) as masks:
+        return mask_statistics.collect(table, Layout(classes or ("pit", "line"), 2, 3), masks)
 
 
 def test_areas_are_kept_per_class(tmp_path):
@@ -53,7 +55,7 @@ def test_both_generations_agree(tmp_path):
 
 def test_class_figures(tmp_path):
     """Areas 3 and 6 on two images of three: median 4.5, 9 pixels of 3 × 6."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
+    figures = mask_figures.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
     line = figures["classes"]["line"]
     assert line["area"] == {"min": 3, "median": 4.5, "mean": 4.5, "p95": 5.85, "max": 6}  # p95: 3 + 0.95 × 3
     assert (line["images"], line["masks"], line["pixels"], line["share_of_pixels"]) == (2, 2, 9, 0.5)
@@ -63,7 +65,7 @@ def test_class_figures(tmp_path):
 
 def test_classes_together_and_clean_images(tmp_path):
     """One image carries both classes, one carries one, one is on disk alone and so is clean."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
+    figures = mask_figures.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
     assert figures["images_by_number_of_classes"] == {"0": 1, "1": 1, "2": 1}
     assert figures["images_with_pair"] == {"pit": {"line": 1}}
     assert (figures["images"], figures["clean_images"], figures["masks"]) == (3, 1, 3)
@@ -71,7 +73,7 @@ def test_classes_together_and_clean_images(tmp_path):
 
 def test_clean_images_are_unknown_without_files(tmp_path):
     """Today's table does not list clean images, so without files neither they nor shares of pixels are known."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), ())
+    figures = mask_figures.summarise(collected(tmp_path, TODAY), ())
     assert figures["images"] is figures["clean_images"] is figures["missing_images"] is None
     assert figures["images_by_number_of_classes"]["0"] is None
     assert figures["classes"]["pit"]["share_of_pixels"] is None
@@ -79,19 +81,19 @@ def test_clean_images_are_unknown_without_files(tmp_path):
 
 def test_the_table_of_2019_lists_clean_images(tmp_path):
     """The form of 2019 has rows for clean images too, so they are known without files."""
-    figures = mask_statistics.summarise(collected(tmp_path, PAIRS), ())
+    figures = mask_figures.summarise(collected(tmp_path, PAIRS), ())
     assert (figures["images"], figures["clean_images"]) == (3, 1)
 
 
 def test_images_missing_on_disk_are_counted(tmp_path):
     """An image in the table without a file is missing, not clean."""
-    figures = mask_statistics.summarise(collected(tmp_path, TODAY), {"a.jpg", "clean.jpg"})
+    figures = mask_figures.summarise(collected(tmp_path, TODAY), {"a.jpg", "clean.jpg"})
     assert (figures["images"], figures["missing_images"], figures["clean_images"]) == (2, 1, 1)
 
 
 def test_a_table_without_masks(tmp_path):
     """No masks at all: counts are 0, and what would divide by 0 is undefined."""
-    figures = mask_statistics.summarise(collected(tmp_path, "ImageId,ClassId,EncodedPixels\n", "pit"), {"a.jpg"})
+    figures = mask_figures.summarise(collected(tmp_path, "ImageId,ClassId,EncodedPixels\n", "pit"), {"a.jpg"})
     pit = figures["classes"]["pit"]
     assert (pit["masks"], pit["pixels"], pit["share_of_masks"]) == (0, 0, None)
     assert set(pit["area"].values()) == {None}
@@ -110,13 +112,13 @@ def test_shared_pixels_of_scattered_rows_are_unknown(tmp_path):
 
 
 def test_an_invalid_run_names_file_and_line(tmp_path):
-    """A run that leaves the image is told with file, line, image and class."""
-    with pytest.raises(UserError, match=r"train\.csv, line 3: image b\.jpg, class 2: .*found 6 2, which ends at 7"):
+    """A run that leaves the image is reported with file, line, image and class."""
+    with pytest.raises(UserError, match=r"train\.csv, line 3: b\.jpg, class 2: .*found 6 2, which ends at 7"):
         collected(tmp_path, "ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\nb.jpg,2,6 2\n")
 
 
 def test_an_unknown_class_names_file_and_line(tmp_path):
-    """A class beyond competition.classes is told with file and line."""
+    """A class beyond competition.classes is reported with file and line."""
     with pytest.raises(UserError, match=r"train\.csv, line 2: expected a class in 1 … 2, found '3'"):
         collected(tmp_path, "ImageId,ClassId,EncodedPixels\na.jpg,3,1 2\n")
 
@@ -135,11 +137,18 @@ def test_largest_takes_an_image_once():
     assert mask_statistics.largest(masks, 2) == [Mask(9, "a.jpg"), Mask(7, "c.jpg")]
 
 
-def test_rows_of_reads_only_the_images_asked_for(tmp_path):
-    """The second pass returns the rows of the images named and of no other."""
-    collected(tmp_path, TODAY)
-    rows = mask_statistics.rows_of(tmp_path / "train.csv", Layout.unnamed(2, 2, 3), {"a.jpg"})
-    assert {image: [row.line for row in found] for image, found in rows.items()} == {"a.jpg": [2, 3]}
+def test_masks_come_back_by_image(tmp_path):
+    """The runs of an image are there again without reading the table, by ClassId, wherever its rows stand."""
+    table = tmp_path / "train.csv"
+    table.write_text("ImageId,ClassId,EncodedPixels\na.jpg,2,3 1 5 2\nb.jpg,2,1 6\na.jpg,1,1 2\n", encoding="utf-8")
+    with MaskStore(tmp_path) as masks:
+        mask_statistics.collect(table, Layout.unnamed(2, 2, 3), masks)
+        found = mask_statistics.masks_of("a.jpg", masks)
+        assert [(class_id, [list(of) for of in runs]) for class_id, runs in found] == [
+            (1, [[0], [2]]),
+            (2, [[2, 4], [1, 2]]),
+        ]
+        assert mask_statistics.masks_of("c.jpg", masks) == []
 
 
 def test_real_annotations(real_data, tmp_path):
@@ -147,7 +156,8 @@ def test_real_annotations(real_data, tmp_path):
     table = tmp_path / "train.csv"
     with gzip.open(real_data / "severstal-train-annotations.csv.gz") as packed, table.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
-    figures = mask_statistics.summarise(mask_statistics.collect(table, Layout.unnamed(4, 256, 1600)), ())
+    with MaskStore(tmp_path) as masks:
+        figures = mask_figures.summarise(mask_statistics.collect(table, Layout.unnamed(4, 256, 1600), masks), ())
     of = figures["classes"]
     assert [of[name]["area"]["median"] for name in of] == [3503, 2944, 11706, 24515]
     assert [of[name]["masks_over_200000_pixels"] for name in of] == [0, 0, 30, 0]
@@ -160,7 +170,7 @@ def test_real_annotations(real_data, tmp_path):
 @given(arrays.arrays(np.bool_, st.tuples(st.integers(2, 4), st.integers(1, 5), st.integers(1, 5))))
 def test_pixels_claimed_twice_of_random_masks(masks: np.ndarray) -> None:
     """Counted from runs, they are those that two or more of the drawn masks cover; also with a class in two rows."""
-    rows = [tables.Row(2, "a.jpg", number + 1, rle.encode(mask)) for number, mask in enumerate(masks)]
-    group = [row for row in rows if row.runs]
-    assert mask_statistics._shared_pixels(group, *masks.shape[1:]) == (masks.sum(axis=0) > 1).sum()
-    assert mask_statistics._shared_pixels(group * 2, *masks.shape[1:]) == (masks.sum(axis=0) > 1).sum()
+    layout = Layout.unnamed(len(masks), *masks.shape[1:])
+    group = [(number, rle.parse(rle.encode(mask), *layout.size)) for number, mask in enumerate(masks, 1) if mask.any()]
+    for several in (group, group * 2):
+        assert mask_statistics.shared_pixels(several, layout) == (masks.sum(axis=0) > 1).sum()

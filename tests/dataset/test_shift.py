@@ -72,8 +72,8 @@ def test_random_sets_raise_no_alarm() -> None:
         second = generator.permutation(last(25, 100))
         found = shift.separation(images, second, np.arange(100))
         assert found is not None
-        assert not found.alarming
-        assert not any(difference.alarming for difference in shift.differences(images, second, np.arange(100))[:3])
+        assert not found.is_problem
+        assert not any(difference.is_problem for difference in shift.differences(images, second, np.arange(100))[:3])
 
 
 def test_brighter_images_are_told_apart() -> None:
@@ -81,12 +81,12 @@ def test_brighter_images_are_told_apart() -> None:
     images = np.concatenate([noisy(60), noisy(20, brightness=130, seed=1)])
     found = shift.separation(images, last(20, 80), np.arange(80))
     assert found is not None
-    assert found.alarming
+    assert found.is_problem
     assert found.auc > 0.9
     assert 0.55 < found.low < found.auc <= found.high <= 1
     brightness = shift.differences(images, last(20, 80), np.arange(80))[0]
     assert brightness.feature == "brightness"
-    assert brightness.alarming
+    assert brightness.is_problem
     assert (brightness.first, brightness.second) == (pytest.approx(100, abs=3), pytest.approx(130, abs=6))
 
 
@@ -105,8 +105,8 @@ def test_copies_of_an_image_are_not_recognised() -> None:
     as_images = shift.separation(images, second, np.arange(160))
     assert as_groups is not None
     assert as_images is not None
-    assert as_images.alarming
-    assert not as_groups.alarming
+    assert as_images.is_problem
+    assert not as_groups.is_problem
 
 
 def test_too_few_groups_are_not_judged() -> None:
@@ -127,11 +127,11 @@ def test_error_of_an_auc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("auc", "low", "alarming"), [(0.61, 0.56, True), (0.6, 0.59, False), (0.7, 0.55, False), (0.3, 0.2, False)]
+    ("auc", "low", "is_problem"), [(0.61, 0.56, True), (0.6, 0.59, False), (0.7, 0.55, False), (0.3, 0.2, False)]
 )
-def test_an_auc_alarms_when_large_and_sure(auc: float, low: float, alarming: bool) -> None:
+def test_an_auc_is_a_problem_when_large_and_sure(auc: float, low: float, is_problem: bool) -> None:
     """Both bounds are strict; an AUC below one half is no alarm."""
-    assert shift.Separation(auc, low, 1.0).alarming is alarming
+    assert shift.Separation(auc, low, 1.0).is_problem is is_problem
 
 
 def test_differences_by_hand() -> None:
@@ -144,8 +144,8 @@ def test_differences_by_hand() -> None:
     assert of.d == pytest.approx(30 / np.sqrt(200))
     assert of.error == pytest.approx(np.sqrt(4 / 4 + of.d**2 / 8))
     assert found["spread"].d == 0
-    assert not of.alarming  # 2.12 less 1.96 errors of 1.25 is nothing
-    assert shift.Difference("brightness", 100, 130, -2.12, 0.1).alarming
+    assert not of.is_problem  # 2.12 less 1.96 errors of 1.25 is nothing
+    assert shift.Difference("brightness", 100, 130, -2.12, 0.1).is_problem
 
 
 def test_small_differences_of_even_images_do_not_matter() -> None:
@@ -154,7 +154,7 @@ def test_small_differences_of_even_images_do_not_matter() -> None:
     images[40:, 0] = 0.1
     brightness = shift.differences(images, last(40, 80), np.arange(80))[0]
     assert brightness.d == pytest.approx(0.1)
-    assert not brightness.alarming
+    assert not brightness.is_problem
 
 
 def test_differences_need_both_sets() -> None:

@@ -51,13 +51,6 @@ def test_a_name_in_another_unicode_form(tmp_path: Path) -> None:
     )
 
 
-def test_invalid_run_lengths(tmp_path: Path) -> None:
-    """A mask that leaves its image is told with line, image and class, and left out."""
-    masks, faults = found(tmp_path, "a.jpg,2,5 3\nb.jpg,1,1 6\n")
-    assert masks == [("b.jpg", 1, "1 6")]
-    assert faults == ["line 2: a.jpg, class 2: expected runs inside 2×3 = 6 pixels, found 5 3, which ends at 7"]
-
-
 def test_two_rows_for_one_image_and_class(tmp_path: Path) -> None:
     """The second and third row of one pair are told, both with the line of the first; another class is fine."""
     masks, faults = found(tmp_path, "a.jpg,1,1 1\na.jpg,2,2 1\na.jpg,1,3 1\na.jpg,1,\n")
@@ -71,6 +64,16 @@ def test_an_unreadable_table_ends_at_once(tmp_path: Path) -> None:
     """What makes rows unreadable is no fault among others."""
     with pytest.raises(UserError, match="line 3: expected a class in 1 … 2, found '3'"):
         found(tmp_path, "c.jpg,1,1 2\na.jpg,3,1 2\n")
+
+
+def test_how_to_mend_is_added(tmp_path: Path) -> None:
+    """The message stays as it is, and a second line names the source and the command."""
+    with pytest.raises(UserError) as refusal, validation.explaining_how_to_mend():
+        raise UserError("train.csv, line 2: expected this, found that")
+    first, second = str(refusal.value).split("\n  ")
+    assert first == "train.csv, line 2: expected this, found that"
+    assert second.startswith("correct it in the source (download.source in params.yaml), then run dvc repro --force ")
+    assert second.endswith("changes in data/raw itself are overwritten")
 
 
 def test_no_faults_raise_nothing() -> None:

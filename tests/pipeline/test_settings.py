@@ -351,7 +351,7 @@ def test_backbones_are_those_of_segmentation_models() -> None:
     """All, and no others."""
     from typing import get_args
 
-    from stages.training.library import sm
+    import segmentation_models as sm
 
     assert list(get_args(train_settings.Backbone)) == sm.get_available_backbone_names()
 

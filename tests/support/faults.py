@@ -1,17 +1,17 @@
-"""Runs one stage many times, each time with another fault; quick, since what the stage imports is imported once.
+"""Runs one stage many times, each time with another fault. The stage's modules are imported only once.
 
     python -m tests.support.faults explore < cases > results
 
-Cases and results are JSON lists: [folder, kind, number], and {status, stderr, files}, the files by their SHA-256.
-Beside the kinds of `faulting/sitecustomize.py`, of which a number below 1 is a share of what the last `count` counted:
+Cases and results are JSON lists: [folder, kind, number], and {status, stderr, number, files}, where files have their
+SHA-256. Kinds are those of `faulting/sitecustomize.py`, where a number below 1 is a share of the last `count`, and:
 
     none      no fault
-    limit     no file may grow beyond so many bytes: file too large
-    disk      the folder is copied to a disk of its own with so many bytes left
+    limit     no file may exceed this many bytes: file too large
+    disk      the folder is copied to a file system of its own with this many bytes left
     readonly  data/ and metrics/ cannot be written to
 
-The last two mount: only as root, or in a namespace (`unshare --map-root-user --mount`). Stages that use TensorFlow
-cannot be forked: for them there is `python -m stages.NAME` with $FAULT.
+The last two mount file systems, which needs root or a namespace (`unshare --map-root-user --mount`). Stages that use
+TensorFlow cannot be forked; run them as `python -m stages.NAME` with $FAULT.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from tests.support.faulting.sitecustomize import Fault
 
 
 def files(folder: Path) -> dict[str, str]:
-    """SHA-256 of all files in a folder, by their names; links are not followed."""
+    """SHA-256 of all files in a folder, by name; links are not followed."""
     found = [Path(top, name) for top, _, names in os.walk(folder) for name in names]
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(found)}
 
@@ -48,12 +48,12 @@ def run(stage: str, kind: str, number: int) -> None:
 
 
 def mount(*words: str) -> None:
-    """Call mount; without this program's rights it fails."""
+    """Call mount, which fails without the necessary rights."""
     subprocess.run(["mount", *words], check=True)
 
 
 def prepared(folder: Path, kind: str, number: int) -> Path:
-    """Where the stage is to run."""
+    """Prepare the folder of a case; returns the folder where the stage has to run."""
     if kind == "readonly":
         for name in (folder / "data", folder / "metrics"):
             mount("--bind", str(name), str(name))
@@ -75,7 +75,7 @@ def main() -> None:
     """Run all cases, one after the other."""
     stage, counted, results = sys.argv[1], 0, []
     importlib.import_module(f"stages.{stage}")
-    importlib.import_module("sklearn.model_selection")  # joblib warns when it is imported where no file may grow
+    importlib.import_module("sklearn.model_selection")  # joblib warns if it is imported where no file may grow
     os.environ["FAULT_COUNT"] = "count"
     for place, kind, share in json.load(sys.stdin):
         number = max(1, math.ceil(share * counted)) if 0 <= share < 1 and kind in ("kill", "full") else int(share)
@@ -91,9 +91,9 @@ def main() -> None:
             return
         os.close(writing)
         with open(reading, encoding="utf-8") as stream:
-            told = stream.read()
+            printed = stream.read()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        result: dict[str, Any] = {"status": status, "stderr": told, "number": number}
+        result: dict[str, Any] = {"status": status, "stderr": printed, "number": number}
         if kind == "count":
             counted = int((folder / "count").read_text())
             (folder / "count").unlink()

@@ -1,4 +1,4 @@
-"""A repository with the present state of the project, and commands in it, as people type them."""
+"""A repository with the current state of the project, and commands in it, as people type them."""
 
 import os
 import shutil
@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Parameters of a run that takes about a minute: a few images, a small network, one epoch.
+# Parameters of a run that takes about a minute: few images, a small network that sees them at a quarter of their
+# resolution, one epoch.
 SMALL = [
     "download.sample_train_images=20", "download.sample_test_images=3", "preprocess.folds=3", "train.epochs=1",
     "train.crops_per_image=1", "train.crop_height=64", "train.crop_width=64", "train.decoder_filters=[16,16,8,8,8]",
-    "train.warmup_epochs=0", "train.loss=cce", "inference.flips=false",
+    "train.warmup_epochs=0", "train.downscale=4", "train.loss=cce", "inference.flips=false",
 ]  # fmt: skip
 
 
 def call(folder: Path, *command: str, succeeds: bool = True, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command in a folder, with the project's own `python` and `dvc`; returns all that it printed."""
+    """Run a command in a folder, with the project's own `python` and `dvc`; returns everything it printed."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     result = subprocess.run(
         command,
@@ -32,12 +33,12 @@ def call(folder: Path, *command: str, succeeds: bool = True, environment: Mappin
 
 
 def setting(*parameters: str) -> list[str]:
-    """Words of a command line: `-S section.key=value` for each."""
+    """Arguments for `dvc exp run`: `-S section.key=value` for each parameter."""
     return [word for value in parameters for word in ("-S", value)]
 
 
 def start(folder: Path) -> None:
-    """Make a folder a git repository, with one commit: the project as it lies here, changes included."""
+    """Make a folder a git repository with one commit: the project with its uncommitted changes."""
     listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for name in listed:
         if (ROOT / name).is_file():
@@ -49,12 +50,12 @@ def start(folder: Path) -> None:
 
 
 def name_author(folder: Path) -> None:
-    """Set who commits in this repository; experiments are commits too."""
+    """Set the author of commits in this repository; experiments are commits too."""
     for key, value in (("user.name", "A Tester"), ("user.email", "tester@example.org")):
         call(folder, "git", "config", key, value)
 
 
 def commit(folder: Path, message: str) -> None:
-    """Commit everything that git does not ignore, be it nothing."""
+    """Commit everything that git does not ignore, even if nothing has changed."""
     call(folder, "git", "add", "--all")
     call(folder, "git", "commit", "--quiet", "--allow-empty", "--message", message)

@@ -1,4 +1,4 @@
-"""The whole project on a tiny competition, in a git repository of its own: seconds a stage."""
+"""The whole project on a tiny competition, in a git repository of its own; a stage takes seconds."""
 
 import os
 import shutil
@@ -28,13 +28,20 @@ def params(source: str) -> str:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This environment, in which this Python's dvc is found."""
+    """The environment, with this Python's dvc on PATH."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | variables
 
 
 def call(folder: Path, *command: str, status: int | None = 0, **variables: str) -> str:
-    """Run a command in a folder; all that it printed. `status`: what it must end with; None: anything but 0."""
+    """Run a command in a folder; returns everything it printed.
+
+    Args:
+        folder: where to run it.
+        command: and its arguments.
+        status: its expected exit status; None: any but 0.
+        variables: of the environment.
+    """
     result = subprocess.run(
         command, cwd=folder, env=environment(**variables), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -44,7 +51,7 @@ def call(folder: Path, *command: str, status: int | None = 0, **variables: str) 
 
 
 def repository(folder: Path, source: str) -> Path:
-    """A repository with the project, without its tests and results, and the tiny parameters; committed, not run."""
+    """Commit the project with tiny parameters to a new repository, without its tests and results."""
     for name in call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
         if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock", "tests/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,13 +65,13 @@ def repository(folder: Path, source: str) -> Path:
 
 
 def commit(folder: Path) -> None:
-    """Commit all that git does not ignore."""
+    """Commit everything that git does not ignore."""
     call(folder, "git", "add", "--all")
     call(folder, "git", "commit", "--quiet", "--allow-empty", "--message", "state")
 
 
 def finished(folder: Path) -> Path:
-    """The same, run once, and that committed."""
+    """The same after `dvc repro`, with the results committed."""
     source = draw_competition(folder / "competition")
     made = repository(folder / "project", str(source))
     call(made, "dvc", "repro")
@@ -73,7 +80,7 @@ def finished(folder: Path) -> Path:
 
 
 def results(folder: Path) -> dict[str, str]:
-    """SHA-256 of dvc.lock, and of all files in data/ and metrics/ but the state that is no output."""
+    """SHA-256 of dvc.lock and of all files in data/ and metrics/, except data/state, which is not an output."""
     kept = ("data/", "metrics/", "dvc.lock")
     found = {name: digest for name, digest in files(folder).items() if name.startswith(kept)}
     return {name: digest for name, digest in found.items() if not name.startswith("data/state/")}

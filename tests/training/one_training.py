@@ -9,11 +9,14 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.inference.tensorflow_start does
-import tensorflow as tf
-
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
+
+from stages.inference import cpu, tensorflow_start  # noqa: E402
+
+cpu.configure()  # not all of tensorflow_start.start, which starts the devices
+os.environ.update(tensorflow_start.FOR_TRAINING)
+import tensorflow as tf  # noqa: E402
 
 from stages.dataset.prepared import Dataset  # noqa: E402
 from stages.pipeline import cli, settings  # noqa: E402
@@ -27,17 +30,18 @@ def main() -> None:
         parts = [tf.config.LogicalDeviceConfiguration()] * int(devices[0])
         tf.config.set_logical_device_configuration(cpu, parts)
     from stages.training import distribution, fit
+    from stages.training.job import Job
 
     options = settings.load(ROOT / "params.yaml").train.model_copy(update=json.loads(changes))
     cluster = distribution.cluster(0)
     if devices:
         cluster = distribution.Cluster(tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(int(devices[0]))]))
     cluster.check(options)
-    with distribution.losses_are_told(cluster):
+    with distribution.lost_workers_reported(cluster):
         cluster.check_consistent({"params.yaml: train": repr(options)})
-        fitted = fit.fit(Dataset(Path(prepared)), 0, options, 1, Path(state), lambda *logs: None, cluster)
+        trained = fit.fit(Job(Dataset(Path(prepared)), options, 1, cluster), 0, Path(state), lambda *logs: None)
         cluster.barrier()
-    print(json.dumps(fitted.history), flush=True)
+    print(json.dumps(trained.history), flush=True)
 
 
 if __name__ == "__main__":

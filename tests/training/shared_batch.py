@@ -9,11 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # as stages.inference.tensorflow_start does
 import numpy as np
-import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from stages.inference import cpu, tensorflow_start
+
+cpu.configure()  # not all of tensorflow_start.start, which starts the devices
+os.environ.update(tensorflow_start.FOR_TRAINING)
+import tensorflow as tf  # noqa: E402
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )

@@ -13,8 +13,8 @@ def test_a_crop_depends_on_its_number_and_the_seed_alone(prepared: Dataset, opti
     """Two readers of one seed agree on any crop, in any order of asking; another seed differs."""
     from stages.training.crops import Crops
 
-    entries = prepared.training(0)
-    first, second, other = (Crops(prepared, entries, options, seed) for seed in (7, 7, 8))
+    samples = prepared.training(0)
+    first, second, other = (Crops(prepared, samples, options, seed) for seed in (7, 7, 8))
     for number in (5, 0, 17):
         np.testing.assert_array_equal(first[number], second[number])
     assert any((first[number][0] != other[number][0]).any() for number in range(4))
@@ -34,8 +34,8 @@ def test_defect_crops_show_rare_classes_as_often_as_common_ones(prepared: Datase
     """Of 200 crops on defects, where class 2 is in one image and class 1 in four, about half show class 2."""
     from stages.training.crops import Crops
 
-    bright = [entry for entry in prepared.index if entry.pixels[0]]
-    dark = [entry for entry in prepared.index if entry.pixels[1]]
+    bright = [sample for sample in prepared.index if sample.pixels[0]]
+    dark = [sample for sample in prepared.index if sample.pixels[1]]
     crops = Crops(prepared, [*bright, dark[0]], options.model_copy(update={"foreground_fraction": 1.0}), 7)
     shown = sum((crops[number][1] == 2).any() for number in range(200))
     assert len(bright) > 3
@@ -46,9 +46,9 @@ def test_an_epoch_visits_every_image_as_often_as_asked(prepared: Dataset, option
     """4 training images twice each make 8 crops, 4 batches of 2."""
     from stages.training.crops import Crops
 
-    entries = prepared.training(0)
-    crops = Crops(prepared, entries, options, 7)
-    assert (len(entries), crops.steps, crops.per_epoch) == (4, 4, 8)
+    samples = prepared.training(0)
+    crops = Crops(prepared, samples, options, 7)
+    assert (len(samples), crops.steps, crops.per_epoch) == (4, 4, 8)
     for epoch in range(3):
         assert sorted(crops._order(epoch)) == [0, 0, 1, 1, 2, 2, 3, 3]
 
@@ -72,11 +72,12 @@ def test_crops_are_clipped_to_a_smaller_image(prepared: Dataset, options: settin
 
 def test_labels_follow_their_pixels_through_all_changes(prepared: Dataset, options: settings.Train) -> None:
     """After flips, brightness and contrast, class 1 is still where it is brightest, class 2 where darkest."""
-    from stages.training import crops as batches
+    from stages.training import augment
+    from stages.training.crops import Crops
 
-    crops = batches.Crops(prepared, prepared.training(0), options, 7)
+    crops = Crops(prepared, prepared.training(0), options, 7)
     shown = set()
-    for grey, labels in batches.dataset(crops, 0, 4):
+    for grey, labels in augment.dataset(crops, 0, 4):
         assert grey.shape == (2, 32, 32, 1)
         assert grey.numpy().min() >= 0
         assert grey.numpy().max() <= 255
@@ -92,11 +93,12 @@ def test_labels_follow_their_pixels_through_all_changes(prepared: Dataset, optio
 
 def test_batches_from_the_middle_are_those_of_a_whole_run(prepared: Dataset, options: settings.Train) -> None:
     """The epochs 1 and 2 alone give the batches that they have after epoch 0."""
-    from stages.training import crops as batches
+    from stages.training import augment
+    from stages.training.crops import Crops
 
-    crops = batches.Crops(prepared, prepared.training(0), options, 7)
-    whole = list(batches.dataset(crops, 0, 3))[crops.steps :]
-    for (grey, labels), (grey_later, labels_later) in zip(whole, batches.dataset(crops, 1, 3), strict=True):
+    crops = Crops(prepared, prepared.training(0), options, 7)
+    whole = list(augment.dataset(crops, 0, 3))[crops.steps :]
+    for (grey, labels), (grey_later, labels_later) in zip(whole, augment.dataset(crops, 1, 3), strict=True):
         np.testing.assert_array_equal(grey, grey_later)
         np.testing.assert_array_equal(labels, labels_later)
 
@@ -118,8 +120,8 @@ def test_a_turned_crop_turns_its_labels_alike(prepared: Dataset, options: settin
     """Turned by up to 45 degrees, the bright square still lies under its label, and its corners have moved."""
     from stages.training.crops import Crops
 
-    entries = [entry for entry in prepared.index if entry.pixels[0]]
-    straight, turned = (Crops(prepared, entries, changed(options, rotation=angle), 7) for angle in (0, 45))
+    samples = [sample for sample in prepared.index if sample.pixels[0]]
+    straight, turned = (Crops(prepared, samples, changed(options, rotation=angle), 7) for angle in (0, 45))
     moved = 0
     for number in range(8):
         image, labels = turned[number]
@@ -158,10 +160,10 @@ def test_black_crops_are_drawn_again(prepared: Dataset, options: settings.Train,
     from stages.training.crops import BLACK, Crops
 
     stack = ImageStore(tmp_path / "prepared" / IMAGES, "r+")
-    for entry in prepared.index:
-        image = stack[entry.position].copy()
+    for sample in prepared.index:
+        image = stack[sample.position].copy()
         image[:, :36] = 5
-        stack[entry.position] = image
+        stack[sample.position] = image
     small = {"crop_height": 8, "crop_width": 8}
     anywhere, bright = (
         Crops(prepared, prepared.index, changed(options, **small, max_black_fraction=most), 7) for most in (1, 0.1)
@@ -178,8 +180,8 @@ def test_classes_are_visited_as_often_as_asked(
     """Class 1 is in four images, class 2 in one: it gets a half, 1 : 2 by square roots, or 1 : 4."""
     from stages.training.crops import Crops
 
-    bright = [entry for entry in prepared.index if entry.pixels[0]][:4]
-    dark = [entry for entry in prepared.index if entry.pixels[1]][:1]
+    bright = [sample for sample in prepared.index if sample.pixels[0]][:4]
+    dark = [sample for sample in prepared.index if sample.pixels[1]][:1]
     crops = Crops(prepared, [*bright, *dark], changed(options, foreground_fraction=1.0, foreground_sampling=drawn), 7)
     shown = np.mean([(crops[number][1] == 2).any() for number in range(400)])
     assert shown == pytest.approx(expected, abs=0.08)
@@ -187,10 +189,11 @@ def test_classes_are_visited_as_often_as_asked(
 
 def test_noise_changes_grey_levels_by_its_spread(prepared: Dataset, options: settings.Train) -> None:
     """Each crop draws a spread of up to 0.1 of the full scale; the labels stay."""
-    from stages.training import crops as batches
+    from stages.training import augment
+    from stages.training.crops import Crops
 
     plain, noisy = (
-        next(iter(batches.dataset(batches.Crops(prepared, prepared.index, changed(options, noise=noise), 7), 0, 1)))
+        next(iter(augment.dataset(Crops(prepared, prepared.index, changed(options, noise=noise), 7), 0, 1)))
         for noise in (0, 0.1)
     )
     spread = np.std(noisy[0] - plain[0], axis=(1, 2, 3))
@@ -201,11 +204,12 @@ def test_noise_changes_grey_levels_by_its_spread(prepared: Dataset, options: set
 
 def test_the_head_is_told_which_classes_a_crop_shows(prepared: Dataset, options: settings.Train) -> None:
     """1 for each class with a pixel in the crop, else 0."""
-    from stages.training import crops as batches
+    from stages.training import augment
+    from stages.training.crops import Crops
 
-    crops = batches.Crops(prepared, prepared.index, changed(options, presence_weight=0.1), 7)
+    crops = Crops(prepared, prepared.index, changed(options, presence_weight=0.1), 7)
     seen = set()
-    for _, true in batches.dataset(crops, 0, 1):
+    for _, true in augment.dataset(crops, 0, 1):
         for labels, presence in zip(true["logits"].numpy(), true["presence"].numpy(), strict=True):
             assert presence.tolist() == [float((labels == 1).any()), float((labels == 2).any())]
             seen.add(tuple(presence.tolist()))

@@ -117,10 +117,10 @@ def test_a_batch_that_devices_cannot_share_is_told(options: settings.Train) -> N
 
 def test_workers_share_every_batch(prepared: Dataset, options: settings.Train) -> None:
     """The parts of two workers, one after the other, are the batch of one; the next batch likewise."""
-    from stages.training import crops as batches
-    from stages.training import distribution
+    from stages.training import augment, distribution
+    from stages.training.crops import Crops
 
-    crops = batches.Crops(prepared, prepared.training(0), options.model_copy(update={"batch_size": 4}), 1)
+    crops = Crops(prepared, prepared.training(0), options.model_copy(update={"batch_size": 4}), 1)
 
     class Local:
         num_replicas_in_sync = 2
@@ -129,8 +129,8 @@ def test_workers_share_every_batch(prepared: Dataset, options: settings.Train) -
         def distribute_datasets_from_function(make):  # type: ignore[no-untyped-def]
             return make(None)
 
-    whole = list(batches.dataset(crops, 0, 1))
-    parts = [list(batches.dataset(crops, 0, 1, distribution.Cluster(Local(), worker, 2))) for worker in range(2)]
+    whole = list(augment.dataset(crops, 0, 1))
+    parts = [list(augment.dataset(crops, 0, 1, distribution.Cluster(Local(), worker, 2))) for worker in range(2)]
     assert len(whole) == len(parts[0]) == len(parts[1]) > 1
     for (image, labels), first, second in zip(whole, *parts, strict=True):
         np.testing.assert_array_equal(image, np.concatenate([first[0], second[0]]))
@@ -232,12 +232,12 @@ def test_a_lost_worker_ends_the_others_and_a_restart_goes_on(machines: list[Path
     processes[victim].communicate()
     status, _, stderr = end(processes[1 - victim])
     assert status != 0
-    assert "the exchange with the other workers broke off" in stderr
+    assert "the connection to the other workers is lost" in stderr
     assert "Traceback" not in stderr
     assert not (machines[0] / "data/model").exists()
     results = list(map(end, both(machines)))
     assert [status for status, _, _ in results] == [0, 0], results
-    assert all("train: going on after epoch" in stdout for _, stdout, _ in results)
+    assert all("train: continuing after epoch" in stdout for _, stdout, _ in results)
     assert (machines[0] / "data/model/fold_0/saved_model.pb").exists()
     assert sorted(path.name for path in machines[1].iterdir()) == [".git", "data", "params.yaml"]
     assert [path.name for path in (machines[1] / "data").iterdir()] == ["prepared"]

@@ -32,21 +32,22 @@ def test_a_killed_training_goes_on_to_the_same_result(
 ) -> None:
     """Killed in either phase, before an epoch's state is written: the result is that of a run in one."""
     from stages.training import fit
+    from stages.training.job import Job
 
     more = {"mixup": 0.3, "presence_weight": 0.1, "full_size_epochs": 1, "full_size_downscale": 1, "average_best": 2}
     changes = {"learning_rate_schedule": schedule, "plateau_patience": 1, "epochs": 2} | (more if two_phases else {})
     options = options.model_copy(update=changes)
     undisturbed: list[tuple[int, dict[str, float]]] = []
-    expected = fit.fit(prepared, 0, options, 1, tmp_path / "one", lambda *logs: undisturbed.append(logs))
+    expected = fit.fit(Job(prepared, options, 1), 0, tmp_path / "one", lambda *logs: undisturbed.append(logs))
 
     def killed_then(epoch: int, logs: dict[str, float]) -> None:
         if epoch == killed_at:
             raise Killed
 
     with pytest.raises(Killed):
-        fit.fit(prepared, 0, options, 1, tmp_path / "two", killed_then)
+        fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", killed_then)
     resumed: list[tuple[int, dict[str, float]]] = []
-    found = fit.fit(prepared, 0, options, 1, tmp_path / "two", lambda *logs: resumed.append(logs))
+    found = fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", lambda *logs: resumed.append(logs))
     assert found.history == expected.history
     assert found.phases == ((2, 1) if two_phases else (2,))
     assert resumed == undisturbed
@@ -56,10 +57,11 @@ def test_a_killed_training_goes_on_to_the_same_result(
 def test_a_finished_fold_is_not_trained_again(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """When a later fold is killed, the folds before it are taken from their state."""
     from stages.training import fit
+    from stages.training.job import Job
 
-    once = fit.fit(prepared, 0, options, 1, tmp_path / "state", lambda *logs: None)
+    once = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
     before = once.weights.stat().st_mtime_ns
-    again = fit.fit(prepared, 0, options, 1, tmp_path / "state", lambda *logs: None)
+    again = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
     assert again.history == once.history
     assert again.weights.stat().st_mtime_ns == before
 
@@ -67,11 +69,12 @@ def test_a_finished_fold_is_not_trained_again(prepared: Dataset, options: settin
 def test_training_learns_bright_and_dark_squares(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """On squares that anyone can see, F1 on the validation fold is far above the 0 of a network that knows nothing."""
     from stages.training import fit
+    from stages.training.job import Job
 
     options = options.model_copy(update={"downscale": 1, "epochs": 12, "crops_per_image": 6, "learning_rate": 0.003})
-    fitted = fit.fit(prepared, 0, options, 1, tmp_path / "state", lambda *logs: None)
-    assert max(logs["val_mean_f1"] for logs in fitted.history) > 0.6
-    assert fitted.history[-1]["loss"] < fitted.history[0]["loss"] / 2
+    trained = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
+    assert max(logs["val_mean_f1"] for logs in trained.history) > 0.6
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"] / 2
 
 
 def test_early_stopping_ends_a_training_that_does_not_improve(
@@ -79,13 +82,14 @@ def test_early_stopping_ends_a_training_that_does_not_improve(
 ) -> None:
     """Nothing is learnt, batch normalisation's averages included: patience 1 ends it after the second epoch."""
     from stages.training import fit
+    from stages.training.job import Job
 
     still = {
         "learning_rate": 1e-12, "batch_norm_momentum": 1 - 1e-12, "early_stopping_patience": 1, "epochs": 5,
         "learning_rate_schedule": "constant",
     }  # fmt: skip
-    fitted = fit.fit(prepared, 0, options.model_copy(update=still), 1, tmp_path / "state", lambda *logs: None)
-    assert len(fitted.history) < 5
+    trained = fit.fit(Job(prepared, options.model_copy(update=still), 1), 0, tmp_path / "state", lambda *logs: None)
+    assert len(trained.history) < 5
 
 
 def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
@@ -94,6 +98,7 @@ def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train
 
     from stages.training import fit
     from stages.training.callbacks import best_epochs
+    from stages.training.job import Job
 
     kept: dict[int, list[bytes]] = {}
 
@@ -109,10 +114,10 @@ def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train
         return found
 
     options = options.model_copy(update={"average_best": 2})
-    fitted = fit.fit(prepared, 0, options, 1, tmp_path / "state", watch)
-    best = best_epochs(fitted.history, options)
+    trained = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", watch)
+    best = best_epochs(trained.history, options)
     assert len(best) == 2
-    averaged = read(fitted.weights)
+    averaged = read(trained.weights)
     for number, weight in enumerate(averaged):
         np.testing.assert_allclose(weight, (kept[best[0]][number] + kept[best[1]][number]) / 2, rtol=1e-4, atol=1e-6)
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["average.weights.h5", "finished.json"]
@@ -121,10 +126,11 @@ def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train
 def test_training_on_every_fold_needs_no_validation(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """All 12 images, the held-out ones included, for just the epochs asked for; the last one's weights are kept."""
     from stages.training import fit
+    from stages.training.job import Job
 
-    fitted = fit.fit(prepared, None, options, 1, tmp_path / "state", lambda *logs: None)
-    assert [set(logs) for logs in fitted.history] == [{"loss", "learning_rate"}] * options.epochs
-    assert fitted.pixels.sum() == 12 * 2 * 32 * 32
+    trained = fit.fit(Job(prepared, options, 1), None, tmp_path / "state", lambda *logs: None)
+    assert [set(logs) for logs in trained.history] == [{"loss", "learning_rate"}] * options.epochs
+    assert trained.pixels.sum() == 12 * 2 * 32 * 32
 
 
 def test_mixtures_are_of_two_crops_and_their_losses() -> None:

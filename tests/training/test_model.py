@@ -39,8 +39,9 @@ def test_imagenet_without_a_network_says_what_to_do(
     options: settings.Train, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     """A fetch that fails ends in one message, which names the folder and the way out."""
+    import segmentation_models as sm
+
     from stages.training import model
-    from stages.training.library import sm
 
     def fail(**arguments: object) -> None:
         raise Exception("URL fetch failure on https://example.org/weights.h5: None -- no route to host")
@@ -79,8 +80,9 @@ def test_the_image_level_head_sits_on_the_encoder(options: settings.Train, archi
 
 def test_encoder_weights_from_a_file(options: settings.Train, tmp_path: Path) -> None:
     """Saved weights are those that the network starts from; another encoder's are refused."""
+    import segmentation_models as sm
+
     from stages.training import model
-    from stages.training.library import sm
 
     encoder = sm.Unet("resnet18", input_shape=(None, None, 3), encoder_weights=None)
     first = encoder.get_layer("stage1_unit1_conv1")
@@ -99,8 +101,9 @@ def test_encoder_weights_from_a_file(options: settings.Train, tmp_path: Path) ->
 @pytest.mark.prove
 def test_weights_bring_no_code_along(options: settings.Train, tmp_path: Path) -> None:
     """A whole model in an .h5 may carry Python code (a Lambda layer); encoder_weights takes the weights alone."""
+    import segmentation_models as sm
+
     from stages.training import model
-    from stages.training.library import sm
 
     owned, file = tmp_path / "owned", tmp_path / "resnet18.h5"
     encoder = sm.Unet("resnet18", input_shape=(None, None, 3), encoder_weights=None)

@@ -92,9 +92,10 @@ def test_a_comment_keeps_the_finished_network_and_a_number_does_not(
 ) -> None:
     """The fingerprint follows the files of the listed modules."""
     from stages.training import network_cache
+    from stages.training.job import Job
 
     def fingerprint() -> str:
-        return network_cache.fingerprint(options, 1, prepared, 0)
+        return network_cache.fingerprint(Job(prepared, options, 1), 0)
 
     before = fingerprint()
     for name in network_cache.MODULES:
@@ -113,22 +114,18 @@ def test_a_comment_keeps_the_finished_network_and_a_number_does_not(
 
 def test_a_network_is_known_by_all_that_decides_it(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """Its own fold, seed, options and encoder weights change it; other folds, a last training or a blend do not."""
+    from stages.training.job import Job
     from stages.training.network_cache import fingerprint
 
-    here = fingerprint(options, 1, prepared, 0)
+    def changed(seed: int = 1, fold: int | None = 0, **changes: object) -> str:
+        return fingerprint(Job(prepared, options.model_copy(update=changes), seed), fold)
+
+    here = changed()
     for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}):
-        assert fingerprint(options.model_copy(update=changes), 1, prepared, 0) == here
+        assert changed(**changes) == here
     file = tmp_path / "weights.h5"
-    file.write_bytes(b"1")
-    with_file = options.model_copy(update={"encoder_weights": str(file)})
-    first = fingerprint(with_file, 1, prepared, 0)
-    file.write_bytes(b"2")
-    others = [
-        fingerprint(options, 2, prepared, 0),
-        fingerprint(options, 1, prepared, 1),
-        fingerprint(options, 1, prepared, None),
-        fingerprint(options.model_copy(update={"mixup": 0.5}), 1, prepared, 0),
-        first,
-        fingerprint(with_file, 1, prepared, 0),
-    ]
+    others = [changed(seed=2), changed(fold=1), changed(fold=None), changed(mixup=0.5)]
+    for content in (b"1", b"2"):
+        file.write_bytes(content)
+        others.append(changed(encoder_weights=str(file)))
     assert len({here, *others}) == 7

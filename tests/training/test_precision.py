@@ -34,8 +34,9 @@ def test_a_build_that_fails_leaves_no_precision_behind(
     options: settings.Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process's policy is float32 again, whatever happens."""
+    import segmentation_models as sm
+
     from stages.training import model
-    from stages.training.library import sm
 
     def fail(**arguments: object) -> None:
         raise RuntimeError("no")
@@ -80,18 +81,19 @@ def test_each_precision_trains_to_about_the_same(
     step is left out each time, and of the eight steps here too few would remain to compare.
     """
     from stages.training import fit, model
+    from stages.training.job import Job
 
     scaled = partial(fit.keras.mixed_precision.LossScaleOptimizer, initial_scale=128)
     monkeypatch.setattr(fit.keras.mixed_precision, "LossScaleOptimizer", scaled)
     losses = {}
     for precision in ("float32", mixed):
         changed = options.model_copy(update={"precision": precision, "epochs": 2, "learning_rate": 1e-4})
-        fitted = fit.fit(prepared, 0, changed, 1, tmp_path / precision, lambda *logs: None)
-        losses[precision] = [logs["loss"] for logs in fitted.history]
+        trained = fit.fit(Job(prepared, changed, 1), 0, tmp_path / precision, lambda *logs: None)
+        losses[precision] = [logs["loss"] for logs in trained.history]
         exported = fit.exported(changed, prepared)
         assert exported.precision == "float32"
         network = model.bare(model.build(exported, len(prepared.classes)))
-        network.load_weights(fitted.weights)
+        network.load_weights(trained.weights)
         assert all(np.isfinite(weight).all() for weight in network.get_weights())
     np.testing.assert_allclose(losses[mixed], losses["float32"], rtol=tolerance)
     assert losses[mixed] != losses["float32"]
@@ -103,15 +105,16 @@ def test_a_killed_training_in_float16_goes_on_to_the_same_result(
 ) -> None:
     """The state holds the scale of the loss too, and a plateau schedule reaches the learning rate within."""
     from stages.training import fit
+    from stages.training.job import Job
 
     changes = {"precision": "mixed_float16", "learning_rate_schedule": "plateau", "plateau_patience": 1, "mixup": 0.3}
     options = options.model_copy(update=changes)
-    expected = fit.fit(prepared, 0, options, 1, tmp_path / "one", lambda *logs: None)
+    expected = fit.fit(Job(prepared, options, 1), 0, tmp_path / "one", lambda *logs: None)
 
     def killed(epoch: int, logs: dict[str, float]) -> None:
         if epoch == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit.fit(prepared, 0, options, 1, tmp_path / "two", killed)
-    assert fit.fit(prepared, 0, options, 1, tmp_path / "two", lambda *logs: None).history == expected.history
+        fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", killed)
+    assert fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", lambda *logs: None).history == expected.history

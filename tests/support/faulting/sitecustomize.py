@@ -1,14 +1,14 @@
-"""Imported by every Python that starts with this folder on PYTHONPATH: lets one stage meet a fault while it writes.
+"""Makes one stage fail while it writes; imported by every Python that starts with this folder on PYTHONPATH.
 
     FAULT=explore:kill:12 python -m stages.explore
 
-Counted are the moments at which the stage is about to change something in the folder where it runs: to open a file for
-writing, to make, rename or remove something. What happens at the N-th, counted from 1:
+Moments are counted at which the stage is about to change something in the folder where it runs: open a file for
+writing, or create, rename or remove something. At the N-th, counted from 1, happens:
 
-    kill     SIGKILL; a file about to be written is torn first: it is there, with other bytes
-    killall  the same for the whole process group, dvc included
-    full     from here on, nothing can be opened for writing or made: OSError, no space left on device
-    count    nothing; when the process ends, the number of moments is written into the file that $FAULT_COUNT names
+    kill     SIGKILL; a file that is about to be written gets other bytes first
+    killall  the same for the whole process group, including dvc
+    full     from then on, nothing can be created or opened for writing: OSError, no space left on device
+    count    nothing; at the end, the number of moments is written to the file that $FAULT_COUNT names
 """
 
 import atexit
@@ -24,7 +24,7 @@ CHANGES = {"os.rename": 1, "os.link": 1, "os.remove": 0, "os.rmdir": 0, "os.mkdi
 
 
 class Fault:
-    """An audit hook: Python calls it before it does what it names."""
+    """An audit hook: Python calls it before each action."""
 
     def __init__(self, kind: str, number: int) -> None:
         self.kind, self.number, self.seen, self.here, self.busy = kind, number, 0, os.getcwd(), False
@@ -33,7 +33,7 @@ class Fault:
             atexit.register(self._count)
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        """Count; at the N-th moment, let it happen."""
+        """Count; at the N-th moment, cause the fault."""
         path = self._changed(event, arguments)
         if self.busy or path is None:
             return
@@ -49,7 +49,7 @@ class Fault:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     def _changed(self, event: str, arguments: tuple[object, ...]) -> str | None:
-        """What is about to be changed, if it lies in the folder and is no business of git or DVC."""
+        """The path that is about to change, if it is in the folder and not a file of git or DVC."""
         if event == "open":
             path, mode, flags = arguments
             if not (set("wax+") & set(str(mode)) if mode else int(flags) & WRITING):  # type: ignore[call-overload]
@@ -64,13 +64,13 @@ class Fault:
         return None if name.startswith(("..", ".git", ".dvc")) else os.fsdecode(path)
 
     def _count(self) -> None:
-        seen = self.seen  # which opening the file changes
+        seen = self.seen  # opening the file below would count too
         with open(os.environ["FAULT_COUNT"], "w") as file:
             file.write(str(seen))
 
 
 def started() -> str:
-    """Name of the stage that this process runs; empty if it is another."""
+    """Name of the stage that this process runs; empty if it runs none."""
     words = sys.orig_argv
     names = [name for option, name in itertools.pairwise(words) if option == "-m"]
     return names[0].removeprefix("stages.") if names else ""

@@ -1,6 +1,6 @@
-"""Imported by every Python that starts with this folder on PYTHONPATH: notes which parameters a stage reads.
+"""Records which parameters a stage reads; imported by every Python that starts with this folder on PYTHONPATH.
 
-What it noted is appended to the file that $RECORDED names, a line "stage section.key" each, when the process ends.
+At the end of the process, one line "stage section.key" per parameter is appended to the file that $RECORDED names.
 """
 
 import atexit
@@ -13,7 +13,7 @@ read: set[str] = set()
 
 
 def note(self: BaseModel, name: str) -> object:
-    """Give an attribute as usual; remember it if it is a parameter and the reader is not the check of params.yaml."""
+    """Return an attribute as usual; record it if it is a parameter, unless params.yaml is being checked."""
     kind = type(self)
     if kind.__module__.startswith("stages.pipeline.") and name in kind.model_fields:
         checked_only = sys._getframe(1).f_code.co_filename.endswith("settings.py")
@@ -23,7 +23,7 @@ def note(self: BaseModel, name: str) -> object:
 
 
 def write() -> None:
-    """Append what was read."""
+    """Append the recorded parameters."""
     main = sys.modules["__main__"].__spec__
     if read and main:
         with open(os.environ["RECORDED"], "a") as file:

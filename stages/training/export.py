@@ -1,0 +1,45 @@
+"""Write a trained network as a SavedModel, in a process of its own.
+
+The names that TensorFlow gives to functions depend on what the process did before. In a fresh process the same weights
+always give the same bytes.
+"""
+
+import multiprocessing
+import sys
+from functools import partial
+from pathlib import Path
+
+from stages.inference import tensorflow_start
+from stages.pipeline import cli, settings
+from stages.training.system_errors import as_os_error
+
+
+def export(options: settings.Train, classes: int, weights: Path, folder: Path) -> None:
+    """Write the network with these weights into `folder`, from a fresh process.
+
+    Args:
+        options: those of the exported network: see `stages.training.fit.exported`.
+        classes: how many there are, the background not counted.
+        weights: the file of a `TrainedNetwork`.
+        folder: where the SavedModel goes.
+    """
+    work = partial(_export, options, classes, weights, folder)
+    process = multiprocessing.get_context("spawn").Process(target=cli.guard, args=("train", work))
+    process.start()
+    process.join()
+    if process.exitcode == 1:
+        sys.exit(1)  # the process has printed why
+    if process.exitcode:
+        raise RuntimeError(f"the export of {folder.name} ended with exit status {process.exitcode}")
+
+
+def _export(options: settings.Train, classes: int, weights: Path, folder: Path) -> None:
+    tensorflow_start.start(training=True)
+    from stages.inference import savedmodel
+    from stages.training import model
+    from stages.training.losses import LOSSES
+
+    network = model.build(options, classes)
+    model.bare(network).load_weights(weights)
+    with as_os_error(folder):
+        savedmodel.save(network, LOSSES[options.loss].activation, folder)

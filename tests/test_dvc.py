@@ -46,7 +46,7 @@ def test_deps_are_the_folders_that_a_stage_imports_from(stage: str) -> None:
     """DVC would not notice a change in an undeclared one; one too many would run stages for nothing."""
     declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/")}
     modules = imported(Path(f"stages/{stage}.py"), set())
-    if stage == "kernel":  # it copies modules without importing them
+    if stage == "kernel":  # it copies these modules without importing them
         for name in bundle.MODULES:
             imported(Path(f"{name.replace('.', '/')}.py"), modules)
     rooms = {module.parent.as_posix() for module in modules if module.parent != Path("stages")}

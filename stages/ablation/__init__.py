@@ -1,1 +1,1 @@
-"""Variants of one baseline: what to run, the runs, and what each variant gained."""
+"""Variants of one baseline: the plan, the experiments, and what each variant gained."""

@@ -16,7 +16,7 @@ from stages.pipeline.cli import UserError
 
 
 def run(name: str, changes: dict[str, Any], targets: Sequence[str] = ()) -> None:
-    """Run an experiment on the workspace's code and params.yaml; what DVC prints is shown.
+    """Run an experiment on the workspace's code and params.yaml; DVC's output is shown.
 
     Args:
         name: of the experiment. An earlier one of that name is replaced once this one is done.

@@ -57,16 +57,24 @@ def submit(given: argparse.Namespace) -> None:
         if left == 0:
             raise UserError(f"kaggle: {client.slug}: expected a submission left for today, found none")
         sent = leaderboard.find(repo, f"submitted-{digest[:8]}")
-        print(f"submit: from {sent.experiment} ({sent.revision[:7]})", flush=True)
-        before = asdict(sent) | {"reference": _send(client, given, journal), "message": given.message}
-        journal.note("submission", key, before)
-        print(f"submit: sent, reference {before['reference']}", flush=True)
+        before = _send_and_note(client, given, journal, sent, key)
     try:
         scored = wait_for_score(client, before["reference"], given.poll, given.wait)
     except _UnscoredError:
         journal.forget("submission", key)  # it may be sent again
         raise
     _record(before, scored, digest)
+
+
+def _send_and_note(
+    client: Client, given: argparse.Namespace, journal: Journal, sent: leaderboard.Sent, key: str
+) -> dict[str, Any]:
+    """Send the submission and note it in the journal, so that it is not sent twice; returns the journal's entry."""
+    print(f"submit: from {sent.experiment} ({sent.revision[:7]})", flush=True)
+    entry = asdict(sent) | {"reference": _send(client, given, journal), "message": given.message}
+    journal.note("submission", key, entry)
+    print(f"submit: sent, reference {entry['reference']}", flush=True)
+    return entry
 
 
 def _record(sent: dict[str, Any], scored: Any, digest: str) -> None:

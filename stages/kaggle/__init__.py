@@ -1,1 +1,1 @@
-"""The Kaggle client, the journal of what was sent, and the notebook."""
+"""The Kaggle client, the journal of what was sent, the leaderboard's table, and the notebook."""

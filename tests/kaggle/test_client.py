@@ -1,4 +1,4 @@
-"""What the Kaggle client may do, as told to the user. The client itself is replaced: nothing reaches the network."""
+"""Faults of the Kaggle client and what users see of them. The client is replaced: nothing reaches the network."""
 
 import io
 import sys
@@ -35,13 +35,13 @@ def raises(*errors: BaseException) -> Act:
     return act
 
 
-def answered(status: int, told: str = "", **headers: str) -> requests.HTTPError:
+def answered(status: int, text: str = "", **headers: str) -> requests.HTTPError:
     """The error of an answer with this status, with the secret in all that it carries."""
     response = requests.Response()
     response.status_code = status
     response.url = f"https://www.kaggle.com/api/?token={PRIVATE}"
     response.headers.update(headers)
-    response._content = f'{{"error": {{"code": {status}, "message": "{told}"}}}}'.encode() if told else b"<html>"
+    response._content = f'{{"error": {{"code": {status}, "message": "{text}"}}}}'.encode() if text else b"<html>"
     return requests.HTTPError(f"{status} Error for url {response.url}", response=response)
 
 
@@ -63,7 +63,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def kaggle(monkeypatch: pytest.MonkeyPatch, slept: list[float]) -> Callable[[Act, Act], None]:
-    """Replaces the client by one that authenticates and downloads as told."""
+    """Replaces the client by one that authenticates and downloads with the given functions."""
 
     def install(authenticate: Act = nothing, download: Act = nothing) -> None:
         class KaggleApi:
@@ -94,12 +94,12 @@ def gives(*archives: bytes, name: str = f"{SLUG}.zip") -> Act:
 
 
 def message(folder: Path) -> str:
-    """What is told about a download that fails; never a secret."""
-    with pytest.raises(UserError) as told:
+    """The message of a download that fails; it never holds a secret."""
+    with pytest.raises(UserError) as error:
         client.Client(SLUG).download(folder)
-    assert PRIVATE not in str(told.value)
-    assert told.value.__context__ is None or told.value.__suppress_context__  # no traceback shows it either
-    return str(told.value)
+    assert PRIVATE not in str(error.value)
+    assert error.value.__context__ is None or error.value.__suppress_context__  # no traceback shows it either
+    return str(error.value)
 
 
 def test_the_zip_is_found(tmp_path: Path, kaggle: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +121,7 @@ def test_a_damaged_zip_is_fetched_again(
 
 
 def test_a_zip_damaged_twice(tmp_path: Path, kaggle: Callable[..., None]) -> None:
-    """Is told, and nothing of it stays to be taken for whole."""
+    """An error, and nothing is left that could pass for the archive."""
     kaggle(download=gives(zipped()[:500], b"no zip at all"))
     assert message(tmp_path) == (
         f"kaggle: {SLUG}: expected an intact archive, it arrived damaged twice ({SLUG}.zip: File is not a zip file)"
@@ -159,7 +159,7 @@ def test_no_credentials(
 
 @pytest.mark.parametrize("step", ["authenticate", "download"])
 @pytest.mark.parametrize(
-    ("status", "told", "expected"),
+    ("status", "text", "expected"),
     [
         (401, "", REFUSED),
         (
@@ -180,16 +180,16 @@ def test_no_credentials(
     ],
 )
 def test_answers_of_the_server(
-    tmp_path: Path, kaggle: Callable[..., None], step: str, status: int, told: str, expected: str
+    tmp_path: Path, kaggle: Callable[..., None], step: str, status: int, text: str, expected: str
 ) -> None:
-    """Refusals and faults are told by what the user can do about them, at both steps that ask the server."""
-    kaggle(**{step: raises(answered(status, told))})
+    """A message says what the user can do about a refusal or fault, at both steps that ask the server."""
+    kaggle(**{step: raises(answered(status, text))})
     what = {"authenticate": "look at the credentials", "download": "download the archive"}[step]
     assert message(tmp_path) == f"kaggle: {SLUG}: could not {what}: {expected}"
 
 
 def test_notebooks_only(kaggle: Callable[..., None]) -> None:
-    """A refusal that has a way out of its own."""
+    """A refusal with an error class of its own, since there is another way to submit."""
     kaggle(authenticate=raises(answered(400, "Severstal only accepts Submissions from Notebooks")))
     with pytest.raises(client.NotebooksOnlyError, match=r"answered 400 \(Severstal only accepts Submissions"):
         client.Client(SLUG)

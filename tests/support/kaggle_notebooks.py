@@ -14,7 +14,7 @@ class Notebooks(WireServer):
 
     Attributes:
         files: slug of a competition to the zip that holds its files.
-        kernels: "owner/slug" to its versions, each `request` and `statuses`: the first is told once, the last for ever.
+        kernels: "owner/slug" to its versions, each `request` and `statuses`: each is reported once, the last for ever.
         kernel_statuses: those of a new version.
         kernel_error: if set, SaveKernel answers 200 with this error, as Kaggle does.
         kernel_failure: goes with the status ERROR.

@@ -38,7 +38,7 @@ METHODS = {f"/api/v1/{service}/{name}": name for service, names in SERVICES.item
 
 
 class KaggleServer(Notebooks):
-    """All that the account can see, in attributes that tests set and read; more of them stand in the base classes.
+    """Everything that the account can see, in attributes that tests set and read; the base classes have more.
 
     Attributes:
         rules_accepted: slugs whose rules the user has accepted; without, nothing but lists of files.
@@ -71,15 +71,15 @@ class KaggleServer(Notebooks):
         return self
 
     def environment(self, home: Path) -> dict[str, str]:
-        """All that leads the real client here, for `env=`: what else is set stays outside.
+        """The environment that leads the real client here, for `env=`, without the variables of this process.
 
         Args:
             home: an existing folder in place of the user's, whose credentials nobody may see.
         """
         return {
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",  # the API is http://localhost/api …
-            "http_proxy": self.address,  # … and this is who answers for it
-            "no_proxy": "127.0.0.1",  # signed addresses are asked directly
+            "http_proxy": self.address,  # … and this server answers it
+            "no_proxy": "127.0.0.1",  # signed addresses are reached directly
             "KAGGLE_USERNAME": USERNAME,
             "KAGGLE_KEY": KEY,
             "HOME": str(home),
@@ -87,9 +87,9 @@ class KaggleServer(Notebooks):
         }
 
     def call(self, path: str, content: Json, authorization: str) -> Answer:
-        """Answer a call: first the faults that a test ordered, then the credentials, then the call itself."""
+        """Answer a call: first with a fault that a test asked for, then by the credentials, then by the call itself."""
         name = METHODS.get(path, "")
-        told = {"X-Kaggle-ApiVersion": self.newest_client} if self.newest_client else {}
+        extra = {"X-Kaggle-ApiVersion": self.newest_client} if self.newest_client else {}
         with self.lock:
             try:
                 fault = self.fault(name)
@@ -102,7 +102,7 @@ class KaggleServer(Notebooks):
                 answer = getattr(self, name)(content)
             except RefusedError as refused:
                 return refused.answer
-        return answer if isinstance(answer, Answer) else Answer.of(answer, headers=told)
+        return answer if isinstance(answer, Answer) else Answer.of(answer, headers=extra)
 
     def _known(self, authorization: str) -> bool:
         basic = base64.b64encode(f"{USERNAME}:{KEY}".encode()).decode()
@@ -111,7 +111,7 @@ class KaggleServer(Notebooks):
     def IntrospectToken(self, request: Json) -> Json:
         """Whose token it is."""
         if self.wrong_credentials or request.get("token") != TOKEN:
-            return {}  # `active` is false, a default value, which does not travel
+            return {}  # `active` is false, and default values are left out
         return {"active": True, "username": USERNAME}
 
     # Competitions: looking and downloading
@@ -125,7 +125,7 @@ class KaggleServer(Notebooks):
             raise RefusedError(403, "You must accept this competition's rules before you'll be able to download files.")
         return slug
 
-    def _told(self, slug: str) -> Json:
+    def _described(self, slug: str) -> Json:
         return {
             "ref": f"https://www.kaggle.com/competitions/{slug}",
             "title": slug.replace("-", " "),
@@ -134,15 +134,15 @@ class KaggleServer(Notebooks):
         }
 
     def ListCompetitions(self, request: Json) -> Json:
-        """Competitions whose slug holds what is searched."""
-        return {"competitions": [self._told(slug) for slug in self.files if request.get("search", "") in slug]}
+        """Competitions whose slug contains the search term."""
+        return {"competitions": [self._described(slug) for slug in self.files if request.get("search", "") in slug]}
 
     def GetCompetition(self, request: Json) -> Json:
-        """One competition; it tells whether it takes notebooks only."""
+        """One competition, and whether it accepts notebooks only."""
         slug = request.get("competitionName", "")
         if slug not in self.files:
             raise RefusedError(403, "Permission 'competitions.get' was denied")
-        return self._told(slug)
+        return self._described(slug)
 
     def ListDataFiles(self, request: Json) -> Json:
         """The files in the competition's zip; the rules need not be accepted."""
@@ -151,8 +151,8 @@ class KaggleServer(Notebooks):
             raise RefusedError(403, "Permission 'competitions.get' was denied")
         files = []
         for entry in zipfile.ZipFile(io.BytesIO(content)).infolist():
-            told = {"ref": entry.filename, "name": entry.filename, "creationDate": _date(self.last_modified)}
-            files.append({**told, "totalBytes": entry.file_size} if entry.file_size else told)
+            described = {"ref": entry.filename, "name": entry.filename, "creationDate": _date(self.last_modified)}
+            files.append({**described, "totalBytes": entry.file_size} if entry.file_size else described)
         return paged("files", files, request)
 
     def _redirect(self, name: str, content: bytes) -> Answer:
@@ -161,12 +161,12 @@ class KaggleServer(Notebooks):
         return Answer(302, b"", {"Location": f"{self.address}{path}?X-Goog-Signature=0123456789abcdef"})
 
     def DownloadDataFiles(self, request: Json) -> Answer:
-        """Where the whole zip lies."""
+        """The address of the whole zip."""
         slug = self._entered(request)
         return self._redirect(f"{slug}.zip", self.wrong_zip.pop(0) if self.wrong_zip else self.files[slug])
 
     def DownloadDataFile(self, request: Json) -> Answer:
-        """Where one file lies."""
+        """The address of one file."""
         archive = zipfile.ZipFile(io.BytesIO(self.files[self._entered(request)]))
         name = request.get("fileName", "")
         if name not in archive.namelist():
@@ -176,12 +176,12 @@ class KaggleServer(Notebooks):
     # Competitions: submitting
 
     def StartSubmissionUpload(self, request: Json) -> Json:
-        """Where the submission is to be put; a code competition refuses it only afterwards."""
+        """The address for the upload; a code competition refuses the submission only afterwards."""
         self._entered(request)
         return self.start_upload(request["fileName"])
 
     def CreateSubmission(self, request: Json) -> Json:
-        """Hand in what was uploaded."""
+        """Submit the uploaded file."""
         slug, content = self._entered(request), self.uploaded(request.get("blobFileTokens", ""))
         if slug in self.code_competitions:
             message = "Submission not allowed: This competition only accepts Submissions from Notebooks."
@@ -189,7 +189,7 @@ class KaggleServer(Notebooks):
         return self._submitted(slug, self.blobs[request["blobFileTokens"]], content, request)
 
     def CreateCodeSubmission(self, request: Json) -> Json:
-        """Hand in an output file of a notebook's version that has run, without internet."""
+        """Submit an output file of a version of a notebook that has run without internet."""
         slug, kernel = self._entered(request), f"{request.get('kernelOwner')}/{request.get('kernelSlug')}"
         versions = self.kernels.get(kernel, [])
         number = request.get("kernelVersion", len(versions))
@@ -231,7 +231,7 @@ class KaggleServer(Notebooks):
         return dict(self.limits)
 
     def ListSubmissions(self, request: Json) -> Json:
-        """Submissions to a competition, the newest first; each look brings them nearer to their score."""
+        """Submissions to a competition, the newest first; each poll brings them nearer to their score."""
         slug = self._entered(request)
         mine = [submission for submission in self.submissions if submission["competition"] == slug]
         for submission in mine:
@@ -239,8 +239,8 @@ class KaggleServer(Notebooks):
                 self._judge(submission)
             submission["waits"] -= 1
         inner = ("competition", "content", "kernel", "waits")
-        told = [{key: value for key, value in one.items() if key not in inner} for one in reversed(mine)]
-        return paged("submissions", told, request)
+        listed = [{key: value for key, value in one.items() if key not in inner} for one in reversed(mine)]
+        return paged("submissions", listed, request)
 
     def _judge(self, submission: Json) -> None:
         if self.submission_error is not None:

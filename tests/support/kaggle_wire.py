@@ -27,7 +27,7 @@ STATUSES = {
     500: "INTERNAL",
     503: "UNAVAILABLE",
 }
-# What the storage behind signed addresses answers: XML, not JSON.
+# An answer of the storage behind signed addresses: XML, not JSON.
 EXPIRED = b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>ExpiredToken</Code><Message>Expired.</Message></Error>"
 
 
@@ -49,12 +49,12 @@ class Answer:
 
     @classmethod
     def of(cls, value: object, status: int = 200, headers: dict[str, str] | None = None) -> "Answer":
-        """An answer that holds JSON."""
+        """An answer with JSON."""
         return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
 class RefusedError(Exception):
-    """A call that is answered with an error, whose body is nested as kaggle.com's are."""
+    """A call whose answer is an error with a nested body, as on kaggle.com."""
 
     def __init__(self, code: int, message: str, status: str = "", headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ class RefusedError(Exception):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. Takes absolute targets too: the client uses the server as a proxy for http://localhost."""
+    """One connection. It accepts absolute targets too: the client uses the server as a proxy for http://localhost."""
 
     protocol_version = "HTTP/1.1"
     server: "WireServer"
@@ -119,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(Answer(206, content[start : end + 1], headers), download=True)
 
     def _path(self) -> str:
-        """The target's path, of an absolute target too."""
+        """The path of the target, which may be absolute."""
         return urlsplit(self.path).path
 
     def _body(self) -> bytes:
@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         return content
 
     def parse_request(self) -> bool:
-        """Refuse to be a proxy for any host but this machine: no test may believe that it reached another."""
+        """Refuse to be a proxy for any host but this machine, so that no test reaches another."""
         if not super().parse_request():
             return False
         host = urlsplit(self.path).hostname
@@ -203,13 +203,13 @@ class WireServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no fault of the server's."""
+        """Ignore clients that close the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:
-        """Where signed addresses begin; another host name than the API's, as with kaggle.com."""
+        """The start of signed addresses; their host name is not the API's, as on kaggle.com."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def call(self, path: str, content: dict[str, Any], authorization: str) -> Answer:
@@ -243,12 +243,12 @@ class WireServer(ThreadingHTTPServer):
         self._faults[name].extend([answer] * times)
 
     def fault(self, name: str) -> Answer | None:
-        """The error that a test wants next, or None."""
+        """The next error that a test asked for, or None."""
         with self.lock:
             return self._faults[name].popleft() if self._faults[name] else None
 
     def expired(self, path: str) -> Answer | None:
-        """What a signed address answers that never was, or is no more; None if it serves."""
+        """The answer of a signed address that never existed or has expired; None if it is valid."""
         with self.lock:
             again = sum(request.method == "GET" and request.path == path for request in self.requests) > 1
             if again and self.expire_on_retry and path not in self._expired:

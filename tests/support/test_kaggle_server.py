@@ -65,7 +65,7 @@ def test_files(kaggle: Kaggle, server: KaggleServer) -> None:
     assert server.requested("ListDataFiles") == [{"competitionName": SLUG, "pageSize": 20, "pageToken": ""}]
 
 
-def test_a_newer_client_is_told_in_the_table(kaggle: Kaggle, server: KaggleServer) -> None:
+def test_a_newer_client_is_reported_in_the_table(kaggle: Kaggle, server: KaggleServer) -> None:
     """The warning shares stdout with the CSV, which is therefore no pure CSV."""
     server.newest_client = "99.0"
     assert kaggle("competitions", "files", SLUG, "--csv").stdout.startswith("Warning: Looks like you're using an")
@@ -94,7 +94,7 @@ def test_download_of_one_file(kaggle: Kaggle, tmp_path: Path) -> None:
 
 
 def test_download_that_is_cut(kaggle: Kaggle, server: KaggleServer, tmp_path: Path) -> None:
-    """The client goes on where the last whole mebibyte ended, and the zip is whole."""
+    """The client continues where the last complete mebibyte ended, and the zip is complete."""
     server.cut_after = [int(2.5 * MEBIBYTE)]
     result = kaggle("competitions", "download", SLUG)
     assert result.returncode == 0
@@ -104,7 +104,7 @@ def test_download_that_is_cut(kaggle: Kaggle, server: KaggleServer, tmp_path: Pa
 
 
 def test_download_that_is_cut_and_refused_once(kaggle: Kaggle, server: KaggleServer, tmp_path: Path) -> None:
-    """When the rest is refused, the client starts anew at once."""
+    """When the rest is refused, the client starts again from the beginning."""
     server.cut_after = [int(2.5 * MEBIBYTE)]
     server.fail("Range", 503)
     assert kaggle("competitions", "download", SLUG, "-q").returncode == 0
@@ -175,7 +175,7 @@ def submission(tmp_path: Path) -> bytes:
 
 
 def test_submit_and_wait_for_the_score(kaggle: Kaggle, server: KaggleServer, submission: bytes) -> None:
-    """A file is uploaded, handed in and scored; the submissions that are left are told."""
+    """A file is uploaded, submitted and scored; the output says how many submissions are left."""
     server.score_after, server.score = 1, lambda content: (f"0.{len(content)}", "0.2")
     result = kaggle("competitions", "submit", SLUG, "-f", "submission.csv", "-m", "first try")
     assert result.returncode == 0
@@ -239,7 +239,7 @@ def kernel(tmp_path: Path) -> Path:
 
 
 def test_push(kaggle: Kaggle, server: KaggleServer, kernel: Path) -> None:
-    """The script, its sources and the accelerator arrive; a data set that does not exist is only told."""
+    """The script, its sources and the accelerator arrive; a missing data set is reported and nothing more."""
     result = kaggle("kernels", "push", "-p", "kernel", "--accelerator", "NvidiaTeslaT4")
     assert result.returncode == 0
     assert "not valid dataset sources" in result.stdout
@@ -314,7 +314,7 @@ def test_file_of_a_data_set_that_is_lost(kaggle: Kaggle, server: KaggleServer, w
 
 
 def test_wrong_credentials(kaggle: Kaggle, server: KaggleServer) -> None:
-    """Status 401 is told on stdout, as advice."""
+    """Status 401 appears on stdout, as advice."""
     server.wrong_credentials = True
     result = kaggle("competitions", "download", SLUG)
     assert (result.returncode, result.stderr) == (1, "")
@@ -338,14 +338,14 @@ def test_rules_that_are_not_accepted(kaggle: Kaggle, server: KaggleServer, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(404, "Client Error: Not Found"), (429, "Client Error"), (500, "Server Error")]
+    ("status", "message"), [(404, "Client Error: Not Found"), (429, "Client Error"), (500, "Server Error")]
 )
-def test_errors(kaggle: Kaggle, server: KaggleServer, tmp_path: Path, status: int, told: str) -> None:
-    """Told on stderr at once: nothing is tried again, whatever Retry-After says; no file is left."""
+def test_errors(kaggle: Kaggle, server: KaggleServer, tmp_path: Path, status: int, message: str) -> None:
+    """Reported on stderr at once: nothing is repeated, whatever Retry-After says, and no file is left."""
     server.fail("DownloadDataFiles", status, headers={"Retry-After": "1"})
     result = kaggle("competitions", "download", SLUG, "-q")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"{status} {told}")
+    assert result.stderr.startswith(f"{status} {message}")
     assert len(server.requested("DownloadDataFiles")) == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "home"]
 

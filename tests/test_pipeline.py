@@ -134,6 +134,7 @@ def test_networks_of_other_experiments_join(clone: Path) -> None:
 
 def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     """`dvc plots show`, `dvc metrics show` and `dvc dag` work."""
+    call(clone, "dvc", "exp", "apply", "cce")
     printed = call(clone, "dvc", "plots", "show")
     assert "WARNING" not in printed
     page = Path(printed.strip().removeprefix("file://")).read_text()

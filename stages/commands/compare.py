@@ -39,7 +39,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Run:
+class Experiment:
     """The metrics of one experiment.
 
     Attributes:
@@ -82,7 +82,7 @@ def compare(first: Sequence[str], second: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def load(name: str) -> Run:
+def load(name: str) -> Experiment:
     """Read an experiment's metrics from git.
 
     Raises:
@@ -95,7 +95,7 @@ def load(name: str) -> Run:
         raise UserError(f"{where}: expected images of every split, found none of {', '.join(missing)}")
     table = pd.read_csv(io.StringIO(_read(name, paths.CONFUSION_TABLE)), dtype={"actual": str}, keep_default_na=False)
     names = table["actual"].unique().tolist()
-    return Run(name, scores, names, table["pixels"].to_numpy(np.int64).reshape(len(names), len(names)))
+    return Experiment(name, scores, names, table["pixels"].to_numpy(np.int64).reshape(len(names), len(names)))
 
 
 def differences(a: ImageScores, b: ImageScores) -> str:
@@ -121,7 +121,7 @@ def matrices(before: list[Int64], after: list[Int64], names: list[str]) -> str:
     return f"Confusion matrices of the held-out fold, share of the true class's pixels\n\n{_table(header, rows)}"
 
 
-def pairs(before: Sequence[Run], after: Sequence[Run]) -> str:
+def pairs(before: Sequence[Experiment], after: Sequence[Experiment]) -> str:
     """The differences of each pair alone: how much one training differs from another."""
     rows = []
     for one, other in zip(before, after, strict=True):

@@ -79,7 +79,7 @@ def _send_and_note(
 
 def _record(sent: dict[str, Any], scored: Any, digest: str) -> None:
     """Write a scored submission, as the journal has it, into the table."""
-    row = leaderboard.Row(
+    row = leaderboard.Submission(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         experiment=sent["experiment"],
         revision=sent["revision"],

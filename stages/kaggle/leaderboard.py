@@ -27,7 +27,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Row:
+class Submission:
     """One submission.
 
     Attributes:
@@ -49,7 +49,7 @@ class Row:
     sha256: str
 
 
-COLUMNS = [field.name for field in fields(Row)]
+COLUMNS = [field.name for field in fields(Submission)]
 
 
 def find(repo: Any, fallback: str) -> Sent:
@@ -84,7 +84,7 @@ def find(repo: Any, fallback: str) -> Sent:
         ) from None
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[Submission]:
     """Read the table; no rows if there is none yet.
 
     Raises:
@@ -100,10 +100,10 @@ def read(path: Path) -> list[Row]:
             f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(table.fieldnames or ['none'])}: "
             "restore the file from git, or move it away"
         )
-    return [Row(**line) for line in lines]
+    return [Submission(**line) for line in lines]
 
 
-def record(path: Path, row: Row) -> None:
+def record(path: Path, row: Submission) -> None:
     """Append a row to the table, or replace the row of the same reference; the file is replaced as a whole."""
     rows = [other for other in read(path) if other.reference != row.reference]
     outputs.write_table(path, COLUMNS, [list(asdict(each).values()) for each in [*rows, row]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.commands import compare
-from stages.commands.compare import Run
+from stages.commands.compare import Experiment
 from stages.pipeline import outputs
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap, comparison, per_image
@@ -16,7 +16,7 @@ HEADER = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection
 CLASSES = ["pit", "line"]
 
 
-def run(name: str, hits: list[int], true: int = 10, images: str = "", groups: list[int] | None = None) -> Run:
+def run(name: str, hits: list[int], true: int = 10, images: str = "", groups: list[int] | None = None) -> Experiment:
     """A run of a few images. Each has a pit of `true` pixels; 10 are predicted, `hits` are in both. No lines."""
     names = images.split() or [f"{number}.jpg" for number in range(len(hits))]
     lines = [HEADER]
@@ -28,7 +28,7 @@ def run(name: str, hits: list[int], true: int = 10, images: str = "", groups: li
     scores = per_image.read(lines, name)
     right = sum(hits)
     matrix = np.array([[900, 10 * len(hits) - right, 0], [true * len(hits) - right, right, 0], [0, 0, 0]])
-    return Run(name, scores, ["background", *CLASSES], matrix)
+    return Experiment(name, scores, ["background", *CLASSES], matrix)
 
 
 def test_a_clear_difference() -> None:
@@ -91,7 +91,7 @@ def test_a_figure_of_few_images_decides_nothing() -> None:
         (run("b", [1, 2], groups=[0, 0]), "expected the same groups of near-duplicates"),
     ],
 )
-def test_unlike_experiments_are_refused(other: Run, reason: str) -> None:
+def test_unlike_experiments_are_refused(other: Experiment, reason: str) -> None:
     """Other images, other masks, other groups."""
     a, b = (one.scores["held_out"] for one in (run("a", [1, 2]), other))
     with pytest.raises(UserError) as refusal:

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").rglob("*.py"))
 STAGES = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "__main__"}
 
-# The rooms, from top to bottom. A module imports from its own room and from the lines below it.
-ROOMS = (
+# The packages of stages/, from top to bottom. A module imports from its own package and from the lines below it.
+PACKAGES = (
     {"commands"},
     {"ablation", "kaggle", "training"},
     {"figures"},
@@ -23,7 +23,7 @@ ROOMS = (
     {"dataset"},
     {"pipeline"},
 )
-LINES = {room: number for number, line in enumerate(ROOMS) for room in line}
+LINES = {package: number for number, line in enumerate(PACKAGES) for package in line}
 
 TENSORFLOW = {"tensorflow", "tf_keras", "keras", "segmentation_models"}
 USES_TENSORFLOW = {"stages/inference/savedmodel.py"}  # besides stages/training
@@ -38,7 +38,7 @@ def tree(module: str) -> ast.Module:
     return ast.parse((ROOT / module).read_text(encoding="utf-8"))
 
 
-def room(module: str) -> str:
+def package(module: str) -> str:
     """Return the folder of a module within stages/; empty for a stage."""
     parts = Path(module).parts
     return parts[1] if len(parts) > 2 else ""
@@ -61,12 +61,12 @@ def test_the_stages_are_those_of_dvc_yaml() -> None:
 
 
 def test_every_folder_has_its_place() -> None:
-    """A new room must be added to the order."""
-    assert {room(module) for module in MODULES} - {""} == set(LINES)
+    """A new package must be added to the order."""
+    assert {package(module) for module in MODULES} - {""} == set(LINES)
 
 
 def test_nobody_imports_a_stage() -> None:
-    """Neither rooms nor other stages."""
+    """Neither packages nor other stages."""
     found = [
         f"{module} imports {name}"
         for module in MODULES
@@ -77,11 +77,11 @@ def test_nobody_imports_a_stage() -> None:
 
 
 def test_no_import_runs_back_up() -> None:
-    """Rooms import from rooms on lower lines only."""
+    """Packages import from packages on lower lines only."""
     found = []
     for module in MODULES:
         for name in set(imported([tree(module)])):
-            here, there = room(module), name.split(".")[1] if name.startswith("stages.") else ""
+            here, there = package(module), name.split(".")[1] if name.startswith("stages.") else ""
             if here and there in LINES and here != there and LINES[here] >= LINES[there]:
                 found.append(f"{module} imports {name}")
     assert found == []
@@ -91,7 +91,7 @@ def test_tensorflow_is_imported_where_networks_run() -> None:
     """Importing it takes seconds, so all other modules do without."""
     found = []
     for module in MODULES:
-        if room(module) == "training" or module in USES_TENSORFLOW:
+        if package(module) == "training" or module in USES_TENSORFLOW:
             continue
         nodes = [
             node
@@ -104,7 +104,7 @@ def test_tensorflow_is_imported_where_networks_run() -> None:
 
 def test_a_command_has_a_docstring_and_two_functions() -> None:
     """`python -m stages` lists the docstring's first line; `cli.run_command` calls `add_arguments` and `run`."""
-    commands = [module for module in MODULES if room(module) == "commands" and not module.endswith("__init__.py")]
+    commands = [module for module in MODULES if package(module) == "commands" and not module.endswith("__init__.py")]
     assert commands
     for module in commands:
         functions = {node.name for node in tree(module).body if isinstance(node, ast.FunctionDef)}

@@ -49,8 +49,8 @@ def test_deps_are_the_folders_that_a_stage_imports_from(stage: str) -> None:
     if stage == "kernel":  # it copies these modules without importing them
         for name in bundle.MODULES:
             imported(Path(f"{name.replace('.', '/')}.py"), modules)
-    rooms = {module.parent.as_posix() for module in modules if module.parent != Path("stages")}
-    assert declared == {f"stages/{stage}.py"} | rooms
+    packages = {module.parent.as_posix() for module in modules if module.parent != Path("stages")}
+    assert declared == {f"stages/{stage}.py"} | packages
 
 
 def test_the_report_depends_on_the_templates_of_its_charts() -> None:

@@ -1,1 +1,1 @@
-"""How stages read parameters, find and write files, and report mistakes. Imports no other room."""
+"""How stages read parameters, find and write files, and report mistakes. Imports no other package of the project."""

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(capsys: pytest.CaptureFixture[str]) -> tuple[dict, list[str]]:
+def run(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], list[str]]:
     """Metrics, and the lines that are problems and warnings."""
     check_data()
     lines = [line.removeprefix("check_data: ") for line in capsys.readouterr().out.splitlines()]
@@ -79,7 +80,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> tuple[dict, list[str]]:
     return metrics, findings
 
 
-def leaves(tree: dict) -> list:
+def leaves(tree: dict[str, Any]) -> list[Any]:
     """All values of nested mappings."""
     return [leaf for value in tree.values() for leaf in (leaves(value) if isinstance(value, dict) else [value])]
 

@@ -155,7 +155,8 @@ def test_report_in_a_browser(page: Path, browser: webdriver.Chrome) -> None:
     dialog.send_keys(Keys.ESCAPE)
     wait.until(lambda driven: not dialog.is_displayed())
 
-    messages = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    log = browser.get_log("browser")  # type: ignore[no-untyped-call]
+    messages = [entry["message"] for entry in log if entry["level"] in ("SEVERE", "WARNING")]
     assert browser.title != "owned"
     assert browser.find_elements(By.TAG_NAME, "img") == []
     # This test reads canvases, the page does not.

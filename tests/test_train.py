@@ -1,18 +1,22 @@
 """What train decides before and after its networks are fitted."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from stages.pipeline import settings
 
+if TYPE_CHECKING:
+    from stages.training.fit import TrainedNetwork
+
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.slow
 
 
-def trained(figures: list[float], *phases: int):  # type: ignore[no-untyped-def]
+def trained(figures: list[float], *phases: int) -> "TrainedNetwork":
     """A training whose epochs had these figures."""
     from stages.training.fit import TrainedNetwork
 

@@ -7,7 +7,7 @@ import pytest
 
 from stages.commands import compare
 from stages.commands.compare import Experiment
-from stages.pipeline import outputs
+from stages.pipeline import outputs, paths
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap, comparison, per_image
 from stages.scoring.comparison import PairedDifference
@@ -162,10 +162,10 @@ def test_missing_metrics_are_reported(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"workspace: expected metrics/images\.csv, found none: run dvc repro"):
         compare.load("workspace")
-    outputs.write_table(compare.paths.IMAGES_TABLE, ["image", "class"], [])
+    outputs.write_table(paths.IMAGES_TABLE, ["image", "class"], [])
     with pytest.raises(UserError, match=r"expected the columns of metrics/images\.csv, found no dice, group"):
         compare.load("workspace")
     columns = HEADER.split(",")
-    outputs.write_table(compare.paths.IMAGES_TABLE, columns, [["validation", "a", 0, "pit", 1, 0, 0, 0]])
+    outputs.write_table(paths.IMAGES_TABLE, columns, [["validation", "a", 0, "pit", 1, 0, 0, 0]])
     with pytest.raises(UserError, match="expected images of every split, found none of held_out"):
         compare.load("workspace")

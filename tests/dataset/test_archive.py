@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -392,7 +393,7 @@ def test_too_many_entries(tmp_path: Path, target: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(archive, "MOST_ENTRIES", 4)
     assert message(source, target) == "expected at most 4 entries, found 5"
     monkeypatch.setattr(archive, "_DIRECTORY", 50)
-    monkeypatch.setattr(archive.zipfile, "ZipFile", None)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
     with pytest.raises(UserError, match=r"expected a list of entries of at most 50 bytes, found 3\d\d"):
         archive.copy(source, target, "the source")
 
@@ -417,7 +418,8 @@ def test_an_entry_that_is_there_twice(tmp_path: Path, target: Path) -> None:
 
 def test_what_is_no_file_in_a_folder(tmp_path: Path, target: Path) -> None:
     """A pipe, which would block for ever, a device and a folder with an image's name are reported."""
-    for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir())):
+    kinds: list[Callable[[Path], None]] = [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir]
+    for number, make in enumerate(kinds):
         source = laid(tmp_path / f"source_{number}", FILES)
         path = source / "train_images" / "z.jpg"
         make(path)

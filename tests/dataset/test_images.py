@@ -181,7 +181,7 @@ def test_a_picture_of_absurd_size_is_not_decoded(tmp_path: Path, suffix: str, mo
     length = abs(step)
     for start in (place, place + step):
         content[start : start + length] = (10_000).to_bytes(length, "big")
-    monkeypatch.setattr(images.cv2, "imdecode", None)
+    monkeypatch.setattr(cv2, "imdecode", None)
     reported = message(written(tmp_path, f"a{suffix}", bytes(content)))
     assert reported == "expected 16×32 pixels (competition.image_height, image_width), found 10000×10000"
 

@@ -78,7 +78,7 @@ def test_how_to_mend_is_added(tmp_path: Path) -> None:
 
 def test_no_faults_raise_nothing() -> None:
     """Nothing is raised where nothing is wrong."""
-    assert validation.Faults().raise_if_any() is None
+    validation.Faults().raise_if_any()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """From batches of images to averaged, rounded predictions, with networks of NumPy."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from stages.pipeline.cli import UserError
 
 def brightness(grey: UInt8) -> tuple[Float32, Float32]:
     """A network that calls bright pixels class 1 and dark ones class 2."""
-    one = grey.astype(np.float32) / 255
-    pixels = np.stack([one, 1 - one], axis=-1)
+    one = grey.astype(np.float32) / np.float32(255)
+    pixels = np.stack([one, np.float32(1) - one], axis=-1)
     return pixels, pixels.max(axis=(1, 2))
 
 
@@ -24,7 +25,7 @@ def test_networks_and_views_are_averaged_in_order() -> None:
 
     def half(grey: UInt8) -> tuple[Float32, Float32]:
         pixels, presence = brightness(grey)
-        return pixels / 2, presence / 2
+        return pixels / np.float32(2), presence / np.float32(2)
 
     found = list(averaging.predictions([brightness, half], photographs, 4, flips=True))
     for image, prediction in zip(photographs, found, strict=True):
@@ -60,7 +61,7 @@ def test_few_images_are_held_at_a_time() -> None:
     """Images are read when the networks need them, two batches at most: memory stays flat."""
     read = []
 
-    def photographs():  # type: ignore[no-untyped-def]
+    def photographs() -> Iterator[UInt8]:
         for number in range(1000):
             read.append(number)
             yield np.zeros((2, 2), np.uint8)

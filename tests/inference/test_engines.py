@@ -94,11 +94,13 @@ def test_engines_agree_on_a_network_of_random_weights(options: settings.Train, t
 
 def test_engines_agree_on_a_trained_network(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """A few epochs on bright and dark squares; without TensorFlow in the process, and the same with one thread."""
-    from stages.training import fit, run
+    from stages.training import fit
+    from stages.training.export import export
+    from stages.training.job import Job
 
     options = options.model_copy(update={"downscale": 1, "epochs": 3, "crops_per_image": 6, "learning_rate": 0.003})
-    fitted = fit.fit(prepared, 0, options, 1, tmp_path / "state", lambda *logs: None)
-    run.export(options, 2, fitted.weights, tmp_path / "fold_0")
+    fitted = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
+    export(fit.exported(options, prepared), 2, fitted.weights, tmp_path / "fold_0")
     images = [prepared.images[position] for position in range(len(prepared.images))]
     theirs = predicted("openvino", tmp_path / "fold_0", images)
     assert_alike(predicted("tensorflow", tmp_path / "fold_0", images), theirs)
@@ -129,7 +131,7 @@ def test_the_stage_runs_the_engine_that_is_asked_for(
     """infer_test with both: the same probabilities within a level, and the engine is in the metrics."""
     from stages import infer_test
 
-    found = {}
+    found: dict[str, Any] = {}
     for engine in ("tensorflow", "openvino"):
         folder = tmp_path / engine
         (folder / "data").mkdir(parents=True)

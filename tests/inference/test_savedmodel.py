@@ -1,14 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from stages.pipeline import settings
+from stages.pipeline.arrays import UInt8
 
 pytestmark = pytest.mark.slow
 
 
-def left_half(images):  # type: ignore[no-untyped-def]
+def left_half(images: UInt8) -> Any:
     """A network that calls the left half class 1 and knows nothing of what it sees."""
     import tensorflow as tf
 
@@ -25,7 +27,7 @@ def test_every_image_comes_back_in_order_whatever_the_batch() -> None:
 
     sizes = []
 
-    def network(images):  # type: ignore[no-untyped-def]
+    def network(images: UInt8) -> Any:
         sizes.append(len(images))
         pixels = tf.stack([tf.cast(images, tf.float32) / 255] * 2, axis=-1)
         return pixels, pixels[:, 0, 0]
@@ -43,7 +45,7 @@ def test_networks_are_averaged() -> None:
 
     from stages.inference import savedmodel as inference
 
-    networks = [
+    networks: list[Any] = [
         lambda images, p=p, there=there: (tf.fill((*images.shape, 2), p), tf.fill((len(images), 2), there))
         for p, there in ((0.2, 0.5), (0.6, 1.0))
     ]
@@ -72,7 +74,7 @@ def test_saved_network_gives_the_probabilities_of_the_live_one(options: settings
     network = model.build(options, 2)
     inference.save(network, "softmax", tmp_path / "fold_0")
     image = np.random.default_rng(1).integers(0, 255, (1, 40, 72)).astype(np.uint8)
-    pixels, presence = (found.numpy() for found in inference.load(tmp_path / "fold_0")(image))
+    pixels, presence = (np.asarray(found) for found in inference.load(tmp_path / "fold_0")(image))
     live, _ = inference.Probability(network, "softmax")(image)
     np.testing.assert_allclose(pixels, live, atol=1e-6)
     assert pixels.shape == (1, 40, 72, 2)
@@ -90,6 +92,6 @@ def test_the_image_level_head_is_saved_too(options: settings.Train, tmp_path: Pa
     network = model.build(options.model_copy(update={"presence_weight": 0.1}), 2)
     inference.save(network, "sigmoid", tmp_path / "fold_0")
     image = np.random.default_rng(1).integers(0, 255, (3, 40, 72)).astype(np.uint8)
-    pixels, presence = (found.numpy() for found in inference.load(tmp_path / "fold_0")(image))
+    pixels, presence = (np.asarray(found) for found in inference.load(tmp_path / "fold_0")(image))
     assert (pixels.shape, presence.shape) == ((3, 40, 72, 3), (3, 2))
     assert ((presence > 0) & (presence < 1)).all()

@@ -1,7 +1,9 @@
 """Faults of the Kaggle client and what users see of them. The client is replaced: nothing reaches the network."""
 
 import io
+import os
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +59,7 @@ def zipped(content: bytes = b"x" * 1000) -> bytes:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses are noted and not made."""
     pauses: list[float] = []
-    monkeypatch.setattr(client.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     return pauses
 
 
@@ -247,7 +249,7 @@ def test_headers_are_never_printed(kaggle: Callable[..., None], monkeypatch: pyt
     monkeypatch.setenv("VERBOSE", "1")
     kaggle()
     client.Client(SLUG)
-    assert "VERBOSE" not in client.os.environ
+    assert "VERBOSE" not in os.environ
 
 
 def test_the_client_is_imported_only_when_used() -> None:

@@ -41,7 +41,7 @@ def test_of_equal_levels_the_lower_class_wins() -> None:
 
 def test_nothing_found_is_background() -> None:
     """An empty map of the image's size, with every rule at work."""
-    labels = label_map(prediction(np.zeros((3, 5)).tolist()), Rules("area", (Rule(1, 0, 4, 4),), (2.0,), softmax=True))
+    labels = label_map(prediction([[0] * 5] * 3), Rules("area", (Rule(1, 0, 4, 4),), (2.0,), softmax=True))
     assert labels.shape == (3, 5)
     assert not labels.any()
 

@@ -116,7 +116,8 @@ def test_nothing_predicted_and_nothing_there() -> None:
 def only(space: SearchSpace, **searched: tuple[int, ...]) -> SearchSpace:
     """A search space in which everything is fixed but what is named."""
     given = {"thresholds": (128,), "min_components": (0,), "min_areas": (0,), "gates": (0,)}
-    return replace(space, **{name: (searched.get(name, values),) for name, values in given.items()})
+    grids: dict[str, Any] = {name: (searched.get(name, values),) for name, values in given.items()}
+    return replace(space, **grids)
 
 
 def test_a_planted_threshold_is_found() -> None:

@@ -49,7 +49,8 @@ def test_a_weight_counts_an_image_several_times() -> None:
     generator = np.random.default_rng(0)
     true, extra = generator.integers(0, 9, (2, 2, 3))
     given = scores(true.tolist(), (true + extra).tolist(), true.tolist(), [0, 1])
-    again = scores(*(rows[[0, 0, 1]].tolist() for rows in (true, true + extra, true)), [0, 0, 1])
+    found, again_true = (rows[[0, 0, 1]].tolist() for rows in (true + extra, true))
+    again = scores(again_true, found, again_true, [0, 0, 1])
     weighted = bootstrap.figures(given, np.array([[2, 1]]))
     for name, values in bootstrap.figures(again).items():
         np.testing.assert_allclose(weighted[name], values)

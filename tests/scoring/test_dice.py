@@ -13,10 +13,8 @@ from stages.scoring import dice
 def counts(*pairs: tuple[str, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Intersection, true and predicted pixels of pairs of masks, drawn as `##.` and so on."""
     drawn = [[np.array([pixel == "#" for pixel in mask]) for mask in pair] for pair in pairs]
-    return tuple(
-        np.array(numbers, np.int64)
-        for numbers in zip(*((int((t & p).sum()), int(t.sum()), int(p.sum())) for t, p in drawn), strict=True)
-    )
+    counted = np.array([((t & p).sum(), t.sum(), p.sum()) for t, p in drawn], np.int64)
+    return counted[:, 0], counted[:, 1], counted[:, 2]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,7 +233,7 @@ def kernel(tmp_path: Path) -> Path:
     folder = tmp_path / "kernel"
     folder.mkdir()
     (folder / "predict.py").write_text("print(1)\n", encoding="utf-8")
-    about = {"id": KERNEL, "title": "Steel submission", "code_file": "predict.py", "language": "python"}
+    about: dict[str, Any] = {"id": KERNEL, "title": "Steel submission", "code_file": "predict.py", "language": "python"}
     about |= {"kernel_type": "script", "enable_internet": False, "competition_sources": [SLUG]}
     (folder / "kernel-metadata.json").write_text(json.dumps(about | {"dataset_sources": [DATASET]}), encoding="utf-8")
     return folder

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +128,7 @@ def test_workers_share_every_batch(prepared: Dataset, options: settings.Train) -
         num_replicas_in_sync = 2
 
         @staticmethod
-        def distribute_datasets_from_function(make):  # type: ignore[no-untyped-def]
+        def distribute_datasets_from_function(make: Callable[[None], Any]) -> Any:
             return make(None)
 
     whole = list(augment.dataset(crops, 0, 1))
@@ -153,7 +155,7 @@ def history(process: subprocess.Popen[str]) -> list[dict[str, float]]:
     """What a training of `one_training.py` prints last."""
     status, stdout, stderr = end(process)
     assert status == 0, stderr
-    return json.loads(stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    return json.loads(stdout.splitlines()[-1])
 
 
 def same_curve(found: list[dict[str, float]], expected: list[dict[str, float]]) -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,14 +101,14 @@ def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train
     from stages.training.callbacks import best_epochs
     from stages.training.job import Job
 
-    kept: dict[int, list[bytes]] = {}
+    kept: dict[int, list[Any]] = {}
 
     def watch(epoch: int, logs: dict[str, float]) -> None:
         for file in (tmp_path / "state" / "phase_1").glob("best_*.weights.h5"):
             kept[int(file.name.split("_")[1].split(".")[0])] = read(file)
 
-    def read(file: Path) -> list[object]:
-        found: list[object] = []
+    def read(file: Path) -> list[Any]:
+        found: list[Any] = []
         with h5py.File(file) as content:
             layers = content["layers"]  # beside them lie Keras's metrics and the optimizer
             layers.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)

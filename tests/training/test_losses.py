@@ -191,7 +191,7 @@ def test_weights_average_to_one_over_all_pixels(kind: str) -> None:
     from stages.training import losses
 
     pixels = np.array([9_000, 900, 100])
-    weights = losses.class_weights(kind, pixels)  # type: ignore[arg-type]
+    weights = losses.class_weights(kind, pixels)
     assert (weights * pixels).sum() / pixels.sum() == pytest.approx(1)
 
 

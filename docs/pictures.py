@@ -59,7 +59,7 @@ def network(path: Path) -> None:
     """The network that params.yaml describes, read from the layers of the Keras model."""
     from stages.inference import tensorflow_start
 
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     import tensorflow as tf
 
     from stages.training import model

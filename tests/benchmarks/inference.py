@@ -169,7 +169,7 @@ def pipeline(folder: Path, options: Any, network: Any) -> int:
 def _save_network(setup: Setup) -> None:
     from stages.inference import tensorflow_start
 
-    tensorflow_start.start()
+    tensorflow_start.start(training=True)
     from stages.inference import ensemble, savedmodel
     from stages.postprocessing import rules_file
     from stages.postprocessing.rules import Rule, Rules

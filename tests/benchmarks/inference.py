@@ -170,6 +170,8 @@ def _save_network(setup: Setup) -> None:
     from stages.inference import tensorflow_start
 
     tensorflow_start.start(training=True)
+    import tensorflow as tf
+
     from stages.inference import ensemble, savedmodel
     from stages.postprocessing import rules_file
     from stages.postprocessing.rules import Rule, Rules
@@ -177,8 +179,6 @@ def _save_network(setup: Setup) -> None:
     from stages.training.losses import LOSSES
 
     options, classes = setup.options.train, len(setup.options.competition.classes)
-    import tensorflow as tf  # after stages.training, which sets its switches
-
     tf.keras.utils.set_random_seed(setup.options.seed)
     network = model.build(options, classes)
     softmax = LOSSES[options.loss].activation == "softmax"

@@ -19,7 +19,7 @@ def check_data() -> None:
     layout, threshold = Layout.of(options.competition), options.preprocess.duplicate_correlation
     data = Dataset(paths.PREPARED)
     training = descriptions.training_images(data)
-    with validation.explaining_how_to_mend():
+    with validation.explaining_how_to_correct():
         test = descriptions.test_images(paths.TEST_IMAGES, layout)
 
     folds, of_folds = checks.folds(data, training, options.train.folds)

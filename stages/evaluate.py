@@ -1,8 +1,8 @@
-"""Score the held-out fold, with the ensemble, inference and post-processing that predict uses.
+"""Score the held-out fold, with the ensemble, inference and post-processing of the submission.
 
 Reads data/prepared, data/probabilities and data/postprocess.json; writes metrics/evaluation.json, confusion.csv,
 images.csv, classes.csv, presence.csv, precision_recall.csv and pictures, and the predicted masks as data/predicted.csv.
-The validation folds are scored beside it: each by the network that did not train on it, with post-processing that was
+The validation folds are scored too: each by the network that did not train on it, with post-processing that was
 chosen on other images. Choose by the validation folds, report the held-out fold.
 """
 

@@ -22,7 +22,7 @@ def explore() -> None:
     layout = Layout.of(settings.load().competition)
     files = set(images.listing(paths.TRAIN_IMAGES))
     with outputs.folder(paths.EXPLORE_PICTURES) as folder, MaskStore(folder) as masks:
-        with validation.explaining_how_to_mend():
+        with validation.explaining_how_to_correct():
             found = mask_statistics.collect(paths.TRAIN_TABLE, layout, masks)
             sheets = contact_sheets.choose(found, files)
             for sheet in tqdm(sheets, "explore: pictures", unit=" sheets", disable=None):

@@ -1,8 +1,8 @@
 """Run the networks on the validation folds and the held-out fold, and store their probabilities.
 
 Reads data/prepared and data/model; writes data/probabilities and metrics/infer.json. Each validation fold goes through
-the networks that were not trained on it; the held-out fold through all networks that were not trained on it, as in
-predict. The network of train.final was trained on every fold and is left out here.
+the networks that were not trained on it; the held-out fold through all networks that were not trained on it. The
+network of train.final was trained on every fold and is left out here.
 """
 
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ def preprocess() -> None:
     layout = Layout.of(options.competition)
     count, correlation = options.preprocess.folds, options.preprocess.duplicate_correlation
     with outputs.folder(paths.PREPARED) as folder:
-        with validation.explaining_how_to_mend():
+        with validation.explaining_how_to_correct():
             names = validation.training_images(layout, count)
             measured = preparation.store(names, layout, folder)
         folds = preparation.divide(measured, correlation, count, options.seed)

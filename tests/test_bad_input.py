@@ -84,7 +84,7 @@ def test_bad_training_images(competition_folder: Path, tmp_path: Path, fault: st
     assert stage == "preprocess", reported
     fault_line = f"preprocess: the data has 1 fault(s):\n  {RAW}{IMAGE}: {message.format(length=length)}"
     assert reported.startswith(fault_line)
-    assert reported.endswith(f"\n  {validation.HOW_TO_MEND}")
+    assert reported.endswith(f"\n  {validation.HOW_TO_CORRECT}")
     assert reported.count("\n") == 2
     assert tiny.left(project, "preprocess") == []
 
@@ -305,7 +305,7 @@ def test_bad_tables(competition_folder: Path, tmp_path: Path, fault: str) -> Non
         failed, reported = tiny.run(project, [stage])
         assert failed == stage, reported
         assert message in reported
-        assert reported.endswith(f"\n  {validation.HOW_TO_MEND}")
+        assert reported.endswith(f"\n  {validation.HOW_TO_CORRECT}")
         assert reported.count("\n") <= 2
         assert tiny.left(project, stage) == []
 
@@ -339,7 +339,7 @@ def test_a_table_without_any_mask(competition_folder: Path, tmp_path: Path, chan
     assert (stage, reported) == (
         "preprocess",
         f"preprocess: {RAW}train.csv: expected at least one mask, found none: every EncodedPixels is empty or there "
-        f"are no rows\n  {validation.HOW_TO_MEND}",
+        f"are no rows\n  {validation.HOW_TO_CORRECT}",
     )
     assert tiny.left(project, "preprocess") == []
 
@@ -374,7 +374,7 @@ def test_bad_sample_submissions(competition_folder: Path, tmp_path: Path, fault:
     stage, reported = tiny.run(project, ("download", "preprocess"))
     assert (stage, reported) == (
         "preprocess",
-        f"preprocess: {RAW}sample_submission.csv: {message}\n  {validation.HOW_TO_MEND}",
+        f"preprocess: {RAW}sample_submission.csv: {message}\n  {validation.HOW_TO_CORRECT}",
     )
     assert tiny.left(project, "preprocess") == []
 

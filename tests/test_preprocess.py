@@ -78,10 +78,10 @@ def test_faults_of_images_are_reported_before_those_of_masks(workplace: Path) ->
         file.writelines(f"absent_{number}.jpg,1,1 1\n" for number in range(11))
     with pytest.raises(cli.UserError) as reported:
         preprocess.preprocess()
-    first, *faults, last, how_to_mend = str(reported.value).split("\n  ")
+    first, *faults, last, how_to_correct = str(reported.value).split("\n  ")
     assert first == "the data has 12 fault(s):"
     assert "train_04.jpg: expected a whole JPEG" in faults[0]
     assert ["found no absent_" in fault for fault in faults] == [False] + 9 * [True]
     assert last == "… and 2 more"
-    assert how_to_mend == validation.HOW_TO_MEND
+    assert how_to_correct == validation.HOW_TO_CORRECT
     assert not (workplace / "data/prepared").exists()

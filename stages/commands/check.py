@@ -6,7 +6,7 @@ from stages.pipeline import settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add none."""
+    """There are no options."""
 
 
 def run(given: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ PLAIN = {"mean_dice": "  mean Dice", "positive_mean_dice": "  Dice where there i
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None: everything is in metrics/."""
+    """There are no options: all figures are in metrics/."""
 
 
 def run(given: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from stages.pipeline.arrays import Float32, Int64, UInt8
 
-CELL = 8  # pixels; images shifted by a quarter of it still correlate, by half of it in both directions not
+CELL = 8  # pixels; images shifted by a quarter of it still correlate; shifted by half of it both ways they do not
 SIZE = 512  # numbers in a signature; correlations of unrelated images of 256×1600 then stay within about ±0.2
 _BLOCK = 512
 _ROUNDING = 0.01  # length of a signature: an even image stays far below, the faintest texture far above

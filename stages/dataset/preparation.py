@@ -237,6 +237,6 @@ def describe(figures: dict[str, Any]) -> list[str]:
     lines.append(f"{figures['near_duplicates']} near-duplicates kept in the fold of their originals")
     if figures["pixels_claimed_twice"]:
         lines.append(
-            f"{figures['pixels_claimed_twice']} pixels are claimed by two classes: the higher ClassId gets them"
+            f"{figures['pixels_claimed_twice']} pixels are claimed by several classes: the highest ClassId gets them"
         )
     return lines

@@ -126,7 +126,7 @@ def separation(described: Float32, second: Bool, groups: Int64) -> Separation | 
 
 
 def auc_error(auc: float, first: int, second: int) -> float:
-    """Standard error of an AUC over so many independent images of either set (Hanley and McNeil 1982)."""
+    """Standard error of an AUC over `first` and `second` independent images of two sets (Hanley and McNeil 1982)."""
     # Probability that two images of one set are both ranked correctly against one of the other set.
     both_second, both_first = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     squares = (second - 1) * (both_second - auc**2) + (first - 1) * (both_first - auc**2)

@@ -12,7 +12,7 @@ from stages.pipeline.cli import UserError
 
 SHOWN = 10  # faults reported one by one
 
-HOW_TO_MEND = (
+HOW_TO_CORRECT = (
     "correct it in the source (download.source in params.yaml), then run dvc repro --force download, which reads the "
     f"source again; changes in {paths.RAW} itself are overwritten"
 )
@@ -22,7 +22,7 @@ class Faults:
     """Collects what is wrong, to report all of it at once.
 
     Attributes:
-        shown: the first faults, word by word.
+        shown: the first faults, in full.
         count: how many there are in all.
     """
 
@@ -31,7 +31,7 @@ class Faults:
         self.count = 0
 
     def add(self, message: str) -> None:
-        """Add one fault; only the first few are kept word by word."""
+        """Add one fault; only the first few messages are kept."""
         self.count += 1
         if len(self.shown) < SHOWN:
             self.shown.append(message)
@@ -49,12 +49,12 @@ class Faults:
 
 
 @contextmanager
-def explaining_how_to_mend() -> Iterator[None]:
-    """Add to every `UserError` of the block how faults in data/raw are mended: the next download overwrites it."""
+def explaining_how_to_correct() -> Iterator[None]:
+    """Add to every `UserError` of the block how to correct faults in data/raw, which the next download overwrites."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"{error}\n  {HOW_TO_MEND}") from None
+        raise UserError(f"{error}\n  {HOW_TO_CORRECT}") from None
 
 
 def training_images(layout: Layout, folds: int) -> list[str]:

@@ -1,6 +1,6 @@
 """From images to averaged probabilities, with any engine: the one path of stages, notebooks and validation.
 
-A saved network takes grey levels and returns probabilities; all steps between are part of it.
+A saved network takes grey levels and returns probabilities; scaling and activation are part of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator

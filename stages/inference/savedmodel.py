@@ -29,9 +29,9 @@ class Probability(tf.Module):  # type: ignore[misc]
     def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take uint8 (batch, height, width); return two float32 arrays of probabilities.
 
-        Of each pixel to be of each class, (batch, height, width, classes), without the background: with softmax, the
-        background has the rest to 1. Of each class to be in the image, (batch, classes): 1 if the network has no
-        image-level head.
+        The first has the probability of each class at each pixel, (batch, height, width, classes), without the
+        background; with softmax, the background's probability is 1 minus their sum. The second has the probability
+        that each class is in the image, (batch, classes); it is 1 if the network has no image-level head.
         """
         outputs = self._forward(tf.cast(images, tf.float32)[..., tf.newaxis])
         logits = tf.cast(outputs["logits"] if isinstance(outputs, dict) else outputs, tf.float32)

@@ -112,7 +112,7 @@ def _section_at(model: type[Section], location: list[str]) -> type[Section]:
 
 
 def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    """The sections in a type, such as Step in tuple[Step, ...] | None."""
+    """The sections in a type, such as Variant in tuple[Variant, ...] | None."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
     for argument in get_args(annotation):

@@ -2,9 +2,8 @@
 
 There are no defaults here: every value is in params.yaml, with its explanation.
 
-    >>> settings = load()                     # doctest: +SKIP
-    >>> settings.train.learning_rate          # doctest: +SKIP
-    0.001
+    >>> load().train.learning_rate            # doctest: +SKIP
+    0.002
 """
 
 import importlib.util
@@ -89,7 +88,7 @@ class Inference(Section):
     def _installed(cls, engine: str) -> str:
         if engine == "openvino" and importlib.util.find_spec("openvino") is None:
             raise ValueError(
-                "expected tensorflow, or openvino with its package, which is not installed (uv pip install openvino, "
+                "expected tensorflow, or openvino with its package, which is not installed (pip install openvino, "
                 'or the extra "openvino" of pyproject.toml); found openvino'
             )
         return engine

@@ -1,7 +1,8 @@
 """Training batches: crops with random flips, brightness, contrast and noise, as a `tf.data.Dataset`.
 
-To add an augmentation: a few lines in `_augmented`, with a seed of its own (the last argument of `stateless_split` is
-their number), and a parameter in `stages.pipeline.settings.Train`. Rotations belong to `stages.training.crops`.
+To add an augmentation: a few lines in `_augmented`, with a seed of its own (raise the last argument of
+`stateless_split`, the number of seeds), and a parameter in `stages.pipeline.train_settings.Train`. What moves pixels
+together with their labels, such as a rotation, belongs to `stages.training.crops`.
 """
 
 from typing import Any

@@ -134,7 +134,10 @@ class Cluster:
         self.total(np.zeros(1, np.int64))
 
     def check_consistent(self, facts: dict[str, str]) -> None:
-        """Check that all workers have the same facts, given as names and values; every worker has to call this.
+        """Check that all workers agree on parameters, data and code; every worker has to call this.
+
+        Args:
+            facts: what must agree, as text by name.
 
         Raises:
             UserError: they differ; on every worker.

@@ -7,7 +7,8 @@ width, 1 + classes). For sigmoid losses, the `bce` family, they have one per cla
 When several devices share a batch, each sees its part. A mean over pixels may be taken of each part, since Keras
 averages the parts; everything else takes its sums over all devices (`stages.training.whole_batch`).
 
-To add a loss: a function below, its name in `LOSSES` at the end and in `stages.pipeline.settings.Train.loss`, a test.
+To add a loss: a function below, its name in `LOSSES` at the end and in
+`stages.pipeline.train_settings.Train.loss`, and a test.
 """
 
 from collections.abc import Callable, Sequence
@@ -95,21 +96,21 @@ def focal(weights: Weights) -> Loss:
 def dice(weights: Weights) -> Loss:
     """1 - soft Dice, averaged over the classes without the background, over a whole batch.
 
-    Class weights play no part: every class counts the same, however few pixels it has.
+    Class weights are not used: every class counts the same, however few pixels it has.
     """
     return _overlap(sm.losses.DiceLoss, weights)
 
 
 def jaccard(weights: Weights) -> Loss:
-    """1 - soft intersection over union, averaged like `dice`; class weights play no part here either."""
+    """1 - soft intersection over union, averaged like `dice`; class weights are not used here either."""
     return _overlap(sm.losses.JaccardLoss, weights)
 
 
 def lovasz(weights: Weights) -> Loss:
     """Lovász-Softmax: a surrogate of 1 - IoU of each class, averaged over the classes in the batch, over its pixels.
 
-    The background counts as a class, so that a batch without a defect has a gradient. Class weights play no part, as
-    in `dice`. Source: Berman et al., The Lovász-Softmax loss, 2018, equations 8 and 9.
+    The background counts as a class, so that a batch without a defect has a gradient. Class weights are not
+    used, as in `dice`. Source: Berman et al., The Lovász-Softmax loss, 2018, equations 8 and 9.
     """
     classes = len(weights)
 

@@ -66,9 +66,9 @@ def test_an_unreadable_table_ends_at_once(tmp_path: Path) -> None:
         found(tmp_path, "c.jpg,1,1 2\na.jpg,3,1 2\n")
 
 
-def test_how_to_mend_is_added(tmp_path: Path) -> None:
+def test_how_to_correct_is_added(tmp_path: Path) -> None:
     """The message stays as it is, and a second line names the source and the command."""
-    with pytest.raises(UserError) as refusal, validation.explaining_how_to_mend():
+    with pytest.raises(UserError) as refusal, validation.explaining_how_to_correct():
         raise UserError("train.csv, line 2: expected this, found that")
     first, second = str(refusal.value).split("\n  ")
     assert first == "train.csv, line 2: expected this, found that"

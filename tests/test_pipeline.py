@@ -115,10 +115,10 @@ def test_post_processing_changes_without_a_network(clone: Path) -> None:
     call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 
-def test_networks_of_other_experiments_join(clone: Path) -> None:
+def test_networks_of_other_experiments_are_added(clone: Path) -> None:
     """`train.blend` takes them from DVC's cache, trains nothing again, and reports what cannot be blended."""
     printed = experiment(clone, "blend", *SMALL, "train.blend=[cce_dice]")
-    assert "train: 1 network(s) of cce_dice join" in printed
+    assert "train: 1 network(s) of cce_dice added" in printed
     assert "epoch 1" not in printed  # taken from what was trained before
     ensemble = json.loads((clone / "data/model/ensemble.json").read_text())
     assert [member["folder"] for member in ensemble["members"]] == ["fold_0", "blend_0/fold_0"]
@@ -140,7 +140,7 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     page = Path(printed.strip().removeprefix("file://")).read_text()
     for shown in (
         "share of the true class", "val_positive_mean_dice", "median.jpg", "Dice of each held-out image and class",
-        "Precision over recall", "Observed share of a class", "Is a class in the image?", "Held-out fold by class",
+        "Precision and recall over pixels", "Calibration, observed share of a class", "Is a class in the image?", "Held-out fold by class",
         "training loss",
     ):  # fmt: skip
         assert shown in page

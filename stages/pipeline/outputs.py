@@ -48,7 +48,8 @@ def folder(path: Path) -> Iterator[Path]:
         yield partial
         _swap(partial, path)
     except OSError as error:
-        named = str(error.filename or path).replace(str(partial), str(path))
+        # Of a copy that failed, filename is what was read and filename2 what was written.
+        named = str(error.filename2 or error.filename or path).replace(str(partial), str(path))
         raise UserError(f"{named}: cannot be read or written ({_reason(error)})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

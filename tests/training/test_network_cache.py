@@ -15,7 +15,9 @@ WITHOUT_EFFECT = {
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
     "stages.pipeline.paths",
+    "stages.pipeline.sections",
     "stages.pipeline.settings",
+    "stages.pipeline.train_settings",
     "stages.pipeline.yaml_files",
     "stages.training.job",
 }

@@ -16,7 +16,9 @@ def note(self: BaseModel, name: str) -> object:
     """Return an attribute as usual; record it if it is a parameter, unless params.yaml is being checked."""
     kind = type(self)
     if kind.__module__.startswith("stages.pipeline.") and name in kind.model_fields:
-        checked_only = sys._getframe(1).f_code.co_filename.endswith("settings.py")
+        code = sys._getframe(1).f_code
+        by_property = isinstance(getattr(kind, code.co_name, None), property)  # which a stage has asked for
+        checked_only = code.co_filename.endswith("settings.py") and not by_property
         if not checked_only:
             read.add(name if kind.__name__ == "Settings" else f"{kind.__name__.lower()}.{name}")
     return object.__getattribute__(self, name)

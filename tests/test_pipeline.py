@@ -140,8 +140,8 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     page = Path(printed.strip().removeprefix("file://")).read_text()
     for shown in (
         "share of the true class", "val_positive_mean_dice", "median.jpg", "Dice of each held-out image and class",
-        "Precision and recall over pixels", "Calibration, observed share of a class", "Is a class in the image?", "Held-out fold by class",
-        "training loss",
+        "Precision and recall over pixels", "Calibration, observed share of a class", "Is a class in the image?",
+        "Held-out fold by class", "training loss",
     ):  # fmt: skip
         assert shown in page
     assert "evaluate" in call(clone, "dvc", "dag")

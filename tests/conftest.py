@@ -47,7 +47,14 @@ def real_data() -> Path:
 
 
 # The slowest files, slowest first. They are started first, so that no process ends with one of them while others wait.
-SLOWEST = ("test_pipeline.py", "test_submit.py", "test_faults.py", "test_kernel.py", "test_train.py", "test_fit.py")
+SLOWEST = (
+    "test_pipeline.py",
+    "test_fit.py",
+    "test_faults.py",
+    "test_submit.py",
+    "test_real_steel.py",
+    "test_kernel.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,22 +1,16 @@
-"""The whole pipeline through DVC, as people run it, with a small network, on the sample and on real steel."""
+"""The whole pipeline through DVC, as people run it, with a small network, on the sample."""
 
 import csv
 import json
-import random
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from stages.dataset import submission
-from stages.dataset.layout import Layout
 from tests.support import repository
-from tests.support.repository import ROOT, SMALL, setting
-
-STEEL_900 = ["competition.image_height=200", "competition.image_width=200"]
+from tests.support.repository import ROOT, SMALL, check_submission, setting
 
 pytestmark = pytest.mark.slow
 
@@ -39,12 +33,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repository.start(folder)
     experiment(folder, "cce", *SMALL)
     return folder
-
-
-def check_submission(folder: Path, classes: int, height: int, width: int) -> int:
-    """Check the submission of a run against the sample submission; returns the number of images."""
-    sample = submission.template(folder / "data/raw/sample_submission.csv", Layout.unnamed(classes, height, width))
-    return submission.check(folder / "data/submission.csv", sample, "sample")["images"]
 
 
 def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:
@@ -244,38 +232,3 @@ def test_after_a_failed_stage_the_committed_files_can_be_restored(clone: Path) -
     call(clone, "dvc", "checkout")
     assert (clone / "data/submission.csv").read_bytes() == before
     assert "up to date" in call(clone, "dvc", "repro")
-
-
-def test_real_steel_in_the_current_form(clone: Path, real_data: Path, tmp_path: Path) -> None:
-    """Real images of 256×1600 and a three-column sample submission."""
-    archive = some_of(real_data / "severstal-sample.zip", tmp_path / "some.zip", train=24, test=3)
-    printed = experiment(clone, "severstal", *SMALL, f"download.source={archive}")
-    assert "24 images in 3 folds" in printed
-    assert check_submission(clone, 4, 256, 1600) == 3
-    assert (clone / "data/submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\n")
-
-
-def test_real_steel_in_the_older_form(clone: Path, real_data: Path, tmp_path: Path) -> None:
-    """Images of 200×200, not divisible by 32, and a two-column sample submission; crops are clipped."""
-    archive = some_of(real_data / "steel-900.zip", tmp_path / "some.zip", train=36, test=6)
-    crop = ["train.crop_height=256", "train.crop_width=256", "competition.classes=[inclusion,patches,scratches]"]
-    printed = experiment(clone, "steel-900", *SMALL, *STEEL_900, *crop, f"download.source={archive}")
-    assert "train: crops of 256×256 clipped to 200×200" in printed
-    assert check_submission(clone, 3, 200, 200) == 6
-    assert (clone / "data/submission.csv").read_text().startswith("ImageId_ClassId,EncodedPixels\n")
-
-
-def some_of(source: Path, target: Path, train: int, test: int) -> Path:
-    """Copy some of the images of a zip into another one, with the rows that belong to them."""
-    with zipfile.ZipFile(source) as whole, zipfile.ZipFile(target, "w") as part:
-        names = random.Random(1).sample(whole.namelist(), len(whole.namelist()))  # noqa: S311
-        kept = [name for name in names if name.startswith("train_images/")][:train]
-        kept += [name for name in names if name.startswith("test_images/")][:test]
-        files = {Path(name).name for name in kept}
-        for table in ("train.csv", "sample_submission.csv"):
-            lines = whole.read(table).decode().splitlines(keepends=True)
-            rows = [line for line in lines[1:] if line.split(",")[0].split("_")[0] in files]
-            part.writestr(table, "".join(lines[:1] + rows))
-        for name in kept:
-            part.writestr(name, whole.read(name))
-    return target

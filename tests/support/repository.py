@@ -7,6 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from stages.dataset import submission
+from stages.dataset.layout import Layout
+
 ROOT = Path(__file__).parents[2]
 # Parameters of a run that takes about a minute: few images, a small network that sees them at a quarter of their
 # resolution, one epoch.
@@ -59,3 +62,9 @@ def commit(folder: Path, message: str) -> None:
     """Commit everything that git does not ignore, even if nothing has changed."""
     call(folder, "git", "add", "--all")
     call(folder, "git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+
+def check_submission(folder: Path, classes: int, height: int, width: int) -> int:
+    """Check the submission of a run against the sample submission; returns the number of images."""
+    sample = submission.template(folder / "data/raw/sample_submission.csv", Layout.unnamed(classes, height, width))
+    return submission.check(folder / "data/submission.csv", sample, "sample")["images"]

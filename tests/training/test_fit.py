@@ -72,7 +72,7 @@ def test_training_learns_bright_and_dark_squares(prepared: Dataset, options: set
     from stages.training import fit
     from stages.training.job import Job
 
-    options = options.model_copy(update={"downscale": 1, "epochs": 12, "crops_per_image": 6, "learning_rate": 0.003})
+    options = options.model_copy(update={"downscale": 1, "epochs": 8, "crops_per_image": 6, "learning_rate": 0.003})
     trained = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
     assert max(logs["val_mean_f1"] for logs in trained.history) > 0.6
     assert trained.history[-1]["loss"] < trained.history[0]["loss"] / 2

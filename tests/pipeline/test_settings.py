@@ -84,7 +84,7 @@ def test_an_engine_that_is_not_installed(load: Load, monkeypatch: pytest.MonkeyP
     with pytest.raises(UserError) as error:
         load({"inference.engine": "openvino"})
     assert lines(error, tmp_path / "params.yaml") == [
-        "inference: engine: expected tensorflow, or openvino with its package, which is not installed (uv pip install "
+        "inference: engine: expected tensorflow, or openvino with its package, which is not installed (pip install "
         'openvino, or the extra "openvino" of pyproject.toml); found openvino'
     ]
 

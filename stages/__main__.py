@@ -15,6 +15,7 @@ COMMANDS = sorted(path.stem for path in (Path(__file__).parent / "commands").glo
 
 def main(words: Sequence[str]) -> None:
     """Run one command, or list all. An unknown command ends with exit status 2."""
+    cli.print_in_any_locale()
     if words and words[0] in COMMANDS:
         cli.run_command(words[0], words[1:])
         return

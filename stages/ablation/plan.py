@@ -137,6 +137,8 @@ def changed(params: Params, changes: Params, where: str) -> Params:
         *sections, name = str(key).split(".")
         for depth, part in enumerate([*sections, name]):
             if not isinstance(section, dict) or part not in section:
+                if new := settings.RENAMED.get(tuple(str(key).split("."))):
+                    raise UserError(f"{where}: the parameter {str(key)!r} is now called {new!r}: rename it")
                 known = ", ".join(section) if isinstance(section, dict) else "no key below it"
                 inside = ".".join(sections[:depth]) or "the top level"
                 raise UserError(f"{where}: unknown parameter {str(key)!r}; expected in {inside}: {known}")

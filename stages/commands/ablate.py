@@ -5,8 +5,9 @@
     python -m stages ablate --show                          # prints the table; runs nothing
 
 ablation.yaml lists the variants. Each is a DVC experiment per seed, `ablation-NAME-SEED`, run in a copy of the
-repository on top of params.yaml as it is here. What has run with the same parameters and code is not run again. All
-figures are of the validation folds; the held-out fold is read for the variant `last` alone.
+repository on top of params.yaml as it is here. What has run with the same parameters and code is not run again. The
+table holds the variants that have run with the present code, and no others. All figures are of the validation folds;
+the held-out fold is read for the variant under `last` alone.
 """
 
 import argparse
@@ -74,13 +75,20 @@ def show() -> str:
     """
     if not TABLE.is_file():
         raise UserError(f"{TABLE}: expected the table of an ablation, found none: run make ablation")
-    table = pd.read_csv(TABLE, dtype={"variant": str, "compared_with": str})
-    cells = pd.DataFrame({title: _column(table, columns) for title, columns in SHOWN.items()})
+    try:
+        table = pd.read_csv(TABLE, dtype={"variant": str, "compared_with": str})
+        cells = pd.DataFrame({title: _column(table, columns) for title, columns in SHOWN.items()})
+        held_out = table[table["held_out_mean_dice"].notna()]
+    except (ValueError, KeyError) as error:  # ValueError: those of pandas and of the text's encoding too
+        raise UserError(
+            f"{TABLE}: expected the table of an ablation, found another ({error}): restore it from git, or run "
+            "make ablation"
+        ) from None
     parts = [
         'Validation folds. Gains are over the variant under "compared with"; verdicts are on mean Dice.',
         cells.to_markdown(index=False, disable_numparse=True),
     ]
-    for row in table[table["held_out_mean_dice"].notna()].to_dict("records"):
+    for row in held_out.to_dict("records"):
         parts.append(
             f"Held-out fold, {row['variant']}: mean Dice {row['held_out_mean_dice']:.4f}, "
             f"where there is a mask {row['held_out_positive_mean_dice']:.4f}"

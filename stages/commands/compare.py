@@ -93,9 +93,16 @@ def load(name: str) -> Experiment:
     missing = [split for split in SPLITS if split not in scores]
     if missing:
         raise UserError(f"{where}: expected images of every split, found none of {', '.join(missing)}")
-    table = pd.read_csv(io.StringIO(_read(name, paths.CONFUSION_TABLE)), dtype={"actual": str}, keep_default_na=False)
-    names = table["actual"].unique().tolist()
-    return Experiment(name, scores, names, table["pixels"].to_numpy(np.int64).reshape(len(names), len(names)))
+    text = _read(name, paths.CONFUSION_TABLE)
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype={"actual": str}, keep_default_na=False)
+        names = table["actual"].unique().tolist()
+        matrix = table["pixels"].to_numpy(np.int64).reshape(len(names), len(names))
+    except (ValueError, KeyError) as error:  # ValueError: those of pandas too
+        raise UserError(
+            f"{name}: {paths.CONFUSION_TABLE}: expected a confusion matrix, found another table ({error})"
+        ) from None
+    return Experiment(name, scores, names, matrix)
 
 
 def differences(a: ImageScores, b: ImageScores) -> str:
@@ -151,7 +158,10 @@ def _read(name: str, path: Path) -> str:
     if name == WORKSPACE:
         if not path.is_file():
             raise UserError(f"{name}: expected {path}, found none: run dvc repro")
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{name}: {path}: expected text in UTF-8, found: {error}: run dvc repro") from None
     import dvc.api  # the import takes a second
     from dvc.exceptions import DvcException
     from dvc.scm import RevError

@@ -45,6 +45,11 @@ def submit(given: argparse.Namespace) -> None:
     digest = notebook_submission.key(paths.KERNEL) if given.kernel else _sha256(paths.SUBMISSION)
     key = f"{client.slug} {digest}"
     before = None if given.again else journal.get("submission", key)
+    if before and not {"reference", "revision"} <= set(before if isinstance(before, dict) else ()):
+        raise UserError(
+            f"{paths.JOURNAL}: expected reference and revision of what was sent, found {before!r}: look on Kaggle what "
+            "has been sent, then remove the file"
+        )
     left = _left(client)
     print(f"submit: {paths.SUBMISSION}: {contents}, SHA-256 {_sha256(paths.SUBMISSION)[:16]}…")
     print(f"submit: to {client.slug}, message {given.message!r}; {left} submission(s) left today")
@@ -81,9 +86,9 @@ def _record(sent: dict[str, Any], scored: Any, digest: str) -> None:
     """Write a scored submission, as the journal has it, into the table."""
     row = leaderboard.Submission(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
-        experiment=sent["experiment"],
+        experiment=sent.get("experiment") or sent.get("name", ""),  # name: as version 0.1.0 wrote it
         revision=sent["revision"],
-        message=sent["message"],
+        message=sent.get("message", ""),
         public_score=scored.public_score or "",
         private_score=scored.private_score or "",
         reference=str(sent["reference"]),
@@ -178,6 +183,7 @@ def _send(client: Client, given: argparse.Namespace, journal: Journal) -> int:
 def _repo() -> Any:
     import dvc.repo  # takes a second
     from dvc.exceptions import NotDvcRepoError
+    from dvc.scm import SCMError as DvcSCMError
     from scmrepo.exceptions import SCMError
     from scmrepo.noscm import NoSCM
 
@@ -188,7 +194,7 @@ def _repo() -> Any:
         repo.scm.get_rev()
     except NotDvcRepoError:
         raise UserError("expected to run in the project's folder, found no .dvc here") from None
-    except SCMError as error:
+    except (SCMError, DvcSCMError) as error:
         raise UserError(f"expected a git repository with a commit, found none ({error})") from None
     return repo
 

@@ -28,10 +28,13 @@ def run(given: argparse.Namespace) -> None:
     checks = _read(paths.CHECK_DATA_METRICS)
     if not paths.SUBMISSION.exists():
         raise cli.UserError(f"{paths.SUBMISSION}: expected a finished run, found no submission: run make")
-    print(f"\nsource: {source['source']} ({source['size']:,} bytes)\n")
-    _print_headline(evaluation)
-    _print_classes(evaluation)
-    counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
+    try:
+        print(f"\nsource: {source['source']} ({source['size']:,} bytes)\n")
+        _print_headline(evaluation)
+        _print_classes(evaluation)
+        counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
+    except (KeyError, TypeError, AttributeError) as error:
+        raise cli.UserError(f"metrics: expected the figures of this version, found no {error}: run dvc repro") from None
     print(f"data checks: {counts} (python -m stages.check_data prints them again)")
     print("pictures:    metrics/explore, metrics/evaluation")
     print(f"report:      {paths.REPORT}")

@@ -21,13 +21,15 @@ class Journal:
         self.path = path
         self.done: dict[str, dict[str, Any]] = {}
         if path.is_file():
+            advice = "look on Kaggle what has been sent, then remove the file"
             try:
                 self.done = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(
-                    f"{path}: expected the record of what was sent to Kaggle, found no JSON ({error}): look on "
-                    "Kaggle what has been sent, then remove the file"
+                    f"{path}: expected the record of what was sent to Kaggle, found no JSON ({error}): {advice}"
                 ) from None
+            if not isinstance(self.done, dict) or not all(isinstance(step, dict) for step in self.done.values()):
+                raise UserError(f"{path}: expected results by step and digest, found other JSON: {advice}")
 
     def get(self, step: str, key: str) -> Any:
         """The result of a step for this digest; None if it is not done."""

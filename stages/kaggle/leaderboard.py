@@ -88,19 +88,23 @@ def read(path: Path) -> list[Submission]:
     """Read the table; no rows if there is none yet.
 
     Raises:
-        UserError: the file has other columns.
+        UserError: the file has other columns, a row with missing or extra cells, or is no text.
     """
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
-        lines = list(table)
-    if table.fieldnames != COLUMNS or any(None in line or None in line.values() for line in lines):
-        raise UserError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(table.fieldnames or ['none'])}: "
-            "restore the file from git, or move it away"
-        )
-    return [Submission(**line) for line in lines]
+    advice = "restore the file from git, or move it away"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = list(csv.reader(file, strict=True)) or [[]]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: expected CSV in UTF-8, found: {error}: {advice}") from None
+    if header != COLUMNS:
+        found = ", ".join(header) or "none"
+        raise UserError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {found}: {advice}")
+    for number, cells in enumerate(rows, start=1):
+        if len(cells) != len(COLUMNS):
+            raise UserError(f"{path}, row {number}: expected {len(COLUMNS)} cells, found {len(cells)}: {advice}")
+    return [Submission(*cells) for cells in rows]
 
 
 def record(path: Path, row: Submission) -> None:

@@ -15,6 +15,7 @@ class UserError(Exception):
 def run(stage: Callable[[], None], module_docstring: str | None) -> None:
     """Run a stage as a command, from `if __name__ == "__main__"`. Its only option is `--help`."""
     name = stage.__module__.removeprefix("stages.") if stage.__module__ != "__main__" else stage.__name__
+    print_in_any_locale()  # before the help
     parser = argparse.ArgumentParser(
         prog=f"python -m stages.{name}",
         description=f"{module_docstring or ''}\n\nTakes no arguments: all parameters are in params.yaml.",
@@ -31,6 +32,7 @@ def run_command(name: str, words: Sequence[str]) -> None:
         name: of the command.
         words: its arguments.
     """
+    print_in_any_locale()  # before the help
     module = import_module(f"stages.commands.{name}")
     parser = argparse.ArgumentParser(
         prog=f"python -m stages {name}",
@@ -42,6 +44,13 @@ def run_command(name: str, words: Sequence[str]) -> None:
     guard(name, lambda: module.run(given))
 
 
+def print_in_any_locale() -> None:
+    """Print ? where the locale lacks a character such as × or …, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def guard(name: str, work: Callable[[], None]) -> None:
     """Do the work of a command, and turn mistakes into messages.
 
@@ -49,8 +58,7 @@ def guard(name: str, work: Callable[[], None]) -> None:
     the operating system (no space, no permission, a missing file) become one message too. An `OSError` without an error
     number comes from a library, so it keeps its traceback like every other fault of the program.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # print ? where the locale lacks a character such as × or …
-        sys.stdout.reconfigure(errors="replace")
+    print_in_any_locale()
     try:
         work()
     except UserError as error:

@@ -45,9 +45,11 @@ class StartingOver:
     def __init__(self, forced: bool) -> None:
         self.forced = forced
         self._done: list[str] = json.loads(RECORD.read_text(encoding="utf-8")) if forced and RECORD.exists() else []
-        if forced:
-            message = "after a forced run that was killed" if self._done else "finished networks are trained again"
-            print(f"train: forced, since nothing differs from dvc.lock: {message}", flush=True)
+        if self._done:
+            print("train: forced, since nothing differs from dvc.lock: continues after it was killed", flush=True)
+                "train: forced, since nothing differs from dvc.lock: continuing a forced run that was killed",
+                flush=True,
+            )
 
     def prepare(self, state: Path, finished: str) -> None:
         """Remove the state of one network if it is that of an earlier run.
@@ -60,6 +62,7 @@ class StartingOver:
         if not self.forced or name in self._done:
             return
         if (state / finished).exists():
+            print("train: forced, since nothing differs from dvc.lock: a finished network is trained again", flush=True)
             (state / finished).unlink()  # first: without it the rest is no network
             shutil.rmtree(state)
         self._done.append(name)

@@ -47,9 +47,6 @@ class StartingOver:
         self._done: list[str] = json.loads(RECORD.read_text(encoding="utf-8")) if forced and RECORD.exists() else []
         if self._done:
             print("train: forced, since nothing differs from dvc.lock: continues after it was killed", flush=True)
-                "train: forced, since nothing differs from dvc.lock: continuing a forced run that was killed",
-                flush=True,
-            )
 
     def prepare(self, state: Path, finished: str) -> None:
         """Remove the state of one network if it is that of an earlier run.

@@ -1,7 +1,8 @@
-"""Run lengths, the form in which the competition writes masks.
+"""Run lengths, the form in which competitions write masks.
 
-Pixels are numbered from 1, **top to bottom, then left to right** (column by column). A mask is a list of
-`start length` pairs in ascending order. The pairs that we write neither overlap nor touch. The empty mask is "".
+A mask is a list of `start length` pairs in ascending order. The pairs that we write neither overlap nor touch. In the
+usual notation, Severstal's, pixels are numbered from 1, **top to bottom, then left to right** (column by column), and
+the empty mask is "". `stages.dataset.layout.RunLengths` describes others: row by row, from 0, relative starts.
 
     >>> encode(np.array([[0, 0], [1, 0]]))      # row by row this would be "3 1"
     '2 1'
@@ -21,8 +22,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stages.dataset.layout import RunLengths
 from stages.pipeline.arrays import Bool, Int64, UInt8
 
+USUAL = RunLengths()
 _DIGITS_AND_SPACES = b"0123456789 "
 
 
@@ -47,20 +50,41 @@ class Runs(NamedTuple):
         return int(self.lengths.sum())
 
 
-def parse(text: str, height: int, width: int) -> Runs:
+def is_empty(text: str, notation: RunLengths = USUAL) -> bool:
+    """Whether a field of a table holds no mask: nothing but spaces, or one of the notation's markers."""
+    bare = text.strip(" ")
+    return not bare or bare in notation.empty
+
+
+def parse(text: str, height: int, width: int, notation: RunLengths = USUAL) -> Runs:
     """Read and check a run-length text without drawing it.
 
     Args:
         text: `start length` pairs, separated by spaces; "" is the empty mask.
         height, width: size of the image in pixels.
+        notation: how pixels are numbered. The result does not depend on it:
+
+        >>> parse("2 1", 2, 3).starts, parse("3 1", 2, 3, RunLengths("rows", 0)).starts
+        (array([1]), array([1]))
 
     Raises:
         RunLengthError: not whole numbers, an odd count, a length of 0, not ascending, overlapping, or outside the
             image.
     """
+    if notation.empty and is_empty(text, notation):
+        return Runs(np.zeros(0, np.int64), np.zeros(0, np.int64))
     numbers = _numbers(text)
-    starts, lengths = numbers[0::2] - 1, numbers[1::2]
     pixels = height * width
+    if notation.first_pixel == "relative":
+        numbers = _absolute(numbers, text, height, width)
+    elif notation.first_pixel == 0:
+        if (numbers[0::2] >= pixels).any():
+            found = text.split()[2 * int((numbers[0::2] >= pixels).argmax())]
+            raise RunLengthError(
+                f"expected every start in 0 … {pixels - 1} ({height}×{width} pixels), found {found[:40]}"
+            )
+        numbers[0::2] += 1
+    starts, lengths = numbers[0::2] - 1, numbers[1::2]
     # Each number is bounded before any sum is taken, so that a huge one cannot wrap around.
     for place, name in enumerate(("start", "length")):
         wrong = (numbers[place::2] < 1) | (numbers[place::2] > pixels)
@@ -81,7 +105,25 @@ def parse(text: str, height: int, width: int) -> Runs:
             f"expected ascending runs that do not overlap, found {starts[run] + 1} {lengths[run]} "
             f"followed by {starts[run + 1] + 1} {lengths[run + 1]}, which {what}"
         )
+    if notation.order == "rows":
+        numbers = _edges(_drawn(Runs(starts, lengths), pixels).reshape(height, width))
+        return Runs(numbers[0::2], numbers[1::2])
     return Runs(starts, lengths)
+
+
+def _absolute(numbers: Int64, text: str, height: int, width: int) -> Int64:
+    """Starts from 1, for starts that count from the end of the run before."""
+    pixels = height * width
+    gaps, lengths = numbers[0::2], numbers[1::2]
+    if (numbers > pixels).any() or (lengths < 1).any() or numbers.sum() > pixels:
+        wrong = (numbers > pixels) | (np.arange(len(numbers)) % 2 == 1) & (numbers < 1)
+        found = text.split()[int(wrong.argmax())][:40] if wrong.any() else f"{numbers.sum()} in all"
+        raise RunLengthError(
+            f"expected gaps of at least 0 and lengths of at least 1, at most {pixels} together ({height}×{width} "
+            f"pixels), found {found}"
+        )
+    ends = np.cumsum(numbers)
+    return np.stack([ends[0::2] + 1, lengths], axis=1).reshape(-1) if len(gaps) else numbers
 
 
 def _numbers(text: str) -> Int64:
@@ -95,7 +137,7 @@ def _numbers(text: str) -> Int64:
     return numbers
 
 
-def decode(text: str, height: int, width: int) -> Bool:
+def decode(text: str, height: int, width: int, notation: RunLengths = USUAL) -> Bool:
     """Draw a run-length text.
 
     Returns:
@@ -104,17 +146,27 @@ def decode(text: str, height: int, width: int) -> Bool:
     Raises:
         RunLengthError: as in `parse`.
     """
-    return _columns(parse(text, height, width), height, width).T
+    return draw(parse(text, height, width, notation), height, width)
+
+
+def draw(runs: Runs, height: int, width: int) -> Bool:
+    """A boolean mask of shape (height, width), True inside."""
+    return _columns(runs, height, width).T
 
 
 def _columns(runs: Runs, height: int, width: int) -> Bool:
     """Draw a mask column by column: boolean of shape (width, height)."""
+    return _drawn(runs, height * width).reshape(width, height)
+
+
+def _drawn(runs: Runs, pixels: int) -> Bool:
+    """One boolean per pixel, in the order in which the runs count."""
     starts, lengths = runs
     edges = np.zeros(2 * len(starts) + 2, np.int64)  # where outside and inside alternate
-    edges[1:-1:2], edges[2:-1:2], edges[-1] = starts, starts + lengths, height * width
+    edges[1:-1:2], edges[2:-1:2], edges[-1] = starts, starts + lengths, pixels
     inside = np.zeros(len(edges) - 1, np.bool_)
     inside[1::2] = True
-    return np.repeat(inside, np.diff(edges)).reshape(width, height)  # five times as fast as a loop over the runs
+    return np.repeat(inside, np.diff(edges))  # five times as fast as a loop over the runs
 
 
 def label_map(masks: Iterable[tuple[int, Runs]], height: int, width: int) -> UInt8:
@@ -133,18 +185,48 @@ def label_map(masks: Iterable[tuple[int, Runs]], height: int, width: int) -> UIn
     return np.asarray(cv2.transpose(columns), np.uint8)  # OpenCV transposes faster than NumPy
 
 
-def encode(mask: npt.ArrayLike) -> str:
+def planes(masks: Iterable[tuple[int, Runs]], classes: int, height: int, width: int) -> UInt8:
+    """Draw the masks of one image into one plane per class, which keeps overlaps.
+
+    Returns:
+        uint8 of shape (height, width, classes): 1 inside.
+    """
+    columns = np.zeros((classes, width, height), np.uint8)
+    for class_id, runs in masks:
+        columns[class_id - 1] |= _columns(runs, height, width).view(np.uint8)
+    return columns.transpose(2, 1, 0)
+
+
+def encode(mask: npt.ArrayLike, notation: RunLengths = USUAL) -> str:
     """Write a mask as run lengths; the inverse of `decode`.
 
     Args:
         mask: shape (height, width), any dtype; every non-zero pixel is inside.
+        notation: how pixels are numbered.
 
     Returns:
         `start length` pairs, ascending, as few as possible; "" for the empty mask.
     """
     inside = np.asarray(mask).astype(np.bool_, copy=False)
+    numbers = _edges(inside.T if notation.order == "rows" else inside)
+    if notation.first_pixel == "relative":
+        ends = numbers[0::2] + numbers[1::2]
+        numbers[2::2] -= ends[:-1]
+    else:
+        numbers[0::2] += notation.first_pixel
+    return str(numbers.tolist())[1:-1].replace(",", "")  # a fifth faster than joining the numbers one by one
+
+
+def runs(mask: npt.ArrayLike) -> Runs:
+    """A mask of shape (height, width) as runs."""
+    numbers = _edges(np.asarray(mask).astype(np.bool_, copy=False))
+    return Runs(numbers[0::2], numbers[1::2])
+
+
+def _edges(inside: Bool) -> Int64:
+    """Start (from 0) and length of each run, in turns, column by column."""
     if not inside.size:
-        return ""
+        return np.zeros(0, np.int64)
     if inside.flags.c_contiguous:  # row by row: OpenCV transposes faster than NumPy
         flat = cv2.transpose(inside.view(np.uint8)).reshape(-1)
     else:
@@ -157,5 +239,4 @@ def encode(mask: npt.ArrayLike) -> str:
     within = np.flatnonzero(eights[some].view(np.bool_))
     numbers = 8 * some[within // 8] + within % 8  # starts and ends alternate, from 0
     numbers[1::2] -= numbers[0::2]  # ends become lengths
-    numbers[0::2] += 1  # pixels are numbered from 1
-    return str(numbers.tolist())[1:-1].replace(",", "")  # a fifth faster than joining the numbers one by one
+    return np.asarray(numbers, np.int64)

@@ -1,4 +1,6 @@
-"""The competition's CSV files, in both forms, read row by row.
+"""A competition's CSV files, read row by row: `stages.dataset.layout.Columns` names their columns.
+
+Severstal's have two forms, of which either is read:
 
 | file | in 2019 | today |
 | --- | --- | --- |
@@ -12,10 +14,11 @@ pandas does not know.
 import csv
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from stages.dataset.layout import Layout
+from stages.dataset.layout import Columns, Layout
 from stages.pipeline.cli import UserError
 
 PAIRS = ("ImageId_ClassId", "EncodedPixels")
@@ -34,9 +37,9 @@ class Row(NamedTuple):
 
     Attributes:
         line: its first line in the file, counted from 1, the header included.
-        image: file name of the image, such as "0002cc93b.jpg".
-        class_id: number of the class from 1; 0 marks today's filler rows.
-        runs: run lengths, unchecked; "" where there is no mask.
+        image: id of the image, such as "0002cc93b.jpg"; see `stages.dataset.image_names`.
+        class_id: number of the class from 1; 0 marks the filler rows of Severstal's sample.
+        runs: run lengths, unchecked; see `rle.is_empty`.
     """
 
     line: int
@@ -45,23 +48,50 @@ class Row(NamedTuple):
     runs: str
 
 
-def header(path: Path) -> list[str]:
-    """Columns of a table, in its order: those of `PAIRS`, or those of `MASKS`.
+@dataclass(frozen=True)
+class Places:
+    """Where the columns of a table are.
+
+    Attributes:
+        header: names of all columns, in order.
+        image, class_id, both, runs: position of each; None: the table has no such column.
+    """
+
+    header: list[str]
+    image: int | None
+    class_id: int | None
+    both: int | None
+    runs: int
+
+    @property
+    def pairs(self) -> bool:
+        """Whether one column holds image and class."""
+        return self.both is not None
+
+
+def header(path: Path, layout: Layout, *, sent: bool = False) -> Places:
+    """Find the columns of a table.
+
+    Args:
+        path: the CSV file.
+        layout: names the columns.
+        sent: whether it is a sample submission or a submission.
 
     Raises:
-        UserError: the table has other columns.
+        UserError: a column is missing, or occurs twice.
     """
     with _open(path) as file:
-        return _header(path, file)
+        return _places(path, file, layout.columns, sent)
 
 
-def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
-    """Read `train.csv`, `sample_submission.csv` or `submission.csv`, in either form.
+def read(path: Path, layout: Layout, *, filler: bool = False, sent: bool = False) -> Iterator[Row]:
+    """Read a training table, a sample submission or a submission.
 
     Args:
         path: the CSV file, UTF-8, with or without a byte order mark.
-        layout: of the competition; a ClassId must be one of its classes.
-        filler: whether class 0 is allowed (sample submissions of today's form).
+        layout: names the columns and the classes.
+        filler: whether class 0 is allowed (Severstal's sample of today).
+        sent: whether it is a sample submission or a submission.
 
     Yields:
         One `Row` per row of the file, in its order; rows without a mask too.
@@ -69,10 +99,12 @@ def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
     Raises:
         UserError: a wrong header, a row with missing or extra fields, or an unknown class. Names the file and line.
     """
-    least, highest = 0 if filler else 1, layout.number_of_classes
+    class_ids = {label: class_id for class_id, label in enumerate(layout.labels, start=1)}
+    if filler and layout.columns.class_labels is None:
+        class_ids["0"] = 0
     with _open(path) as file:
-        columns = _header(path, file)
-        places = [columns.index(name) for name in (PAIRS if len(columns) == len(PAIRS) else MASKS)]
+        places = _places(path, file, layout.columns, sent)
+        classes = _Classes(path, layout, class_ids)
         csv.field_size_limit(LONGEST_FIELD)
         reader = csv.reader(iter(lambda: file.readline(_LONGEST_LINE), ""), strict=True)
         last = 1  # last line of the previous row; a quoted field may contain line ends
@@ -81,26 +113,60 @@ def read(path: Path, layout: Layout, *, filler: bool = False) -> Iterator[Row]:
                 line, last = last + 1, reader.line_num + 1
                 if not fields:  # an empty line, as editors leave at the end
                     continue
-                if len(fields) != len(columns):
-                    raise UserError(f"{path}, line {line}: expected {len(columns)} fields, found {len(fields)}")
-                image, *between, runs = [fields[place] for place in places]
-                if between:
-                    number = between[0]
-                else:
-                    image, _, number = image.rpartition("_")
+                if len(fields) != len(places.header):
+                    raise UserError(f"{path}, line {line}: expected {len(places.header)} fields, found {len(fields)}")
+                image, class_id = classes.of(fields, places, line)
                 if not is_file_name(image):
-                    raise UserError(f"{path}, line {line}: expected an image's file name, found {_short(image)}")
-                class_id = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
-                if not least <= class_id <= highest:
-                    raise UserError(
-                        f"{path}, line {line}: expected a class in {least} … {highest}, found {_short(number)} "
-                        f"(competition.classes in params.yaml names {highest})"
-                    )
-                yield Row(line, image, class_id, runs)
+                    raise UserError(f"{path}, line {line}: expected an image's id, found {_short(image)}")
+                yield Row(line, image, class_id, fields[places.runs])
         except csv.Error as error:
             raise UserError(f"{path}, line {last + 1}: expected CSV, found: {error}") from None
         except UnicodeDecodeError:
             raise _not_utf_8(path) from None
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Reads image and class of a row."""
+
+    path: Path
+    layout: Layout
+    class_ids: dict[str, int]
+
+    def of(self, fields: list[str], places: Places, line: int) -> tuple[str, int]:
+        if places.both is not None:
+            return self._split(fields[places.both], line)
+        image = fields[places.image or 0]
+        if places.class_id is None:
+            return image, 1
+        return image, self._known(fields[places.class_id], line)
+
+    def _split(self, text: str, line: int) -> tuple[str, int]:
+        """IMAGE_CLASS; a label may hold underscores itself, so the longest that fits counts."""
+        place = text.find("_")
+        while place >= 0:
+            if text[place + 1 :] in self.class_ids:
+                return text[:place], self.class_ids[text[place + 1 :]]
+            place = text.find("_", place + 1)
+        return text, self._known(text.rpartition("_")[2], line)
+
+    def _known(self, label: str, line: int) -> int:
+        if label in self.class_ids:
+            return self.class_ids[label]
+        if self.layout.columns.class_labels is None and label.isascii() and label.isdigit() and len(label) < 6:
+            if int(label) in self.class_ids.values():  # 01
+                return int(label)
+        labels, highest = self.layout.columns.class_labels, self.layout.number_of_classes
+        if labels is None:
+            raise UserError(
+                f"{self.path}, line {line}: expected a class in {min(self.class_ids.values())} … {highest}, found "
+                f"{_short(label)} (competition.classes in params.yaml names {highest}; classes that are written "
+                "otherwise need competition.columns.class_labels)"
+            )
+        raise UserError(
+            f"{self.path}, line {line}: expected one of the classes {_short(', '.join(labels))[1:-1]} "
+            f"(competition.columns.class_labels in params.yaml), found {_short(label)}"
+        )
 
 
 def is_file_name(name: str) -> bool:
@@ -134,16 +200,34 @@ def _not_utf_8(path: Path) -> UserError:
     return UserError(f"{path}: expected CSV in UTF-8, found another encoding")
 
 
+def _places(path: Path, file: IO[str], columns: Columns, sent: bool) -> Places:
+    names = [name.strip(" ") for name in _header(path, file)]
+    runs = (columns.sent_runs if sent else columns.runs).strip(" ")
+    pair, wanted = columns.image_and_class, [columns.image]
+    if pair is not None and pair in names:
+        wanted = [pair]
+    elif columns.class_id is not None:
+        wanted.append(columns.class_id)
+    wanted = [*(name.strip(" ") for name in wanted), runs]
+    missing = [name for name in wanted if name not in names]
+    twice = [name for name in wanted if names.count(name) > 1]
+    if missing or twice:
+        both = f" (or {pair},{runs})" if pair is not None and pair not in names else ""
+        raise UserError(
+            f"{path}, line 1: expected the columns {','.join(wanted)}{both}, each once and in any order "
+            f"(competition.columns in params.yaml), found {','.join(names)[:200]!r}"
+        )
+    place = {name: names.index(name) for name in wanted}
+    if pair is not None and pair in names:
+        return Places(names, None, None, place[pair], place[runs])
+    class_id = None if columns.class_id is None else place[columns.class_id.strip(" ")]
+    return Places(names, place[columns.image.strip(" ")], class_id, None, place[runs])
+
+
 def _header(path: Path, file: IO[str]) -> list[str]:
     try:
-        columns = next(csv.reader([file.readline(_LONGEST_HEADER)], strict=True), [])
+        return next(csv.reader([file.readline(_LONGEST_HEADER)], strict=True), [])
     except csv.Error as error:
         raise UserError(f"{path}, line 1: expected CSV, found: {error}") from None
     except UnicodeDecodeError:
         raise _not_utf_8(path) from None
-    if sorted(columns) not in (sorted(PAIRS), sorted(MASKS)):
-        raise UserError(
-            f"{path}, line 1: expected the columns {','.join(PAIRS)} or {','.join(MASKS)} in any order, "
-            f"found {','.join(columns)[:200]!r}"
-        )
-    return columns

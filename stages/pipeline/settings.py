@@ -13,16 +13,15 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stages.pipeline import paths, yaml_files
+from stages.pipeline.competition_settings import Competition as Competition
 from stages.pipeline.sections import (
     Flag,
-    Name,
     NaturalInt,
     Number,
     PositiveInt,
     Renamed,
     Section,
     Share,
-    Side,
     Text,
     check,
 )
@@ -50,23 +49,6 @@ class Download(Section):
                 "move it elsewhere first"
             )
         return source
-
-
-class Competition(Section):
-    """What the competition prescribes."""
-
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    image_height: Side
-    image_width: Side
-    classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=254)]
-
-    @model_validator(mode="after")
-    def _distinct(self) -> "Competition":
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"classes: expected different names, found {list(self.classes)}")
-        if "background" in self.classes:
-            raise ValueError("classes: 'background' is the name for pixels without a class; choose another")
-        return self
 
 
 class Preprocess(Section):
@@ -182,6 +164,15 @@ class Settings(Section):
                     f"postprocess: {name}: expected null or {len(classes)} numbers, one for each of "
                     f"{', '.join(classes)}; found {list(levels)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _overlaps_fit(self) -> "Settings":
+        if self.competition.overlapping_classes and not self.train.loss.startswith("bce"):
+            raise ValueError(
+                "train: loss: expected bce or bce_dice, which decide each class by itself, because "
+                f"competition.overlapping_classes is true; found {self.train.loss}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -28,10 +28,14 @@ def weights(file: Path) -> bytes:
     ("schedule", "killed_at", "two_phases"),
     [("plateau", 1, False), pytest.param("cosine", 2, True, marks=pytest.mark.prove)],
 )
+@pytest.mark.usefixtures("few_layers")
 def test_a_killed_training_goes_on_to_the_same_result(
     prepared: Dataset, options: settings.Train, tmp_path: Path, schedule: str, killed_at: int, two_phases: bool
 ) -> None:
-    """Killed in either phase, before an epoch's state is written: the result is that of a run in one."""
+    """Killed in either phase, before an epoch's state is written: the result is that of a run in one.
+
+    Once it is finished, it is taken from its state and not trained again.
+    """
     from stages.training import fit
     from stages.training.job import Job
 
@@ -53,17 +57,9 @@ def test_a_killed_training_goes_on_to_the_same_result(
     assert found.phases == ((2, 1) if two_phases else (2,))
     assert resumed == undisturbed
     assert weights(found.weights) == weights(expected.weights)
-
-
-def test_a_finished_fold_is_not_trained_again(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
-    """When a later fold is killed, the folds before it are taken from their state."""
-    from stages.training import fit
-    from stages.training.job import Job
-
-    once = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
-    before = once.weights.stat().st_mtime_ns
-    again = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
-    assert again.history == once.history
+    before = found.weights.stat().st_mtime_ns
+    again = fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", lambda *logs: None)
+    assert again.history == found.history
     assert again.weights.stat().st_mtime_ns == before
 
 
@@ -78,6 +74,7 @@ def test_training_learns_bright_and_dark_squares(prepared: Dataset, options: set
     assert trained.history[-1]["loss"] < trained.history[0]["loss"] / 2
 
 
+@pytest.mark.usefixtures("few_layers")
 def test_early_stopping_ends_a_training_that_does_not_improve(
     prepared: Dataset, options: settings.Train, tmp_path: Path
 ) -> None:
@@ -93,6 +90,7 @@ def test_early_stopping_ends_a_training_that_does_not_improve(
     assert len(trained.history) < 5
 
 
+@pytest.mark.usefixtures("few_layers")
 def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """Of three epochs the two best by validation: their weights' mean is what is left, and nothing else is."""
     import h5py
@@ -124,6 +122,7 @@ def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["average.weights.h5", "finished.json"]
 
 
+@pytest.mark.usefixtures("few_layers")
 def test_training_on_every_fold_needs_no_validation(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """All 12 images, the held-out ones included, for just the epochs asked for; the last one's weights are kept."""
     from stages.training import fit

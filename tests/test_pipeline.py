@@ -14,7 +14,10 @@ from tests.support.repository import ROOT, SMALL, check_submission, setting
 
 pytestmark = pytest.mark.slow
 
-FAST = [*SMALL, "inference.engine=openvino"]  # it starts in a fifth of TensorFlow's time; test_real_steel runs TensorFlow
+FAST = [
+    *SMALL,
+    "inference.engine=openvino",
+]  # it starts in a fifth of TensorFlow's time; test_real_steel runs TensorFlow
 
 
 def call(folder: Path, *command: str, succeeds: bool = True) -> str:

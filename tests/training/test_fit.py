@@ -63,12 +63,24 @@ def test_a_killed_training_goes_on_to_the_same_result(
     assert again.weights.stat().st_mtime_ns == before
 
 
-def test_training_learns_bright_and_dark_squares(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("network", "rate"), [("two convolutions", 0.03), pytest.param("U-Net", 0.003, marks=pytest.mark.long)]
+)
+def test_training_learns_bright_and_dark_squares(
+    prepared: Dataset,
+    options: settings.Train,
+    tmp_path: Path,
+    network: str,
+    rate: float,
+    request: pytest.FixtureRequest,
+) -> None:
     """On squares that anyone can see, F1 on the validation fold is far above the 0 of a network that knows nothing."""
     from stages.training import fit
     from stages.training.job import Job
 
-    options = options.model_copy(update={"downscale": 1, "epochs": 8, "crops_per_image": 6, "learning_rate": 0.003})
+    if network != "U-Net":
+        request.getfixturevalue("few_layers")
+    options = options.model_copy(update={"downscale": 1, "epochs": 8, "crops_per_image": 6, "learning_rate": rate})
     trained = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
     assert max(logs["val_mean_f1"] for logs in trained.history) > 0.6
     assert trained.history[-1]["loss"] < trained.history[0]["loss"] / 2

@@ -24,7 +24,7 @@ ROWS ?=
 # The data for `make ablation`; empty: as ablation.yaml says.
 DATA ?=
 # The tests that `make test` runs, by their marks in pyproject.toml.
-MARKS ?= not prove and not committed
+MARKS ?= not long and not prove and not committed
 # For `make scale`: a folder with 25 GB of space, and the seconds of a GPU per training step and per image.
 FOLDER ?=
 GPU_SECONDS ?=
@@ -86,11 +86,11 @@ fresh: setup
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	git clone --quiet "$(CURDIR)" "$$folder/clone"; ln -s "$(CURDIR)/.venv" "$$folder/clone/.venv"; \
 	env -u REAL_DATA -u REAL_DATA_FOLDER $(MAKE) --no-print-directory --directory="$$folder/clone" --assume-old=setup test \
-		MARKS="not slow and not prove and not committed"
+		MARKS="not slow and not long and not prove and not committed"
 
 # Tests that take minutes: kills during training, other servers, long trainings.
 prove: setup
-	pytest -m prove
+	pytest -m "long or prove"
 
 lint: setup
 	ruff check

@@ -14,6 +14,11 @@ from tests.support.repository import ROOT, SMALL, check_submission, setting
 
 pytestmark = pytest.mark.slow
 
+FAST = [
+    *SMALL,
+    "inference.engine=openvino",
+]  # it starts in a fifth of TensorFlow's time; test_real_steel runs TensorFlow
+
 
 def call(folder: Path, *command: str, succeeds: bool = True) -> str:
     """Run a command in a folder, and record which parameters each stage reads; returns everything it printed."""
@@ -31,7 +36,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with the current state of the project, in which the pipeline has run as the experiment `cce`."""
     folder = tmp_path_factory.mktemp("clone")
     repository.start(folder)
-    experiment(folder, "cce", *SMALL)
+    experiment(folder, "cce", *FAST)
     return folder
 
 
@@ -103,9 +108,10 @@ def test_post_processing_changes_without_a_network(clone: Path) -> None:
     call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 
+@pytest.mark.long
 def test_networks_of_other_experiments_are_added(clone: Path) -> None:
     """`train.blend` takes them from DVC's cache, trains nothing again, and reports what cannot be blended."""
-    printed = experiment(clone, "blend", *SMALL, "train.blend=[cce_dice]")
+    printed = experiment(clone, "blend", *FAST, "train.blend=[cce_dice]")
     assert "train: 1 network(s) of cce_dice added" in printed
     assert "epoch 1" not in printed  # taken from what was trained before
     ensemble = json.loads((clone / "data/model/ensemble.json").read_text())
@@ -141,6 +147,7 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
     assert page.count('"rev": "cce_dice"') > 100
 
 
+@pytest.mark.long
 def test_make_compare_starts_from_the_committed_parameters(clone: Path) -> None:
     """Both variants come from the run cache, can run again, and leave changed parameters in the workspace alone."""
     call(clone, "dvc", "exp", "apply", "cce")

@@ -38,6 +38,7 @@ def test_real_steel_in_the_current_form(clone: Path, real_data: Path, tmp_path: 
     assert (clone / "data/submission.csv").read_text().startswith("ImageId,EncodedPixels,ClassId\n")
 
 
+@pytest.mark.long
 def test_real_steel_in_the_older_form(clone: Path, real_data: Path, tmp_path: Path) -> None:
     """Images of 200×200, not divisible by 32, and a two-column sample submission; crops are clipped."""
     archive = some_of(real_data / "steel-900.zip", tmp_path / "some.zip", train=36, test=6)

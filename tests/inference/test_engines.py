@@ -92,6 +92,7 @@ def test_engines_agree_on_a_network_of_random_weights(options: settings.Train, t
     assert (theirs[0].presence < 255).any() == ("head" in kind)
 
 
+@pytest.mark.long
 def test_engines_agree_on_a_trained_network(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """A few epochs on bright and dark squares; without TensorFlow in the process, and the same with one thread."""
     from stages.training import fit

@@ -55,6 +55,7 @@ def test_a_score_is_recorded_with_what_was_sent(
     assert "?? metrics/" in project("git", "status", "--porcelain")  # git does not ignore it
 
 
+@pytest.mark.long
 def test_what_runs_while_the_score_is_awaited_changes_nothing(
     project: Call, folder: Path, server: KaggleServer, environment: dict[str, str]
 ) -> None:

@@ -28,10 +28,14 @@ def weights(file: Path) -> bytes:
     ("schedule", "killed_at", "two_phases"),
     [("plateau", 1, False), pytest.param("cosine", 2, True, marks=pytest.mark.prove)],
 )
+@pytest.mark.usefixtures("few_layers")
 def test_a_killed_training_goes_on_to_the_same_result(
     prepared: Dataset, options: settings.Train, tmp_path: Path, schedule: str, killed_at: int, two_phases: bool
 ) -> None:
-    """Killed in either phase, before an epoch's state is written: the result is that of a run in one."""
+    """Killed in either phase, before an epoch's state is written: the result is that of a run in one.
+
+    Once it is finished, it is taken from its state and not trained again.
+    """
     from stages.training import fit
     from stages.training.job import Job
 
@@ -53,31 +57,36 @@ def test_a_killed_training_goes_on_to_the_same_result(
     assert found.phases == ((2, 1) if two_phases else (2,))
     assert resumed == undisturbed
     assert weights(found.weights) == weights(expected.weights)
-
-
-def test_a_finished_fold_is_not_trained_again(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
-    """When a later fold is killed, the folds before it are taken from their state."""
-    from stages.training import fit
-    from stages.training.job import Job
-
-    once = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
-    before = once.weights.stat().st_mtime_ns
-    again = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
-    assert again.history == once.history
+    before = found.weights.stat().st_mtime_ns
+    again = fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", lambda *logs: None)
+    assert again.history == found.history
     assert again.weights.stat().st_mtime_ns == before
 
 
-def test_training_learns_bright_and_dark_squares(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("network", "rate"), [("two convolutions", 0.03), pytest.param("U-Net", 0.003, marks=pytest.mark.long)]
+)
+def test_training_learns_bright_and_dark_squares(
+    prepared: Dataset,
+    options: settings.Train,
+    tmp_path: Path,
+    network: str,
+    rate: float,
+    request: pytest.FixtureRequest,
+) -> None:
     """On squares that anyone can see, F1 on the validation fold is far above the 0 of a network that knows nothing."""
     from stages.training import fit
     from stages.training.job import Job
 
-    options = options.model_copy(update={"downscale": 1, "epochs": 8, "crops_per_image": 6, "learning_rate": 0.003})
+    if network != "U-Net":
+        request.getfixturevalue("few_layers")
+    options = options.model_copy(update={"downscale": 1, "epochs": 8, "crops_per_image": 6, "learning_rate": rate})
     trained = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
     assert max(logs["val_mean_f1"] for logs in trained.history) > 0.6
     assert trained.history[-1]["loss"] < trained.history[0]["loss"] / 2
 
 
+@pytest.mark.usefixtures("few_layers")
 def test_early_stopping_ends_a_training_that_does_not_improve(
     prepared: Dataset, options: settings.Train, tmp_path: Path
 ) -> None:
@@ -93,6 +102,7 @@ def test_early_stopping_ends_a_training_that_does_not_improve(
     assert len(trained.history) < 5
 
 
+@pytest.mark.usefixtures("few_layers")
 def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """Of three epochs the two best by validation: their weights' mean is what is left, and nothing else is."""
     import h5py
@@ -124,6 +134,7 @@ def test_the_best_epochs_are_averaged(prepared: Dataset, options: settings.Train
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["average.weights.h5", "finished.json"]
 
 
+@pytest.mark.usefixtures("few_layers")
 def test_training_on_every_fold_needs_no_validation(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
     """All 12 images, the held-out ones included, for just the epochs asked for; the last one's weights are kept."""
     from stages.training import fit

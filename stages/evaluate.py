@@ -8,13 +8,14 @@ chosen on other images. Choose by the validation folds, report the held-out fold
 
 from tqdm import tqdm
 
-from stages.dataset import rle
-from stages.dataset.prepared import Dataset
+from stages.dataset import label_maps, rle
+from stages.dataset.prepared import Dataset, Sample
 from stages.figures import evaluation_pictures
 from stages.inference.probabilities import Cache
 from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline.arrays import UInt8
 from stages.postprocessing import rules_file
-from stages.postprocessing.rules import label_map
+from stages.postprocessing.rules import Rules, label_map
 from stages.postprocessing.scored import score
 from stages.scoring import evaluation, evaluation_tables, precision_recall
 
@@ -25,17 +26,18 @@ def evaluate() -> None:
     names, cache = data.classes, Cache(paths.HELD_OUT_PROBABILITIES)
     held_out, masks, histogram = [], [], precision_recall.empty_histogram(len(names))
     for sample in tqdm(data.fold(data.held_out), "evaluate: held out", unit=" images", disable=None):
-        prediction, true = cache[sample.image], data.labels[sample.position]
+        prediction, true = cache[sample.image].restored(data.layout, sample.size), data.truth(sample)
         image, labels = score(sample, prediction, true, fitted.rules)
-        found = [(sample.image, name, rle.encode(labels == class_id)) for class_id, name in enumerate(names, start=1)]
+        of_class = ((name, label_maps.of_class(labels, class_id)) for class_id, name in enumerate(names, start=1))
+        found = [(sample.image, name, rle.encode(mask)) for name, mask in of_class]
         held_out.append(image)
         masks += [row for row in found if row[-1]]
         histogram += precision_recall.histogram(prediction.pixels, true)
     validation, validated = [], Cache(paths.VALIDATION_PROBABILITIES)
     for fold in options.train.folds:
         for sample in tqdm(data.fold(fold), f"evaluate: fold {fold}", unit=" images", disable=None):
-            true, rules = data.labels[sample.position], fitted.of_image[sample.image]
-            validation.append(score(sample, validated[sample.image], true, rules)[0])
+            prediction = validated[sample.image].restored(data.layout, sample.size)
+            validation.append(score(sample, prediction, data.truth(sample), fitted.of_image[sample.image])[0])
     metrics = evaluation.figures(held_out, names) | {"validation": evaluation.headline(validation)}
     curve = [(names[class_id - 1], *row) for class_id, *row in precision_recall.curve(histogram)]
     tables = {
@@ -50,10 +52,14 @@ def evaluate() -> None:
     outputs.write_table(paths.PREDICTED_MASKS, ["image", "class", "run_lengths"], masks)
     with outputs.folder(paths.EVALUATION_PICTURES) as folder:
         # The label maps of the few images shown are computed again: keeping those of all images would fill memory.
-        evaluation_pictures.draw(folder, data, held_out, lambda image: label_map(cache[image], fitted.rules))
+        evaluation_pictures.draw(folder, data, held_out, lambda sample: _label_map(cache, data, sample, fitted.rules))
     outputs.write_metrics(paths.EVALUATION_METRICS, metrics)
     for line in evaluation.summary(metrics, names):
         print(f"evaluate: {line}")
+
+
+def _label_map(cache: Cache, data: Dataset, sample: Sample, rules: Rules) -> UInt8:
+    return label_map(cache[sample.image].restored(data.layout, sample.size), rules)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ how large its masks are, examples of every class, and the largest masks of all.
 from tqdm import tqdm
 
 from stages.dataset import images, mask_figures, mask_statistics, validation
+from stages.dataset.image_names import ImageNames
+from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.dataset.mask_store import MaskStore
 from stages.figures import contact_sheets, overlays
@@ -20,14 +22,15 @@ def explore() -> None:
     from stages.figures import mask_charts  # Matplotlib, which takes longer than all other imports together
 
     layout = Layout.of(settings.load().competition)
-    files = set(images.listing(paths.TRAIN_IMAGES))
+    names = ImageNames(images.listing(paths.TRAIN_IMAGES))
+    files, sizes = names.files, ImageSizes(paths.TRAIN_IMAGES, names, layout)
     with outputs.folder(paths.EXPLORE_PICTURES) as folder, MaskStore(folder) as masks:
         with validation.explaining_how_to_correct():
-            found = mask_statistics.collect(paths.TRAIN_TABLE, layout, masks)
+            found = mask_statistics.collect(paths.TRAIN_TABLE, sizes, masks)
             sheets = contact_sheets.choose(found, files)
             for sheet in tqdm(sheets, "explore: pictures", unit=" sheets", disable=None):
                 overlays.save(contact_sheets.draw(sheet, masks, paths.TRAIN_IMAGES, layout), folder / sheet.file)
-        figures = mask_figures.summarise(found, files)
+        figures = mask_figures.summarise(found, files, sizes)
         carriers = {name: of["images"] for name, of in figures["classes"].items()}
         areas = {name: [mask.area for mask in of] for name, of in zip(layout.classes, found.masks, strict=True)}
         by_number = figures["images_by_number_of_classes"]

@@ -4,9 +4,11 @@ Reads data/raw and data/model; writes data/test_probabilities and metrics/infer_
 including those of train.final and train.blend.
 """
 
+from pathlib import Path
+
 from tqdm import tqdm
 
-from stages.dataset import images, submission
+from stages.dataset import geometry, images, submission, validation
 from stages.dataset.layout import Layout
 from stages.inference import engines, ensemble, probabilities
 from stages.inference.averaging import Network, predictions
@@ -17,31 +19,32 @@ from stages.pipeline.cli import UserError
 def infer_test() -> None:
     """Run the stage."""
     options = settings.load()
-    sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
+    layout = Layout.of(options.competition)
+    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
+    files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
     members = ensemble.read(paths.MODEL).members
     networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in members]
-    stored = store(options, sample.images, networks)
+    stored = store(options.inference, layout, files, networks)
     count = len(sample.images)
     outputs.write_metrics(
         paths.INFER_TEST_METRICS,
-        {"engine": options.inference.engine, "images": count, "megabytes_per_image": stored / count / 1e6},
+        {"engine": options.inference.engine, "images": count, "megabytes_per_image": stored / max(count, 1) / 1e6},
     )
-    print(f"infer_test: {count} images, {stored / count / 1e6:.3f} MB per image: {paths.TEST_PROBABILITIES}")
+    print(f"infer_test: {count} images, {stored / max(count, 1) / 1e6:.3f} MB per image: {paths.TEST_PROBABILITIES}")
 
 
-def store(options: settings.Settings, names: list[str], networks: list[Network]) -> int:
-    """Store the averaged probabilities of the test images with these names. Returns their size in bytes.
+def store(options: settings.Inference, layout: Layout, files: dict[str, Path], networks: list[Network]) -> int:
+    """Store the averaged probabilities of the test images, by id. Returns their size in bytes.
 
     Raises:
-        UserError: a file is not a photograph of the competition's size.
+        UserError: a file is not an image as the competition has them.
     """
-    size = Layout.of(options.competition).size
-    progress = tqdm(names, "infer_test", unit=" images", disable=None)
-    photographs = parallel.in_order(lambda name: images.read(paths.TEST_IMAGES / name, *size), progress)
-    found = predictions(networks, photographs, options.inference.batch_size, options.inference.flips)
+    progress = tqdm(files.values(), "infer_test", unit=" images", disable=None)
+    photographs = parallel.in_order(lambda file: geometry.read(file, layout)[0], progress)
+    found = predictions(networks, photographs, options.batch_size, options.flips)
     try:
         with outputs.folder(paths.TEST_PROBABILITIES.parent) as folder:
-            return probabilities.write(folder / paths.TEST_PROBABILITIES.name, zip(names, found, strict=True))
+            return probabilities.write(folder / paths.TEST_PROBABILITIES.name, zip(files, found, strict=True))
     except images.ImageError as error:
         raise UserError(str(error)) from None
 

@@ -5,6 +5,7 @@ metrics/postprocess.json and metrics/reliability.csv. No network runs. The valid
 The rules for each part are chosen on the other parts; evaluate scores the validation images with those.
 """
 
+import math
 from typing import Any
 
 from tqdm import tqdm
@@ -28,13 +29,13 @@ def postprocess() -> None:
     members = ensemble.read(paths.MODEL).scored
     correction.check_presence(options.postprocess, members)
     factors = correction.factors(options.postprocess, members, data, options.train.folds)
-    size = data.images.height, data.images.width
+    size = sorted((data.layout.scored_size(sample.size) for sample in samples), key=math.prod)[len(samples) // 2]
     space = search_space(options.postprocess, len(data.classes), size, factors, ensemble.softmax(members))
     cache, counts = Cache(paths.VALIDATION_PROBABILITIES), []
     histogram = precision_recall.empty_histogram(len(data.classes))
     for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
-        prediction = corrected(cache[sample.image], space.factors, space.softmax)
-        true = data.labels[sample.position]
+        prediction = cache[sample.image].restored(data.layout, sample.size)
+        prediction, true = corrected(prediction, space.factors, space.softmax), data.truth(sample)
         histogram += precision_recall.histogram(prediction.pixels, true)
         counts.append(count(prediction, true, space))
     if options.postprocess.enabled:

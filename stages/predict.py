@@ -7,6 +7,8 @@ and metrics/predict.json. No network runs.
 from tqdm import tqdm
 
 from stages.dataset import images, submission
+from stages.dataset.image_names import ImageNames
+from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.inference.probabilities import Cache
@@ -23,10 +25,13 @@ def predict() -> None:
     _report_extra(sample.images)
     rules = rules_file.read(paths.RULES).rules
     cache = Cache(paths.TEST_PROBABILITIES)
+    sizes = ImageSizes(paths.TEST_IMAGES, ImageNames(images.listing(paths.TEST_IMAGES)), layout)
     progress = tqdm(sample.images, "predict", unit=" images", disable=None)
-    label_maps = parallel.in_order(lambda image: label_map(cache[image], rules), progress)
+    label_maps = parallel.in_order(
+        lambda image: label_map(cache[image].restored(layout, sizes.of(image)), rules), progress
+    )
     submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form)
-    counts = submission.check(paths.SUBMISSION, sample, options.predict.form)
+    counts = submission.check(paths.SUBMISSION, sample, options.predict.form, sizes.scored)
     masks = {name: counts[f"class_{number}"] for number, name in enumerate(layout.classes, start=1)}
     members = ensemble.read(paths.MODEL).members
     unscored = sum(member.fold is None for member in members)
@@ -38,12 +43,15 @@ def predict() -> None:
     print(f"predict: {counts['images']} images, {counts['masks']} masks ({by_class}), checked: {paths.SUBMISSION}")
     if unscored:
         print(f"predict: {unscored} of {len(members)} networks were trained on every fold; evaluate leaves them out")
-    if not counts["masks"]:
+    if not sample.images:
+        print(f"predict: {paths.SAMPLE_SUBMISSION} holds only its header: the notebook (stage kernel) fills it in")
+    elif not counts["masks"]:
         print("predict: every mask is empty: the network has collapsed; this scores the same as an empty submission")
 
 
 def _report_extra(wanted: list[str]) -> None:
-    extra = sorted(set(images.listing(paths.TEST_IMAGES)) - set(wanted))
+    names = ImageNames(images.listing(paths.TEST_IMAGES))
+    extra = sorted(names.files - {names.file(image) for image in wanted})
     if extra:
         print(
             f"predict: {len(extra)} test image(s) are not in {paths.SAMPLE_SUBMISSION} and left out, such as {extra[0]}"

@@ -21,7 +21,7 @@ def preprocess() -> None:
         preparation.write_index(measured, folds, folder)
     figures = preparation.figures(measured, folds)
     outputs.write_metrics(paths.PREPROCESS_METRICS, figures)
-    for line in preparation.describe(figures):
+    for line in preparation.describe(figures, layout):
         print(f"preprocess: {line}")
 
 

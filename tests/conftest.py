@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from stages.dataset import rle
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, ImageStore
+from stages.dataset.true_masks import TrueMasksWriter
 from stages.inference import tensorflow_start
 from tests.support import browser
 
@@ -92,7 +95,7 @@ def prepared(tmp_path: Path) -> Dataset:
     folder = tmp_path / "prepared"
     folder.mkdir()
     images, labels = (ImageStore.create(folder / name, 12, HEIGHT, WIDTH) for name in (IMAGES, LABELS))
-    rows = []
+    rows, true_masks = [], TrueMasksWriter(folder)
     for number in range(12):
         generator = np.random.default_rng(number)
         image = generator.integers(90, 110, (HEIGHT, WIDTH)).astype(np.uint8)
@@ -103,10 +106,15 @@ def prepared(tmp_path: Path) -> Dataset:
             label_map[top : top + 16, left : left + 16] = class_id
             image[label_map == class_id] = 220 if class_id == 1 else 10
         images[number], labels[number] = image, label_map
-        rows.append([f"{number}.png", number % FOLDS, number, *((label_map == k).sum() for k in (1, 2))])
+        true_masks.add(number, [(class_id, rle.runs(label_map == class_id))] if class_id else [])
+        areas = ((label_map == k).sum() for k in (1, 2))
+        rows.append([f"{number}.png", number % FOLDS, number, HEIGHT, WIDTH, *areas])
+    true_masks.close()
+    header = ["image", "fold", "group", "height", "width", *(f"pixels_{name}" for name in CLASSES)]
     with (folder / INDEX).open("w", newline="") as file:
-        csv.writer(file).writerows([["image", "fold", "group", *(f"pixels_{name}" for name in CLASSES)], *rows])
-    (folder / SUMMARY).write_text(json.dumps({"classes": CLASSES, "folds": FOLDS, "digest": "drawn"}))
+        csv.writer(file).writerows([header, *rows])
+    layout = Layout(tuple(CLASSES), HEIGHT, WIDTH).to_json()
+    (folder / SUMMARY).write_text(json.dumps({"layout": layout, "folds": FOLDS, "digest": "drawn"}))
     return Dataset(folder)
 
 

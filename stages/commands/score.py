@@ -3,80 +3,88 @@
     python -m stages score data/submission.csv steel.test-masks.csv
     python -m stages score submission.csv train.csv --height 200 --width 200 --classes inclusion patches scratches
 
-Both files may have either form of the competition's tables. Size and classes come from params.yaml unless they are
+Both files are written as `competition:` in params.yaml says. Size and classes come from there, too, unless they are
 given. The images are those of the submission. True masks in the form ImageId_ClassId,EncodedPixels, which has a row for
 every image and class, must have the same images.
 """
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from stages.dataset import rle, submission, tables
+from stages.dataset import images, label_maps, rle, submission, tables
+from stages.dataset.image_names import ImageNames
+from stages.dataset.image_sizes import ImageSizes
+from stages.dataset.images import Size
 from stages.dataset.layout import Layout
-from stages.pipeline import settings
-from stages.pipeline.arrays import Int64
+from stages.pipeline import paths, settings
+from stages.pipeline.arrays import Int64, UInt8
 from stages.pipeline.cli import UserError
 from stages.scoring.dice import all_empty_mean_dice, mean_defined, mean_dice, positive_dice
 
-Masks = dict[str, dict[int, str]]  # run lengths by image and ClassId, of classes that have a mask
+Masks = dict[str, dict[int, list[str]]]  # run lengths by image and ClassId, of classes that have a mask
 
 
-def score(sent: Path, truth: Path, layout: Layout) -> str:
+def score(sent: Path, truth: Path, sizes: ImageSizes) -> str:
     """The figures of a submission as text.
 
     Args:
         sent: the submission.
         truth: true masks, in either form of train.csv.
-        layout: classes and image size.
+        sizes: of the images, and how the tables are written.
 
     Raises:
         UserError: a file is not valid, or the submission lacks an image that has true masks.
     """
-    predicted = predictions(sent, layout)
-    true = true_masks(truth, layout)
+    predicted = predictions(sent, sizes)
+    true = true_masks(truth, sizes)
     lacking = sorted(true.keys() - predicted.keys())
     if lacking:
         raise UserError(
             f"{sent}: expected every image that {truth} names, found {len(lacking)} missing, such as {lacking[0]}"
         )
     unknown = sorted(predicted.keys() - true.keys())
-    if unknown and len(tables.header(truth)) == 2:
+    if unknown and tables.header(truth, sizes.layout).pairs:
         raise UserError(f"{truth}: expected every image of {sent}, found {len(unknown)} missing, such as {unknown[0]}")
-    return summary(*count(predicted, true, layout), layout.classes)
+    return summary(*count(predicted, true, sizes), sizes.layout.classes)
 
 
-def predictions(path: Path, layout: Layout) -> Masks:
-    """Read and check a submission of either form.
+def predictions(path: Path, sizes: ImageSizes) -> Masks:
+    """Read and check a submission.
 
     Raises:
         UserError: as for `submission.check`, or the rows of one image are in two places.
     """
-    grouped = groupby(tables.read(path, layout, filler=True), key=lambda row: row.image)
+    layout = sizes.layout
+    itself = submission.of_itself(path, layout)
     found: Masks = {}
-    pairs = len(tables.header(path)) == 2
-    for image, group in grouped:
+    rows_of_all = tables.read(path, layout, filler=True, sent=True)
+    for image, group in groupby(rows_of_all, key=lambda row: row.image):
         rows = list(group)
         if image in found:
             raise UserError(f"{path}: expected the rows of one image one after the other, found {image} in two places")
-        if pairs and len(rows) < layout.number_of_classes:
+        if itself.kind == "classes" and len(rows) < layout.number_of_classes:
             raise UserError(
                 f"{path}: {image}: expected a row for each of {layout.number_of_classes} classes (--classes, or "
                 f"competition.classes in params.yaml), found {len(rows)}"
             )
-        found[image] = {row.class_id: row.runs for row in rows if row.class_id and row.runs.strip()}
+        filled = [row for row in rows if row.class_id and not submission.is_empty(row.runs, layout)]
+        found[image] = {
+            class_id: [row.runs for row in filled if row.class_id == class_id]
+            for class_id in {row.class_id for row in filled}
+        }
     if not found:
         raise UserError(f"{path}: expected a row for every test image, found none")
-    itself = submission.Template(layout, tables.header(path), list(found), [])
-    submission.check(path, itself, "sample")
+    submission.check(path, replace(itself, images=list(found), rows=[[] for _ in found]), "sample", sizes.scored)
     return found
 
 
-def true_masks(path: Path, layout: Layout) -> Masks:
+def true_masks(path: Path, sizes: ImageSizes) -> Masks:
     """Read and check true masks.
 
     Raises:
@@ -84,30 +92,43 @@ def true_masks(path: Path, layout: Layout) -> Masks:
     """
     found: Masks = {}
     seen: set[tuple[str, int]] = set()
+    layout = sizes.layout
     for row in tables.read(path, layout):
         where = f"{path}, line {row.line}: {row.image}, class {row.class_id}"
-        if (row.image, row.class_id) in seen:
+        if (row.image, row.class_id) in seen and not layout.columns.instances:
             raise UserError(f"{where}: expected one row, found another")
         seen.add((row.image, row.class_id))
         try:
-            rle.parse(row.runs, *layout.size)
+            rle.parse(row.runs, *sizes.of(row.image), layout.run_lengths)
         except rle.RunLengthError as error:
             raise UserError(f"{where}: {error}") from None
-        found.setdefault(row.image, {}).update({row.class_id: row.runs} if row.runs.strip() else {})
+        of_image = found.setdefault(row.image, {})
+        if not rle.is_empty(row.runs, layout.run_lengths):
+            of_image.setdefault(row.class_id, []).append(row.runs)
     return found
 
 
-def count(predicted: Masks, true: Masks, layout: Layout) -> tuple[Int64, Int64, Int64]:
+def count(predicted: Masks, true: Masks, sizes: ImageSizes) -> tuple[Int64, Int64, Int64]:
     """Pixels in both masks, in the true mask and in the predicted mask, each int64 (images, classes)."""
+    layout = sizes.layout
     both, drawn, found = (np.zeros((len(predicted), layout.number_of_classes), np.int64) for _ in range(3))
     for position, image in enumerate(tqdm(predicted, "score: images", unit=" images", disable=None)):
         for number in layout.class_ids:
-            right, sent = (
-                rle.decode(masks.get(image, {}).get(number, ""), *layout.size) for masks in (true, predicted)
-            )
+            native, scored = sizes.of(image), sizes.scored(image)
+            sent = _joined(predicted[image].get(number, []), scored, layout)
+            right = _joined(true.get(image, {}).get(number, []), native, layout)
+            right = label_maps.resized(right, scored)
             place = position, number - 1
             both[place], drawn[place], found[place] = (right & sent).sum(), right.sum(), sent.sum()
     return both, drawn, found
+
+
+def _joined(masks: list[str], size: Size, layout: Layout) -> UInt8:
+    """The union of some masks, uint8 (height, width), 1 inside."""
+    joined = np.zeros(size, np.uint8)
+    for runs in masks:
+        joined |= rle.decode(runs, *size, layout.run_lengths).view(np.uint8)
+    return joined
 
 
 def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str]) -> str:
@@ -128,10 +149,17 @@ def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str]) ->
 
 def _score(given: argparse.Namespace) -> str:
     names, height, width = given.classes, given.height, given.width
+    layout = Layout(tuple(names or ()), height or 0, width or 0)
     if None in (names, height, width):
-        fixed = settings.load().competition
-        names, height, width = names or fixed.classes, height or fixed.image_height, width or fixed.image_width
-    return score(given.submission, given.truth, Layout(tuple(names), height, width))
+        stated = Layout.of(settings.load().competition)
+        layout = replace(
+            stated,
+            classes=layout.classes or stated.classes,
+            height=height or stated.height,
+            width=width or stated.width,
+        )
+    sizes = ImageSizes(paths.TEST_IMAGES, ImageNames(images.listing(paths.TEST_IMAGES)), layout)
+    return score(given.submission, given.truth, sizes)
 
 
 def _pixels(text: str) -> int:

@@ -17,7 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import submission
+from stages.dataset import images, submission
+from stages.dataset.image_names import ImageNames
+from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.kaggle import leaderboard, notebook_submission
 from stages.kaggle.client import Client, NotebooksOnlyError
@@ -104,8 +106,10 @@ def check(options: settings.Settings, empty: bool) -> str:
     for path in (paths.SUBMISSION, paths.SAMPLE_SUBMISSION):
         if not path.is_file():
             raise UserError(f"{path}: expected the file, found none: run dvc repro")
-    sample = submission.template(paths.SAMPLE_SUBMISSION, Layout.of(options.competition))
-    counts = submission.check(paths.SUBMISSION, sample, options.predict.form)
+    layout = Layout.of(options.competition)
+    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
+    sizes = ImageSizes(paths.TEST_IMAGES, ImageNames(images.listing(paths.TEST_IMAGES)), layout)
+    counts = submission.check(paths.SUBMISSION, sample, options.predict.form, sizes.scored)
     if not counts["masks"] and not empty:
         raise UserError(
             f"{paths.SUBMISSION}: expected masks, found none in {counts['images']} images: it would score the "

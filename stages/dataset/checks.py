@@ -106,25 +106,15 @@ def _separation(compared: Comparison) -> Result:
 
 
 def sizes(test: TestImages, layout: Layout) -> Result:
-    """Compare the sizes of the test images with the competition's."""
-    fitting, others = len(test.described.features), test.other_sizes
-    found, findings = {*others, *([layout.size] if fitting else [])}, []
-    if others:
-        height, width = others[0]
-        message = (
-            f"{len(others)} of {fitting + len(others)} test images are not of {layout} pixels "
-            f"(competition.image_height, image_width), such as one of {height}×{width}, and were left out; infer_test "
-            "stops at the first. Bring all images to one size, that of the training images"
-        )
-        findings.append(Finding(Severity.PROBLEM, Check.IMAGE_SIZE, message))
-    if not found:
+    """The sizes of the test images, and that of the images that networks see."""
+    findings = []
+    if not test.sizes:
         message = f"no test images in {paths.TEST_IMAGES}, so they were not compared with the training images"
         findings.append(Finding(Severity.NOTE, Check.IMAGE_SIZE, message))
     return {
-        "images": fitting + len(others),
-        "images_of_other_size": len(others),
-        "height": {"training": layout.height, **_extremes([height for height, _ in found])},
-        "width": {"training": layout.width, **_extremes([width for _, width in found])},
+        "images": len(test.sizes),
+        "height": {"network": layout.height, **_extremes([height for height, _ in test.sizes])},
+        "width": {"network": layout.width, **_extremes([width for _, width in test.sizes])},
     }, findings
 
 

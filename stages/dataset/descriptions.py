@@ -7,12 +7,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.dataset import duplicates, images, shift
+from stages.dataset import duplicates, geometry, images, shift
+from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
+from stages.dataset.validation import Faults
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Float32
-from stages.pipeline.cli import UserError
 
 
 @dataclass(frozen=True)
@@ -33,45 +34,57 @@ class TestImages:
     """The test images.
 
     Attributes:
-        described: those of the expected size.
-        other_sizes: height and width of each of the others.
+        described: their features and signatures.
+        sizes: own height and width of each.
     """
 
     described: Described
-    other_sizes: list[tuple[int, int]]
+    sizes: list[Size]
 
 
 def training_images(data: Dataset) -> Described:
     """Describe all training images; their signatures come from preprocess."""
-    work = parallel.in_order(lambda position: shift.features(data.images[position]), range(len(data.images)))
+    work = parallel.in_order(
+        lambda position: shift.features(images.grey(data.images[position])), range(len(data.images))
+    )
     found = list(tqdm(work, "check_data: training images", len(data.images), unit=" images", disable=None))
     return Described(np.stack(found), data.signatures)
 
 
 def test_images(folder: Path, layout: Layout) -> TestImages:
-    """Describe the test images in a folder.
+    """Describe the test images in a folder, and see that inference will read each of them.
 
     Raises:
-        UserError: an image is unreadable or damaged.
+        UserError: images are unreadable, damaged, of another size, or colour where grey is expected; lists them.
     """
-
-    def describe(path: Path) -> tuple[Float32, Float32] | tuple[int, int]:
-        try:
-            image = images.read(path, *layout.size)
-        except images.ImageError as error:
-            found = images.size(path)
-            if found is None or found == layout.size:  # unreadable, or cut off
-                raise UserError(str(error)) from None
-            return found
-        return shift.features(image), duplicates.signature(image)
-
     files = [folder / name for name in images.listing(folder)]
+    looked_at = max(1, len(files) // images.LOOKED_AT)
+    careful = layout.images.channels == 1 and not layout.images.grey_from_colour
+
+    def describe(number: int) -> tuple[Float32, Float32, Size] | str:
+        try:
+            raw = images.contents(files[number])
+            if careful and number % looked_at == 0:
+                images.refuse_colours(raw, files[number])
+            native = geometry.native(raw, files[number], layout)
+            image = images.grey(geometry.fitted(native, layout, files[number]))
+        except images.ImageError as error:
+            return str(error)
+        return shift.features(image), duplicates.signature(image), (native.shape[0], native.shape[1])
+
     with threadpool_limits(1, "blas"):  # NumPy's own threads would wait for one another in every worker
-        work = parallel.in_order(describe, files)
+        work = parallel.in_order(describe, range(len(files)))
         found = list(tqdm(work, "check_data: test images", len(files), unit=" images", disable=None))
-    fitting = [each for each in found if isinstance(each[0], np.ndarray)]
-    described = Described(
-        np.array([features for features, _ in fitting], np.float32).reshape(-1, len(shift.FEATURES)),
-        np.array([signature for _, signature in fitting], np.float32).reshape(-1, duplicates.SIZE),
+    faults = Faults()
+    for fault in found:
+        if isinstance(fault, str):
+            faults.add(fault)
+    faults.raise_if_any()
+    described = [each for each in found if not isinstance(each, str)]
+    return TestImages(
+        Described(
+            np.array([features for features, _, _ in described], np.float32).reshape(-1, len(shift.FEATURES)),
+            np.array([signature for _, signature, _ in described], np.float32).reshape(-1, duplicates.SIZE),
+        ),
+        [size for _, _, size in described],
     )
-    return TestImages(described, [(int(height), int(width)) for height, width in found if isinstance(height, int)])

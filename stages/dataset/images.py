@@ -1,28 +1,40 @@
-"""Photographs: listed, read as grey levels, and checked.
+"""Photographs: listed, read, and checked.
 
-JPEGs are decoded by simplejpeg in its strict mode, which refuses files that are cut off or damaged; OpenCV fills the
-missing part with grey and reports it on stderr at most. Both use libjpeg-turbo and give the same grey levels. Kaggle's
-machines have no simplejpeg, so the notebook there decodes with OpenCV.
+`native` gives the pixels of a file as uint8, grey or RGB, whatever its format; `stages.dataset.geometry` brings them to
+the size at which networks see them. JPEGs are decoded by simplejpeg in its strict mode, which refuses files that are
+cut off or damaged; OpenCV fills the missing part with grey and reports it on stderr at most. Both use libjpeg-turbo and
+give the same pixels. Kaggle's machines have no simplejpeg, so the notebook there decodes with OpenCV.
 """
 
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from stages.pipeline.arrays import UInt8
+from stages.dataset import image_headers
+from stages.dataset.image_headers import Kind, simplejpeg
+from stages.dataset.layout import Images
+from stages.pipeline.arrays import Bool, UInt8
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm")
+LARGEST_SIDE = 1 << 15  # pixels; OpenCV's arithmetic of places inside an image ends there
 LARGEST_EXTRAS = 1 << 26  # bytes of a file besides its pixels: previews, colour profiles, notes of the camera
+LOOKED_AT = 64  # images of a set that are looked at for colours, which decoding a JPEG to grey levels would hide
+GREY = Images()
+_COLOURED = 8  # levels by which channels of a grey image differ at most, after JPEG's rounding
+_COLOURS = (
+    "expected grey levels (competition.images.channels: 1), found colours: set channels to 3 to train on them, or "
+    "grey_from_colour to true to turn them to grey"
+)
 
-_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+Size = tuple[int, int]  # height and width
 
 
 class ImageError(ValueError):
-    """A file is not an image of the expected size. The message says what was expected and what was found."""
+    """A file is not an image of the expected kind. The message says what was expected and what was found."""
 
 
 def listing(folder: Path) -> list[str]:
@@ -32,103 +44,170 @@ def listing(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES)
 
 
-def read(path: Path, height: int, width: int, *, others: bool = False) -> UInt8:
-    """Read one photograph as grey levels.
+def read(path: Path, height: int, width: int, form: Images = GREY) -> UInt8:
+    """Read one photograph of a known size; see `native`."""
+    return native(contents(path), path, form, (height, width))
 
-    Args:
-        path: a JPEG or a PNG.
-        height, width: its size in pixels.
-        others: also read other formats (BMP, TIFF). Their size is known only after they have been decoded.
 
-    Returns:
-        uint8 of shape (height, width), 0 black … 255 white. An EXIF rotation is ignored: masks are drawn on
-        the pixels as stored.
+def contents(path: Path) -> bytes:
+    """The bytes of an image file, for `native`.
 
     Raises:
-        ImageError: the file is missing, unreadable, cut off, damaged, neither JPEG nor PNG, or of another size. The
-            size is read from the header first, so that an image of any other size takes no memory.
+        ImageError: the file cannot be read.
     """
-    return decode(contents(path, height, width), path, height, width, others=others)
-
-
-def contents(path: Path, height: int, width: int) -> bytes:
-    """The bytes of an image file, for `decode`.
-
-    Raises:
-        ImageError: the file cannot be read, or holds more bytes than an image of this size can need.
-    """
-    most = 8 * height * width + LARGEST_EXTRAS  # eight bytes: four channels of 16 bits
     try:
-        length = path.stat().st_size
-        if length > most:
-            raise ImageError(f"{path}: expected an image of at most {most:,} bytes, found {length:,}")
         return path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: expected an image, found no readable file ({error.strerror})") from None
 
 
-def decode(raw: bytes, path: Path, height: int, width: int, *, others: bool = False) -> UInt8:
-    """Like `read`, for a file whose bytes are known; the path is used in messages only."""
-    if not (others or raw.startswith((_JPEG, _PNG))):
-        raise ImageError(f"{path}: expected a JPEG or a PNG, found {len(raw)} bytes that begin as neither")
-    found, image = _size(raw), None
-    if found in (None, (height, width)):
-        try:
-            image = _strictly(raw) if found and _simplejpeg() and raw.startswith(_JPEG) else _opencv(raw)
-        except ValueError as error:
-            raise ImageError(f"{path}: expected a whole JPEG, found one that is cut off or damaged: {error}") from None
-        if image is None or (found and image.shape != found):
-            raise ImageError(f"{path}: expected an image, found {len(raw)} bytes that cannot be decoded")
-        found = int(image.shape[0]), int(image.shape[1])
-    if image is None or found != (height, width):
-        raise ImageError(
-            f"{path}: expected {height}×{width} pixels (competition.image_height, image_width), found "
-            + "×".join(map(str, found or ()))
-        )
-    return image
+def native(raw: bytes, path: Path, form: Images, expected: Size | None = None) -> UInt8:
+    """Decode an image at its own size.
 
-
-def size(path: Path) -> tuple[int, int] | None:
-    """Height and width in pixels as stored (EXIF ignored), read from the header of a JPEG or PNG of any size.
+    Args:
+        raw: the bytes of the file.
+        path: of the file, for messages.
+        form: how many channels are wanted, and which values of more than 8 bits become black and white.
+        expected: height and width that the image must have; None: any.
 
     Returns:
-        None if the file is neither.
+        uint8 of shape (height, width), 0 black … 255 white, or (height, width, 3), red first. An EXIF rotation is
+        ignored: masks are drawn on the pixels as stored.
+
+    Raises:
+        ImageError: the file is cut off, damaged, of no known format, of another size, or colour or a depth that `form`
+            does not allow. The size is read from the header first, so that an image of another size takes no memory.
     """
+    kind, size = _checked_header(raw, path, expected)
+    try:
+        values = _decoded(kind, raw, form)
+    except ImportError as error:
+        raise ImageError(
+            f"{path}: this DICOM image needs the package {error.name}, which is not installed (pip install pydicom, or "
+            'the extra "dicom" of pyproject.toml)'
+        ) from None
+    except ValueError as error:
+        raise ImageError(
+            f"{path}: expected a whole {kind.value}, found one that is cut off or damaged: {error}"
+        ) from None
+    if values is None or values.shape[:2] != size:
+        raise ImageError(f"{path}: expected an image, found {len(raw)} bytes that cannot be decoded")
+    return _channels(_levels(values, path, form), path, form)
+
+
+def size(path: Path) -> Size | None:
+    """Height and width in pixels as stored (EXIF ignored), read from the header. None if the file is no image."""
     with suppress(OSError), path.open("rb") as file:
-        return _size(file.read(LARGEST_EXTRAS))
+        kind = image_headers.kind(file.read(image_headers.LONGEST_START))
+        if kind is None:
+            return None
+        file.seek(0)
+        return image_headers.size(kind, file.read(LARGEST_EXTRAS))
     return None
 
 
-@cache
-def _simplejpeg() -> Any:
-    """The module, or None on Kaggle's machines."""
+def is_coloured(raw: bytes) -> bool:
+    """Whether an image holds colours, by an eighth of its resolution; False if it cannot be decoded."""
+    flags = cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        import simplejpeg
-    except ImportError:
-        return None
-    return simplejpeg
+        small = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
+    except cv2.error:
+        return False
+    return small is not None and bool(_coloured(np.asarray(small, np.uint8)).any())
 
 
-def _size(raw: bytes) -> tuple[int, int] | None:
-    """Height and width from the header of a JPEG or PNG; None if there is none."""
-    if raw.startswith(_PNG):  # length and name of the first chunk, then width and height, four bytes each
-        whole = len(raw) >= 24 and raw[12:16] == b"IHDR"
-        return (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big")) if whole else None
-    if raw.startswith(_JPEG) and _simplejpeg():
-        with suppress(ValueError, KeyError):  # KeyError: a header without a colour space
-            height, width, *_ = _simplejpeg().decode_jpeg_header(raw, strict=False)
-            return height, width
-    return None
+def refuse_colours(raw: bytes, path: Path) -> None:
+    """Raise an `ImageError` if an image holds colours, which decoding to grey levels would hide."""
+    if is_coloured(raw):
+        raise ImageError(f"{path}: {_COLOURS}")
 
 
-def _strictly(raw: bytes) -> UInt8:
-    """Decode a JPEG; a ValueError reports everything that libjpeg warns about."""
-    return np.asarray(_simplejpeg().decode_jpeg(raw, colorspace="GRAY", strict=True), np.uint8)[..., 0]
+def grey(image: UInt8) -> UInt8:
+    """Grey levels of an image, uint8 (height, width)."""
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _opencv(raw: bytes) -> UInt8 | None:
+def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Kind, Size]:
+    kind = image_headers.kind(raw)
+    if kind is None:
+        known = ", ".join(each.value for each in Kind)
+        raise ImageError(f"{path}: expected one of {known}, found {len(raw)} bytes that begin as none of them")
+    found = image_headers.size(kind, raw)
+    if found is None:
+        raise ImageError(f"{path}: expected a {kind.value}, found {len(raw)} bytes without a readable header")
+    if max(found) > LARGEST_SIDE:
+        raise ImageError(
+            f"{path}: expected sides of at most {LARGEST_SIDE:,} pixels, found {found[0]}×{found[1]} (height×width): "
+            "cut it into smaller images first"
+        )
+    if len(raw) > 8 * found[0] * found[1] + LARGEST_EXTRAS:  # eight bytes: four channels of 16 bits
+        raise ImageError(f"{path}: expected an image of {found[0]}×{found[1]} pixels, found {len(raw):,} bytes")
+    if expected is not None and found != expected:
+        raise ImageError(
+            f"{path}: expected {expected[0]}×{expected[1]} pixels (competition.image_height, image_width), found "
+            f"{found[0]}×{found[1]}; images of different sizes need competition.images.sizes: resized or padded"
+        )
+    return kind, found
+
+
+def _decoded(kind: Kind, raw: bytes, form: Images) -> npt.NDArray[Any] | None:
+    if kind is Kind.DICOM:
+        from stages.dataset import dicom
+
+        return dicom.decode(raw, lambda jpeg: _jpeg(jpeg, 1))
+    return _jpeg(raw, form.channels) if kind is Kind.JPEG else _opencv(raw, cv2.IMREAD_UNCHANGED)
+
+
+def _jpeg(raw: bytes, channels: int) -> UInt8 | None:
+    """Grey levels (height, width), or RGB. A ValueError reports everything that libjpeg warns about."""
+    decoder = simplejpeg()
+    if decoder is None:
+        flags = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR_RGB
+        return _opencv(raw, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    if channels == 1:
+        return np.asarray(decoder.decode_jpeg(raw, colorspace="GRAY", strict=True), np.uint8)[..., 0]
+    return np.asarray(decoder.decode_jpeg(raw, colorspace="RGB", strict=True), np.uint8)
+
+
+def _opencv(raw: bytes, flags: int) -> npt.NDArray[Any] | None:
+    """As OpenCV decodes it; colours in the order red, green, blue, without transparency."""
     try:
-        image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
     except cv2.error:
         return None
-    return None if image is None else np.asarray(image, np.uint8)
+    if image is None or image.ndim == 2 or flags != cv2.IMREAD_UNCHANGED:
+        return image
+    return np.ascontiguousarray(image[..., 2::-1]) if image.shape[2] >= 3 else np.ascontiguousarray(image[..., 0])
+
+
+def _levels(values: npt.NDArray[Any], path: Path, form: Images) -> UInt8:
+    """The values as uint8, by the stated mapping."""
+    if form.levels is None:
+        if values.dtype == np.uint8:
+            return values
+        raise ImageError(
+            f"{path}: expected 8 bits per channel, found {values.dtype} with values of {values.min()} … "
+            f"{values.max()}: set competition.images.levels to the values that become black and white, such as "
+            "[0, 65535]"
+        )
+    if values.dtype == np.uint8:
+        raise ImageError(
+            f"{path}: expected more than 8 bits per channel (competition.images.levels), found 8: set levels to null"
+        )
+    black, white = form.levels
+    return np.asarray(np.rint(np.clip((values.astype(np.float32) - black) / (white - black), 0, 1) * 255), np.uint8)
+
+
+def _channels(image: UInt8, path: Path, form: Images) -> UInt8:
+    if form.channels == 3:
+        return image if image.ndim == 3 else np.repeat(image[..., np.newaxis], 3, axis=2)
+    if image.ndim == 2:
+        return image
+    if not form.grey_from_colour and _coloured(image).any():
+        raise ImageError(f"{path}: {_COLOURS}")
+    return grey(image)
+
+
+def _coloured(image: UInt8) -> Bool:
+    """Pixels whose channels differ by more than JPEG's rounding."""
+    return np.asarray(np.ptp(image.astype(np.int16), axis=-1) > _COLOURED)

@@ -23,13 +23,20 @@ def are_planes(labels: UInt8) -> bool:
 def of_class(labels: UInt8, class_id: int) -> Bool:
     """The mask of one class, boolean (height, width)."""
     if are_planes(labels):
-        return labels[..., class_id - 1] != 0
-    return labels == class_id
+        return np.asarray(labels[..., class_id - 1] != 0)
+    return np.asarray(labels == class_id)
+
+
+def present(labels: UInt8) -> list[int]:
+    """ClassIds that have a pixel, ascending."""
+    if are_planes(labels):
+        return [index + 1 for index in range(labels.shape[2]) if labels[..., index].any()]
+    return [int(class_id) for class_id in np.unique(labels[labels > 0])]
 
 
 def anything(labels: UInt8) -> Bool:
     """Pixels that have a class, boolean (height, width)."""
-    return labels.any(axis=-1) if are_planes(labels) else labels != 0
+    return np.asarray(labels.any(axis=-1) if are_planes(labels) else labels != 0)
 
 
 def pixels(labels: UInt8, classes: int) -> Int64:
@@ -78,9 +85,9 @@ def resize(values: UInt8, size: tuple[int, int], interpolation: int) -> UInt8:
     height, width = size
     if values.ndim == 2:
         return np.asarray(cv2.resize(values, (width, height), interpolation=interpolation), np.uint8)
-    planes = [cv2.resize(np.ascontiguousarray(plane), (width, height), interpolation=interpolation)
-              for plane in np.moveaxis(values, -1, 0)]
-    return np.stack(planes, axis=0).astype(np.uint8, copy=False).transpose(1, 2, 0)
+    planes = np.ascontiguousarray(np.moveaxis(values, -1, 0))
+    found = [cv2.resize(plane, (width, height), interpolation=interpolation) for plane in planes]
+    return np.stack(found).astype(np.uint8, copy=False).transpose(1, 2, 0)  # a view: plane by plane in memory
 
 
 def packed(labels: UInt8) -> UInt8:

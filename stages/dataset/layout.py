@@ -1,10 +1,11 @@
 """What a competition or a data set fixes, as data: where its files are, how its tables, masks and images are written.
 
 `params.yaml` states it under `competition:`, a recipe fills it in, and every reader and writer takes it as one object.
-Behind the readers there is one representation (see `stages.dataset.prepared`): the rest of the pipeline never asks which
-competition it is.
+Behind the readers there is one representation (see `stages.dataset.prepared`): the rest of the pipeline never asks
+which competition it is.
 
-These are plain dataclasses, because the notebook on Kaggle has no pydantic; `stages.pipeline.competition_settings` checks values.
+These are plain dataclasses, because the notebook on Kaggle has no pydantic; `stages.pipeline.competition_settings`
+checks values.
 The defaults are those of Severstal: Steel Defect Detection.
 """
 

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.mask_statistics import LARGE, Found, known_images, missing_files
 from stages.pipeline import paths
 
 
-def summarise(found: Found, files: Collection[str]) -> dict[str, Any]:
+def summarise(found: Found, files: Collection[str], sizes: ImageSizes) -> dict[str, Any]:
     """The figures of `metrics/explore.json`: nested mappings of numbers, None for what cannot be known.
 
     Args:
         found: what `collect` returned.
         files: names of all training images on disk. Without any, the number of images is unknown unless the table
             lists clean ones too.
+        sizes: of the images.
     """
     images, names = known_images(found, files), found.layout.classes
     carried = found.classes.values()
@@ -33,7 +35,7 @@ def summarise(found: Found, files: Collection[str]) -> dict[str, Any]:
         "masks": masks,
         "pixels_claimed_twice": found.shared_pixels,
         "classes": {
-            name: _class_figures(found, class_id, masks, None if images is None else len(images))
+            name: _class_figures(found, class_id, masks, None if images is None else sizes.pixels(files, len(images)))
             for class_id, name in enumerate(names, start=1)
         },
     }
@@ -49,7 +51,7 @@ def _pairs(found: Found) -> dict[str, dict[str, int]]:
     return pairs
 
 
-def _class_figures(found: Found, class_id: int, all_masks: int, images: int | None) -> dict[str, Any]:
+def _class_figures(found: Found, class_id: int, all_masks: int, all_pixels: int | None) -> dict[str, Any]:
     areas = np.array([mask.area for mask in found.masks[class_id - 1]], dtype=np.int64)
     pixels = int(areas.sum())
     return {
@@ -58,7 +60,7 @@ def _class_figures(found: Found, class_id: int, all_masks: int, images: int | No
         f"masks_over_{LARGE}_pixels": int((areas > LARGE).sum()),
         "pixels": pixels,
         "share_of_masks": round(len(areas) / all_masks, 6) if all_masks else None,
-        "share_of_pixels": round(pixels / (images * found.layout.pixels), 8) if images else None,
+        "share_of_pixels": round(pixels / all_pixels, 8) if all_pixels else None,
         "area": {
             "min": int(areas.min()) if areas.size else None,
             "median": float(np.median(areas)) if areas.size else None,

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.dataset import rle, tables
+from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.dataset.mask_store import MaskStore
 from stages.pipeline.cli import UserError
@@ -45,7 +46,7 @@ class Found:
         layout: classes and image size.
         masks: for each class, ClassId 1 first, its masks in the order of the table.
         classes: for each image in the table, the classes that it shows; none if all of its rows are empty.
-        every_image: whether the table lists clean images too (the form of 2019 does, today's does not).
+        every_image: whether the table lists clean images too (Severstal's form of 2019 does, today's does not).
         shared_pixels: pixels that two or more classes claim. None when the rows of some image are scattered over the
             table, because its other masks are then not at hand.
     """
@@ -57,28 +58,30 @@ class Found:
     shared_pixels: int | None
 
 
-def collect(path: Path, layout: Layout, store: MaskStore) -> Found:
-    """Read a `train.csv` of either form once.
+def collect(path: Path, sizes: ImageSizes, store: MaskStore) -> Found:
+    """Read a training table once.
 
     Args:
         path: the table.
-        layout: classes and image size.
+        sizes: of the images, and how the table is written.
         store: receives the runs of every mask; `masks_of` reads them.
 
     Raises:
         UserError: an unreadable table, an unknown class, or invalid run lengths. Names the file and line.
     """
+    layout = sizes.layout
     masks: tuple[list[Mask], ...] = tuple([] for _ in layout.classes)
     classes: dict[str, frozenset[int]] = {}
     distinct: dict[frozenset[int], frozenset[int]] = {}  # one object for each set of classes, not for each image
     group: list[tuple[int, rle.Runs]] = []  # the masks of the image that is being read
     image, shared, scattered = "", 0, False
     for row in tqdm(tables.read(path, layout), "explore: masks", unit=" rows", disable=None):
+        row = row._replace(image=sizes.names.file(row.image) or row.image)  # noqa: PLW2901
         if row.image != image:
             shared += shared_pixels(group, layout)
             group, image = [], row.image
             scattered = scattered or image in classes
-        runs = _parsed(path, row, layout)
+        runs = _parsed(path, row, sizes)
         area = runs.area
         combination = classes.get(image, frozenset()) | ({row.class_id} if area else set())
         classes[image] = distinct.setdefault(combination, combination)
@@ -87,7 +90,8 @@ def collect(path: Path, layout: Layout, store: MaskStore) -> Found:
             group.append((row.class_id, runs))
             store.add(row, np.concatenate(runs).tobytes())
     shared += shared_pixels(group, layout)
-    return Found(layout, masks, classes, tables.PAIRS[0] in tables.header(path), None if scattered else shared)
+    every_image = tables.header(path, layout).pairs or any(not shown for shown in classes.values())
+    return Found(layout, masks, classes, every_image, None if scattered else shared)
 
 
 def masks_of(image: str, store: MaskStore) -> list[tuple[int, rle.Runs]]:
@@ -142,14 +146,15 @@ def shared_pixels(masks: Sequence[tuple[int, rle.Runs]], layout: Layout) -> int:
         order = edges.argsort()
         depth = np.repeat([1, -1], len(starts))[order].cumsum()  # masks over the pixels from an edge to the next
         return int(np.diff(edges[order])[depth[:-1] > 1].sum())
-    claims = np.zeros(layout.size, dtype=np.uint8)
-    for class_id in classes:
-        claims += rle.label_map([(1, runs) for number, runs in masks if number == class_id], *layout.size)
+    last = max(int((runs.starts + runs.lengths).max()) for _, runs in masks)  # their order is all that counts here
+    claims = rle.planes(masks, layout.number_of_classes, last, 1).sum(axis=-1, dtype=np.uint8)
     return int((claims > 1).sum())
 
 
-def _parsed(path: Path, row: tables.Row, layout: Layout) -> rle.Runs:
+def _parsed(path: Path, row: tables.Row, sizes: ImageSizes) -> rle.Runs:
+    if rle.is_empty(row.runs, sizes.layout.run_lengths):
+        return rle.parse("", 1, 1)
     try:
-        return rle.parse(row.runs, *layout.size)
+        return rle.parse(row.runs, *sizes.of(row.image), sizes.layout.run_lengths)
     except rle.RunLengthError as error:
         raise UserError(f"{path}, line {row.line}: {row.image}, class {row.class_id}: {error}") from None

@@ -1,11 +1,13 @@
 """The prepared data set: what preprocess writes and training and evaluation read.
 
     data/prepared/
-        images.npy      uint8 (image, height, width), grey levels
-        labels.npy      uint8 (image, height, width), 0 background, then ClassId
-        signatures.npy  float32 (image, number), by which near-duplicates are found (see `duplicates`)
-        index.csv       one row per image, in the order of the arrays: image, fold, group, then pixels of each class
-        summary.json    folds, classes, and a digest of images, masks and index
+        images.npy       uint8 (image, height, width), grey levels; or (image, height, width, 3), red first
+        labels.npy       uint8 (image, height, width), 0 background, then ClassId; a bit for each class if they overlap
+        signatures.npy   float32 (image, number), by which near-duplicates are found (see `duplicates`)
+        masks*.npy       the true masks at the size at which they are scored (see `true_masks`)
+        index.csv        one row per image, in the order of the arrays: image, fold, group, its own height and width,
+                         then pixels of each class in labels.npy
+        summary.json     folds, layout, and a digest of images, masks and index
 
 Pixels are stored uncompressed: reading one image is then one read of height × width bytes at a known place, which takes
 a tenth of a millisecond where decoding a JPEG takes four. `ImageStore` replaces NumPy's memory maps, whose pages count
@@ -23,6 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from stages.dataset import geometry, label_maps, true_masks
+from stages.dataset.images import Size
+from stages.dataset.layout import Layout
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
@@ -34,7 +39,7 @@ SIGNATURES = "signatures.npy"
 
 
 class ImageStore:
-    """Images of one size in an `.npy` file of shape (count, height, width), uint8, one read or written at a time.
+    """Arrays of one shape in an `.npy` file, uint8 (count, height, width, …), one read or written at a time.
 
     Reads use `pread`, not a memory map: mapped pages would count as this process's memory and grow with the data set.
     Safe to use from several threads.
@@ -42,30 +47,32 @@ class ImageStore:
 
     def __init__(self, path: Path, mode: str = "r") -> None:
         array = np.load(path, mmap_mode="r")
-        if array.dtype != np.uint8 or array.ndim != 3:
-            raise ValueError(f"{path}: expected uint8 of three dimensions, found {array.dtype} {array.shape}")
-        self.count, self.height, self.width = array.shape
+        if array.dtype != np.uint8 or array.ndim not in (3, 4):
+            raise ValueError(f"{path}: expected uint8 of three or four dimensions, found {array.dtype} {array.shape}")
+        self.count, *shape = array.shape
+        self.shape = tuple(map(int, shape))
+        self.height, self.width = self.shape[:2]
+        self._bytes = int(np.prod(self.shape))
         self._offset: int = array.offset
         self._file = os.open(path, os.O_RDWR if mode == "r+" else os.O_RDONLY)
 
     @classmethod
-    def create(cls, path: Path, count: int, height: int, width: int) -> "ImageStore":
-        """Make a file of zeros and open it for writing."""
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, height, width))
+    def create(cls, path: Path, count: int, *shape: int) -> "ImageStore":
+        """Make a file of zeros, `count` arrays of this shape, and open it for writing."""
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, *shape))
         return cls(path, "r+")
 
     def __len__(self) -> int:
         return int(self.count)
 
     def __getitem__(self, position: int) -> UInt8:
-        """One image, uint8 of shape (height, width)."""
-        size = self.height * self.width
-        raw = os.pread(self._file, size, self._offset + self._check(position) * size)
-        return np.frombuffer(raw, np.uint8).reshape(self.height, self.width)
+        """One of the arrays, uint8."""
+        raw = os.pread(self._file, self._bytes, self._offset + self._check(position) * self._bytes)
+        return np.frombuffer(raw, np.uint8).reshape(self.shape)
 
     def __setitem__(self, position: int, image: UInt8) -> None:
-        if image.shape != (self.height, self.width):
-            raise ValueError(f"expected {self.height}×{self.width} pixels, found {image.shape}")
+        if image.shape != self.shape:
+            raise ValueError(f"expected an array of shape {self.shape}, found {image.shape}")
         raw = np.ascontiguousarray(image, np.uint8)
         written = os.pwrite(self._file, raw.data, self._offset + self._check(position) * raw.size)
         if written != raw.size:
@@ -81,6 +88,21 @@ class ImageStore:
         return position
 
 
+class LabelStore:
+    """Label maps or, where classes overlap, planes (see `stages.dataset.label_maps`), one read at a time."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._store, self._layout = ImageStore(path), layout
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __getitem__(self, position: int) -> UInt8:
+        """Uint8 (height, width), or (height, width, classes) if classes overlap."""
+        stored = self._store[position]
+        return label_maps.unpacked(stored, self._layout.number_of_classes) if self._layout.overlapping else stored
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image of the index.
@@ -90,13 +112,15 @@ class Sample:
         image: file name.
         fold: 0 … folds-1; the last is held out.
         group: number that near-duplicates share, and no other image has.
-        pixels: pixels of each class, ClassId 1 first.
+        size: its own height and width in pixels.
+        pixels: pixels of each class in the label map that training reads, ClassId 1 first.
     """
 
     position: int
     image: str
     fold: int
     group: int
+    size: Size
     pixels: tuple[int, ...]
 
 
@@ -109,12 +133,14 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._require(INDEX, SUMMARY, IMAGES, LABELS)
+        self._require(INDEX, SUMMARY, IMAGES, LABELS, true_masks.INDEX, true_masks.RUNS)
         self.summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        self.classes: list[str] = self.summary["classes"]
+        self.layout = Layout.from_json(self.summary["layout"])
+        self.classes: list[str] = list(self.layout.classes)
         self.folds: int = self.summary["folds"]
         self.images = ImageStore(folder / IMAGES)
-        self.labels = ImageStore(folder / LABELS)
+        self.labels = LabelStore(folder / LABELS, self.layout)
+        self._masks = true_masks.TrueMasks(folder)
         with (folder / INDEX).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         self.index = [
@@ -123,6 +149,7 @@ class Dataset:
                 row["image"],
                 int(row["fold"]),
                 int(row["group"]),
+                (int(row["height"]), int(row["width"])),
                 tuple(int(row[f"pixels_{name}"]) for name in self.classes),
             )
             for position, row in enumerate(rows)
@@ -140,6 +167,21 @@ class Dataset:
         """Signatures of all images, in the order of the index: float32 (images, duplicates.SIZE)."""
         self._require(SIGNATURES)
         return np.asarray(np.load(self._folder / SIGNATURES), np.float32)
+
+    def truth(self, sample: Sample) -> UInt8:
+        """The true masks of an image at the size at which the competition scores, as the training table gives them.
+
+        A label map, uint8 (height, width), or planes, uint8 (height, width, classes), if classes overlap: in the
+        competition, or by mistake in the masks of this image.
+        """
+        masks = self._masks.of(sample.position)
+        overlapping = self.layout.overlapping or label_maps.claimed_twice(masks)
+        size = self.layout.scored_size(sample.size)
+        return label_maps.drawn(masks, len(self.classes), size, overlapping=overlapping)
+
+    def picture(self, sample: Sample) -> UInt8:
+        """The image at the size of `truth`, uint8 (height, width) or (height, width, 3)."""
+        return geometry.restored(self.images[sample.position], self.layout, sample.size)
 
     @property
     def held_out(self) -> int:

@@ -14,11 +14,11 @@ pandas does not know.
 import csv
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from stages.dataset.layout import Columns, Layout
+from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 PAIRS = ("ImageId_ClassId", "EncodedPixels")
@@ -81,7 +81,7 @@ def header(path: Path, layout: Layout, *, sent: bool = False) -> Places:
         UserError: a column is missing, or occurs twice.
     """
     with _open(path) as file:
-        return _places(path, file, layout.columns, sent)
+        return _places(path, file, layout, sent)
 
 
 def read(path: Path, layout: Layout, *, filler: bool = False, sent: bool = False) -> Iterator[Row]:
@@ -103,7 +103,7 @@ def read(path: Path, layout: Layout, *, filler: bool = False, sent: bool = False
     if filler and layout.columns.class_labels is None:
         class_ids["0"] = 0
     with _open(path) as file:
-        places = _places(path, file, layout.columns, sent)
+        places = _places(path, file, layout, sent)
         classes = _Classes(path, layout, class_ids)
         csv.field_size_limit(LONGEST_FIELD)
         reader = csv.reader(iter(lambda: file.readline(_LONGEST_LINE), ""), strict=True)
@@ -153,9 +153,9 @@ class _Classes:
     def _known(self, label: str, line: int) -> int:
         if label in self.class_ids:
             return self.class_ids[label]
-        if self.layout.columns.class_labels is None and label.isascii() and label.isdigit() and len(label) < 6:
-            if int(label) in self.class_ids.values():  # 01
-                return int(label)
+        number = int(label) if label.isascii() and label.isdigit() and len(label) < 6 else -1
+        if self.layout.columns.class_labels is None and number in self.class_ids.values():  # 01
+            return number
         labels, highest = self.layout.columns.class_labels, self.layout.number_of_classes
         if labels is None:
             raise UserError(
@@ -200,7 +200,10 @@ def _not_utf_8(path: Path) -> UserError:
     return UserError(f"{path}: expected CSV in UTF-8, found another encoding")
 
 
-def _places(path: Path, file: IO[str], columns: Columns, sent: bool) -> Places:
+def _places(path: Path, file: IO[str], layout: Layout, sent: bool) -> Places:
+    columns = layout.columns
+    if sent and layout.submission.rows in ("images", "components"):  # their rows name no class
+        columns = replace(columns, class_id=None, image_and_class=None)
     names = [name.strip(" ") for name in _header(path, file)]
     runs = (columns.sent_runs if sent else columns.runs).strip(" ")
     pair, wanted = columns.image_and_class, [columns.image]

@@ -1,11 +1,12 @@
 """Training data checked before anything is trained on it: files that belong together, and every row of the table."""
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.dataset import images, submission, tables
+from stages.dataset import images, rle, submission, tables
+from stages.dataset.image_names import ImageNames
 from stages.dataset.layout import Layout
 from stages.pipeline import paths
 from stages.pipeline.cli import UserError
@@ -78,42 +79,56 @@ def training_images(layout: Layout, folds: int) -> list[str]:
             f"found {len(names)} whose names end in {', '.join(images.SUFFIXES)}"
         )
     sample = submission.template(paths.SAMPLE_SUBMISSION, layout)  # checked here, long before predict needs it
-    present = {file.name for file in paths.TEST_IMAGES.iterdir()}
-    missing = [image for image in sample.images if image not in present]
-    if missing:
-        raise UserError(
-            f"{paths.SAMPLE_SUBMISSION}: expected images of {paths.TEST_IMAGES}, found {len(missing)} of "
-            f"{len(sample.images)} that are not there, such as {missing[0]}{similar_name(missing[0], present)}"
-        )
+    test_files(sample.images)
     return names
 
 
-def masks(table: Path, names: set[str], layout: Layout, faults: Faults) -> Iterator[tables.Row]:
+def test_files(wanted: Sequence[str]) -> list[Path]:
+    """The files of the test images with these ids.
+
+    Raises:
+        UserError: an image is missing.
+    """
+    present = ImageNames(images.listing(paths.TEST_IMAGES))
+    found = [present.file(image) for image in wanted]
+    missing = [image for image, file in zip(wanted, found, strict=True) if file is None]
+    if missing:
+        raise UserError(
+            f"{paths.SAMPLE_SUBMISSION}: expected images of {paths.TEST_IMAGES}, found {len(missing)} of "
+            f"{len(wanted)} that are not there, such as {missing[0]}{similar_name(missing[0], present.files)}"
+        )
+    return [paths.TEST_IMAGES / file for file in found if file is not None]
+
+
+def masks(table: Path, names: ImageNames, layout: Layout, faults: Faults) -> Iterator[tables.Row]:
     """Read the masks of a training table and check which image and class each belongs to.
 
     Args:
-        table: `train.csv`, in either form.
+        table: the training table.
         names: the image files that there are.
-        layout: classes and image size.
-        faults: receives the masks of an image that is not there, and the second row of an image and class.
+        layout: how the table is written.
+        faults: receives the masks of an image that is not there, and the second row of an image and class, unless the
+            table has a row for each object.
 
     Yields:
-        Every other row that holds a mask. Its run lengths are not checked yet.
+        Every other row that holds a mask, with the name of the image's file. Its run lengths are not checked yet.
     """
     seen: dict[tuple[str, int], int] = {}  # only of images that are there, so that any table fits into memory
     for row in tables.read(table, layout):
         where = f"{table}, line {row.line}"
-        if row.image not in names:
-            hint = similar_name(row.image, names) if faults.count < SHOWN else ""
+        file = names.file(row.image)
+        if file is None:
+            hint = similar_name(row.image, names.files) if faults.count < SHOWN else ""
             faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}{hint}")
             continue
-        first = seen.setdefault((row.image, row.class_id), row.line)
+        first = row.line if layout.columns.instances else seen.setdefault((file, row.class_id), row.line)
         if first != row.line:
             faults.add(
-                f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first}"
+                f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first} "
+                "(a table with a row for each object needs competition.columns.instances: true)"
             )
-        elif row.runs.strip():
-            yield row
+        elif not rle.is_empty(row.runs, layout.run_lengths):
+            yield row._replace(image=file)
 
 
 def similar_name(image: str, names: Collection[str]) -> str:

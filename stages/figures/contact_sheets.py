@@ -4,9 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from stages.dataset import images, mask_statistics, rle
+from stages.dataset import geometry, images, label_maps, mask_statistics, rle
 from stages.dataset.layout import Layout
 from stages.dataset.mask_statistics import LARGE, Found, Mask
 from stages.dataset.mask_store import MaskStore
@@ -67,32 +65,27 @@ def draw(sheet: Sheet, masks: MaskStore, folder: Path, layout: Layout) -> UInt8:
     Raises:
         UserError: an image cannot be read or has another size.
     """
-    drawn = [
-        _captioned(
-            folder / image,
-            rle.label_map(mask_statistics.masks_of(image, masks), *layout.size),
-            layout.classes,
-        )
-        for image in sheet.images
-    ]
+    drawn = [_captioned(folder / image, mask_statistics.masks_of(image, masks), layout) for image in sheet.images]
     body = overlays.stack(drawn, columns=max(1, WIDTH // drawn[0].shape[1]))
     title = overlays.caption(body[:0], sheet.title)  # the bar alone: a gap separates it from the bar of the first image
     return overlays.stack([title, body])
 
 
-def _captioned(path: Path, labels: UInt8, names: Sequence[str]) -> UInt8:
+def _captioned(path: Path, masks: Sequence[tuple[int, rle.Runs]], layout: Layout) -> UInt8:
     try:
-        grey = images.read(path, *labels.shape)
+        image = geometry.native(images.contents(path), path, layout)
     except images.ImageError as error:
         raise UserError(str(error)) from None
-    areas = np.bincount(labels.reshape(-1), minlength=len(names) + 1)  # (background and classes,)
+    size = (image.shape[0], image.shape[1])
+    labels = label_maps.drawn(masks, layout.number_of_classes, size, overlapping=layout.overlapping)
+    areas = label_maps.pixels(labels, layout.number_of_classes)  # (background and classes,)
     legend = {
         f"{name}: {areas[class_id]:,} px": overlays.colour(class_id)
-        for class_id, name in enumerate(names, start=1)
+        for class_id, name in enumerate(layout.classes, start=1)
         if areas[class_id]
     }
-    grey, labels = overlays.enlarge(grey, labels)
-    return overlays.caption(overlays.outline(grey, labels), path.name, legend)
+    image, labels = overlays.reduced(*overlays.enlarge(image, labels), width=WIDTH)
+    return overlays.caption(overlays.outline(image, labels), path.name, legend)
 
 
 def _sheet(file: str, title: str, masks: Sequence[Mask]) -> Sheet:

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from stages.dataset import rle
+from stages.dataset import label_maps, rle
 from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import UInt8
 from stages.scoring.per_image import ImageScores
@@ -17,12 +17,13 @@ _QUALITY = 70
 
 
 def jpeg(image: UInt8) -> str:
-    """A grey image, at most `WIDTH` wide, as a JPEG in base64."""
-    height, width = image.shape
+    """A grey or RGB image, at most `WIDTH` wide, as a JPEG in base64."""
+    height, width = image.shape[:2]
     if width > WIDTH:
         size = (WIDTH, max(1, round(height * WIDTH / width)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    stored = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
+    _, encoded = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return base64.b64encode(encoded.tobytes()).decode()
 
 
@@ -43,7 +44,7 @@ def items(
         false_positives (pixels).
     """
     for index, sample in enumerate(samples):
-        labels = data.labels[sample.position]
+        labels = data.truth(sample)
         true, found, hits = scores.true[index], scores.predicted[index], scores.intersection[index]
         shown = [k for k in range(len(data.classes)) if true[k] or found[k]]
         dice = {data.classes[k]: float(scores.dice[index, k]) for k in shown}
@@ -51,11 +52,11 @@ def items(
             "name": sample.image,
             "height": labels.shape[0],
             "width": labels.shape[1],
-            "true": {data.classes[k]: rle.encode(labels == k + 1) for k in shown if true[k]},
+            "true": {data.classes[k]: rle.encode(label_maps.of_class(labels, k + 1)) for k in shown if true[k]},
             "predicted": predicted.get(sample.image, {}),
             "dice": dice,
             "score": sum(dice.values()) / len(dice) if dice else 1.0,
             "false_negatives": int((true - hits).sum()),
             "false_positives": int((found - hits).sum()),
-            "jpeg": jpeg(data.images[sample.position]),
+            "jpeg": jpeg(data.picture(sample)),
         }

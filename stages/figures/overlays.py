@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from stages.dataset import label_maps
 from stages.pipeline.arrays import Bool, UInt8
 
 Colour = tuple[int, int, int]
@@ -62,6 +63,12 @@ def enlarge(*arrays: UInt8, width: int = _READABLE_WIDTH) -> list[UInt8]:
     return enlarged
 
 
+def reduced(*arrays: UInt8, width: int) -> list[UInt8]:
+    """Leave pixels out of arrays of shape (height, width, …) that are wider than `width`; labels stay labels."""
+    step = max(1, -(-arrays[0].shape[1] // width))
+    return [np.ascontiguousarray(array[::step, ::step]) for array in arrays]
+
+
 def outline(image: UInt8, labels: UInt8, thickness: int = 2) -> UInt8:
     """Draw a line along the inner edge of every region of every class, holes included, in the colour of the class.
 
@@ -72,8 +79,8 @@ def outline(image: UInt8, labels: UInt8, thickness: int = 2) -> UInt8:
         RGB picture, uint8 (height, width, 3).
     """
     picture = _rgb(image)
-    for class_id in np.unique(labels[labels > 0]).tolist():
-        picture[_edge(labels == class_id, thickness)] = colour(class_id)
+    for class_id in label_maps.present(labels):
+        picture[_edge(label_maps.of_class(labels, class_id), thickness)] = colour(class_id)
     return picture
 
 
@@ -95,12 +102,17 @@ def errors(image: UInt8, true: UInt8, predicted: UInt8) -> UInt8:
         RGB picture, uint8 (height, width, 3).
     """
     picture = _rgb(image)
-    wrong = predicted != true
-    _tint(picture, (true != 0) & ~wrong, TRUE_POSITIVE, _TRUE_POSITIVE_TINT)
-    _tint(picture, (predicted == 0) & wrong, FALSE_NEGATIVE, _TINT)
-    _tint(picture, (predicted != 0) & wrong, FALSE_POSITIVE, _TINT)
-    for class_id in np.unique(true[true > 0]).tolist():
-        picture[_edge(true == class_id, 1)] = TRUE_OUTLINE
+    shown = sorted({*label_maps.present(true), *label_maps.present(predicted)})
+    pairs = [(label_maps.of_class(true, class_id), label_maps.of_class(predicted, class_id)) for class_id in shown]
+    nowhere = np.zeros(true.shape[:2], np.bool_)
+    positive = np.logical_or.reduce([nowhere, *(found & ~there for there, found in pairs)])
+    negative = np.logical_or.reduce([nowhere, *(there & ~found for there, found in pairs)]) & ~positive
+    right = np.logical_or.reduce([nowhere, *(there & found for there, found in pairs)]) & ~positive & ~negative
+    _tint(picture, right, TRUE_POSITIVE, _TRUE_POSITIVE_TINT)
+    _tint(picture, negative, FALSE_NEGATIVE, _TINT)
+    _tint(picture, positive, FALSE_POSITIVE, _TINT)
+    for class_id in label_maps.present(true):
+        picture[_edge(label_maps.of_class(true, class_id), 1)] = TRUE_OUTLINE
     return picture
 
 
@@ -172,7 +184,7 @@ def save(picture: UInt8, path: Path) -> None:
 
 
 def _rgb(image: UInt8) -> UInt8:
-    return np.repeat(image[:, :, None], 3, axis=2)  # (height, width, 3)
+    return image.copy() if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)  # (height, width, 3)
 
 
 def _edge(inside: Bool, thickness: int) -> Bool:

@@ -15,7 +15,7 @@ from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 
-# From uint8 (batch, height, width) to two probabilities: that a pixel is of each class, without the background, float32
+# From uint8 (batch, height, width), or (batch, height, width, 3) for colours, to two probabilities: that a pixel is of each class, without the background, float32
 # (batch, height, width, classes); and that each class is in the image, float32 (batch, classes). The arrays may be
 # NumPy's or the engine's own.
 Network = Callable[[UInt8], tuple[Float32, Float32]]
@@ -43,7 +43,7 @@ def predictions(
 
     Args:
         networks: one or more.
-        images: uint8 of shape (height, width), all of one size; read batch by batch.
+        images: uint8 of shape (height, width) or (height, width, 3), all of one shape; read batch by batch.
         batch_size: images per call. The last batch is filled up, so that all calls have the same shape; with oneDNN a
             batch of one image can be many times slower.
         flips: whether to average over the image, its left-right and up-down mirror images, and both flips together.

@@ -34,9 +34,9 @@ def load(folder: Path) -> averaging.Network:
     cores = cpu.threads() or os.cpu_count() or 1
 
     @cache
-    def requests(batch: int, height: int, width: int) -> tuple[Any, int]:
+    def requests(batch: int, *shape: int) -> tuple[Any, int]:
         model = core.read_model(folder)
-        model.reshape([1, height, width])
+        model.reshape([1, *shape])
         configuration = {
             "INFERENCE_PRECISION_HINT": "f32",  # never bfloat16, even if the processor supports it
             "NUM_STREAMS": min(batch, cores),
@@ -49,7 +49,7 @@ def load(folder: Path) -> averaging.Network:
 
     def network(images: UInt8) -> tuple[Float32, Float32]:
         queue, classes = requests(*images.shape)
-        found = np.empty((*images.shape, classes), np.float32), np.empty((len(images), classes), np.float32)
+        found = np.empty((*images.shape[:3], classes), np.float32), np.empty((len(images), classes), np.float32)
         for number in range(len(images)):
             queue.start_async([images[number : number + 1]], (found, number))
         queue.wait_all()

@@ -1,4 +1,4 @@
-"""Networks that TensorFlow saves and runs: grey levels in, probabilities out."""
+"""Networks that TensorFlow saves and runs: grey levels or colours in, probabilities out."""
 
 import shutil
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stages.inference.averaging import Network, check, predictions
 
-__all__ = ["Network", "Probability", "load", "predictions", "save"]
+__all__ = ["Network", "Probability", "load", "predictions", "save", "wrapped"]
 
 
 class Probability(tf.Module):  # type: ignore[misc]
@@ -33,12 +33,32 @@ class Probability(tf.Module):  # type: ignore[misc]
         background; with softmax, the background's probability is 1 minus their sum. The second has the probability
         that each class is in the image, (batch, classes); it is 1 if the network has no image-level head.
         """
-        outputs = self._forward(tf.cast(images, tf.float32)[..., tf.newaxis])
+        return self._answer(tf.cast(images, tf.float32)[..., tf.newaxis])
+
+    def _answer(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = self._forward(images)
         logits = tf.cast(outputs["logits"] if isinstance(outputs, dict) else outputs, tf.float32)
         pixels = tf.nn.softmax(logits)[..., 1:] if self.activation == "softmax" else tf.nn.sigmoid(logits)
         if isinstance(outputs, dict):
             return pixels, tf.nn.sigmoid(tf.cast(outputs["presence"], tf.float32))
         return pixels, tf.ones_like(pixels[:, 0, 0])
+
+
+class ColourProbability(Probability):
+    """The same for colours: uint8 (batch, height, width, 3), red first."""
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="colours")]
+    )
+    def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As of `Probability`."""
+        return self._answer(tf.cast(images, tf.float32))
+
+
+def wrapped(model: Any, activation: str) -> Probability:
+    """A Keras model as it is saved, for as many channels as it takes."""
+    kind = Probability if model.inputs[0].shape[-1] == 1 else ColourProbability
+    return kind(model, activation)
 
 
 def save(model: Any, activation: str, folder: Path) -> None:
@@ -47,7 +67,7 @@ def save(model: Any, activation: str, folder: Path) -> None:
     Two fresh processes write the same bytes for the same weights, since the fingerprint, which contains random numbers,
     is removed.
     """
-    tf.saved_model.save(Probability(model, activation), str(folder))
+    tf.saved_model.save(wrapped(model, activation), str(folder))
     (folder / "fingerprint.pb").unlink(missing_ok=True)
     shutil.rmtree(folder / "assets", ignore_errors=True)
 

@@ -1,9 +1,12 @@
 """From photograph files to label maps in one go: infer_test and predict together, for a Kaggle notebook."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from stages.dataset import images
+from stages.dataset import geometry
+from stages.dataset.images import Size
+from stages.dataset.layout import Layout
 from stages.inference.averaging import Network, predictions
 from stages.pipeline import parallel
 from stages.pipeline.arrays import UInt8
@@ -13,7 +16,7 @@ from stages.postprocessing.rules import Rules, label_map
 def label_maps(
     networks: list[Network],
     files: Iterable[Path],
-    size: tuple[int, int],
+    layout: Layout,
     batch_size: int,
     flips: bool,
     rules: Rules,
@@ -23,16 +26,22 @@ def label_maps(
     Args:
         networks: one or more, whose probabilities are averaged.
         files: the photographs.
-        size: their height and width in pixels.
+        layout: of the competition.
         batch_size, flips: as in `predictions`.
         rules: from probabilities to masks.
 
     Yields:
-        uint8 of shape (height, width), 0 for the background, else the ClassId, for each file in order.
+        A label map or planes at the size at which the competition scores, for each file in order.
 
     Raises:
-        ImageError: a file is not a photograph of that size.
+        ImageError: a file is not an image as the competition has them.
     """
-    photographs = parallel.in_order(lambda file: images.read(file, *size), files)
-    for prediction in predictions(networks, photographs, batch_size, flips):
-        yield label_map(prediction, rules)
+    sizes: deque[Size] = deque()
+
+    def photographs() -> Iterator[UInt8]:
+        for image, size in parallel.in_order(lambda file: geometry.read(file, layout), files):
+            sizes.append(size)
+            yield image
+
+    for prediction in predictions(networks, photographs(), batch_size, flips):
+        yield label_map(prediction.restored(layout, sizes.popleft()), rules)

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.pipeline import paths, settings
 from stages.postprocessing import rules_file
@@ -22,7 +23,13 @@ OWNER = "INSERT_OWNER_HERE"  # stands for the user's name until submit fills it 
 LONGEST_NAME = 50  # of a Kaggle data set, in characters
 # What the script imports. No module that imports DVC, pydantic or segmentation_models: Kaggle has none of them.
 MODULES = (
+    "stages.dataset.dicom",
+    "stages.dataset.file_patterns",
+    "stages.dataset.geometry",
+    "stages.dataset.image_headers",
+    "stages.dataset.image_names",
     "stages.dataset.images",
+    "stages.dataset.label_maps",
     "stages.dataset.layout",
     "stages.dataset.rle",
     "stages.dataset.submission",
@@ -97,9 +104,7 @@ def dataset_metadata(owner: str, slug: str) -> dict[str, Any]:
 def parameters(options: settings.Settings, networks: list[str], rules: Rules) -> dict[str, Any]:
     """What the script reads from parameters.json."""
     return {
-        "classes": len(options.competition.classes),
-        "height": options.competition.image_height,
-        "width": options.competition.image_width,
+        "layout": Layout.of(options.competition).to_json(),
         "networks": networks,
         "rules": rules.to_json(),
         "batch_size": options.inference.batch_size,

@@ -7,13 +7,16 @@ import json
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from stages.dataset import images, submission
+from stages.dataset import file_patterns, images, submission
+from stages.dataset.image_names import ImageNames
+from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.inference import savedmodel, segmentation
 from stages.pipeline.arrays import UInt8
@@ -49,33 +52,34 @@ def _run(mounted: Path, target: Path, scratch: Path) -> None:
         model = _model(found[0].parent, scratch)
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise UserError(f"{found[0].parent}: expected a complete data set with networks, found: {error}") from None
-    competition = _competition(mounted)
-    layout = Layout.unnamed(parameters["classes"], parameters["height"], parameters["width"])
-    sample = submission.template(competition / "sample_submission.csv", layout)
+    layout = Layout.from_json(parameters["layout"])
+    competition, names = _competition(mounted, layout)
+    sample = _sample(competition / layout.files.sample_submission, layout, names)
     networks = [savedmodel.load(model / name) for name in parameters["networks"]]
     rules = Rules.from_json(parameters["rules"])
-    files = [competition / "test_images" / name for name in sample.images]
-    label_maps = segmentation.label_maps(
-        networks, files, layout.size, parameters["batch_size"], parameters["flips"], rules
-    )
-    in_time = until(label_maps, len(files), layout.size, start + 3600 * parameters["hours"])
+    by_id = ImageNames(names)
+    files = [competition / names[_file(by_id, image, layout)] for image in sample.images]
+    label_maps = segmentation.label_maps(networks, files, layout, parameters["batch_size"], parameters["flips"], rules)
+    in_time = until(label_maps, [partial(_size, file, layout) for file in files], start + 3600 * parameters["hours"])
     try:
         submission.write(target, sample, in_time, parameters["form"])
     except images.ImageError as error:
         raise UserError(str(error)) from None
-    counts = submission.check(target, sample, parameters["form"])
+    sizes = {image: partial(_size, file, layout) for image, file in zip(sample.images, files, strict=True)}
+    counts = submission.check(target, sample, parameters["form"], lambda image: sizes[image]())
     print(f"{counts['images']} images, {counts['masks']} masks, {time.monotonic() - start:.0f} s: {target}")
 
 
-def until(label_maps: Iterator[UInt8], count: int, size: tuple[int, int], end: float) -> Iterator[UInt8]:
-    """Yield `count` label maps; those after the time `end` of the monotonic clock, in seconds, are empty.
+def until(label_maps: Iterator[UInt8], sizes: Sequence[Callable[[], Size]], end: float) -> Iterator[UInt8]:
+    """Yield a label map for each of `sizes`; those after the time `end` of the monotonic clock, in seconds, are empty.
 
     A submission with some empty images gets a score; a notebook that runs out of time gets none.
     """
+    count = len(sizes)
     for number in range(count):
         if time.monotonic() > end:
             print(f"OUT OF TIME: the last {count - number} of {count} images are submitted as empty", flush=True)
-            yield from (np.zeros(size, np.uint8) for _ in range(count - number))
+            yield from (np.zeros(size(), np.uint8) for size in sizes[number:])
             return
         yield next(label_maps)
         if (number + 1) % REPORT_EVERY == 0:
@@ -94,10 +98,42 @@ def _model(bundle: Path, scratch: Path) -> Path:
     return found.pop()
 
 
-def _competition(mounted: Path) -> Path:
-    found: list[Any] = [
-        path.parent for path in sorted(mounted.rglob("sample_submission.csv")) if (path.parent / "test_images").is_dir()
-    ]
+def _competition(mounted: Path, layout: Layout) -> tuple[Path, dict[str, str]]:
+    """The folder of the competition, and the paths of its test images in it by the names that the pipeline gives them."""
+    found = []
+    for path in sorted(mounted.rglob(Path(layout.files.sample_submission).name)):
+        if not path.as_posix().endswith(f"/{layout.files.sample_submission}"):
+            continue
+        folder = path.parents[len(Path(layout.files.sample_submission).parts) - 1]
+        files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+        names = dict(file_patterns.matching(files, layout.files.test_images, layout.files.id_separator))
+        if names:
+            found.append((folder, names))
     if len(found) != 1:
-        raise UserError(f"{mounted}: expected one competition with test_images, found {len(found)}")
-    return Path(found[0])
+        raise UserError(
+            f"{mounted}: expected one competition with {layout.files.sample_submission} and test images "
+            f"({layout.files.test_images}), found {len(found)}"
+        )
+    return found[0]
+
+
+def _sample(path: Path, layout: Layout, names: dict[str, str]) -> submission.Template:
+    """The sample; if it holds only its header, with all test images that are there."""
+    sample = submission.template(path, layout)
+    if sample.images:
+        return sample
+    ids = [Path(name).stem for name in names]
+    return replace(sample, images=ids, rows=[[] for _ in ids])
+
+
+def _file(names: ImageNames, image: str, layout: Layout) -> str:
+    file = names.file(image)
+    if file is None:
+        raise UserError(f"expected a test image {image}, as in {layout.files.sample_submission}, found none")
+    return file
+
+
+def _size(file: Path, layout: Layout) -> Size:
+    """Height and width at which an image is scored."""
+    native = layout.size if layout.images.sizes == "equal" else images.size(file)
+    return layout.scored_size(native or layout.size)

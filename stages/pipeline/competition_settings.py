@@ -28,7 +28,9 @@ class Files(Section):
         try:
             groups = re.compile(text).groups
         except re.error as error:
-            raise ValueError(f"expected a regular expression for the paths of images, found {text!r}: {error}") from None
+            raise ValueError(
+                f"expected a regular expression for the paths of images, found {text!r}: {error}"
+            ) from None
         if not groups:
             raise ValueError(
                 f"expected a regular expression with at least one group (…), which gives the image's id, found {text!r}"
@@ -49,7 +51,9 @@ class Files(Section):
                 f"train_images and test_images: expected different patterns, found {self.train_images!r} twice"
             )
         if self.train_table == self.sample_submission:
-            raise ValueError(f"train_table and sample_submission: expected two tables, found {self.train_table!r} twice")
+            raise ValueError(
+                f"train_table and sample_submission: expected two tables, found {self.train_table!r} twice"
+            )
         return self
 
 
@@ -95,7 +99,7 @@ class RunLengths(Section):
     @classmethod
     def _texts(cls, markers: object) -> object:
         if isinstance(markers, list | tuple) and not all(isinstance(marker, str) for marker in markers):
-            raise ValueError(f"expected texts in quotes, such as \"-1\", found {list(markers)}")
+            raise ValueError(f'expected texts in quotes, such as "-1", found {list(markers)}')
         return markers
 
 
@@ -112,7 +116,9 @@ class Images(Section):
         if self.grey_from_colour and self.channels == 3:
             raise ValueError("grey_from_colour: expected false with channels: 3, found true")
         if self.levels is not None and self.levels[0] >= self.levels[1]:
-            raise ValueError(f"levels: expected the value of black, then a larger one of white, found {list(self.levels)}")
+            raise ValueError(
+                f"levels: expected the value of black, then a larger one of white, found {list(self.levels)}"
+            )
         return self
 
 

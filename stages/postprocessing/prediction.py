@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from stages.dataset import geometry
+from stages.dataset.images import Size
+from stages.dataset.layout import Layout
 from stages.pipeline.arrays import UInt8
 
 FULL = 255  # stands for probability 1
@@ -20,3 +23,8 @@ class Prediction:
 
     pixels: UInt8
     presence: UInt8
+
+    def restored(self, layout: Layout, size: Size) -> "Prediction":
+        """The same at the size at which the competition scores, for an image of this height and width."""
+        pixels = geometry.restored(self.pixels, layout, size)
+        return self if pixels is self.pixels else Prediction(pixels, self.presence)

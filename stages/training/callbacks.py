@@ -114,7 +114,7 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Wrap the network once, as it will be saved: the wrapper shares the network's weights."""
-        self.network = savedmodel.Probability(self.model, LOSSES[self.options.loss].activation)
+        self.network = savedmodel.wrapped(self.model, LOSSES[self.options.loss].activation)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Score the validation fold, if there is one, and log the learning rate."""

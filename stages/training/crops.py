@@ -6,6 +6,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from stages.dataset import images, label_maps
 from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import Int64, UInt8
 from stages.pipeline.cli import UserError
@@ -17,7 +18,7 @@ TRIES = 8  # places that are drawn for a crop that must not be too black; the la
 
 @dataclass(frozen=True)
 class Place:
-    """The upper left corner of a crop in an image; `labels`: the image's label map, if it has been read."""
+    """The upper left corner of a crop in an image; `labels`: the image's label map or planes, if they have been read."""
 
     sample: Sample
     top: int
@@ -57,14 +58,14 @@ class Crops:
         self._order = lru_cache(maxsize=2)(self._epoch_order)
 
     def __getitem__(self, number: int) -> tuple[UInt8, UInt8]:
-        """Crop `number`: grey levels and label map, both uint8 of shape (height, width)."""
+        """Crop `number`, uint8: grey levels (height, width) or colours (height, width, 3), and label map or planes."""
         generator = np.random.default_rng((self.seed, number))
         most = self.options.max_black_fraction
         for _ in range(TRIES):
             place = self._place(number, generator)
             window = np.s_[place.top : place.top + self.height, place.left : place.left + self.width]
             image = self.data.images[place.sample.position]
-            if most == 1 or (image[window] <= BLACK).mean() <= most:
+            if most == 1 or (images.grey(image[window]) <= BLACK).mean() <= most:
                 break
         labels = self.data.labels[place.sample.position] if place.labels is None else place.labels
         if self.options.rotation:
@@ -74,7 +75,7 @@ class Crops:
         else:
             crop, mask = image[window], labels[window]
         if self.options.quarter_turns and generator.random() < 0.5:
-            crop, mask = np.ascontiguousarray(crop.T), np.ascontiguousarray(mask.T)
+            crop, mask = (np.ascontiguousarray(values.swapaxes(0, 1)) for values in (crop, mask))
         return crop, mask
 
     def _place(self, number: int, generator: np.random.Generator) -> Place:
@@ -85,8 +86,8 @@ class Crops:
             shown = self._with_class[class_id]
             sample = shown[generator.integers(len(shown))]
             labels = self.data.labels[sample.position]
-            inside = np.flatnonzero(labels == class_id)
-            pixel = np.unravel_index(inside[generator.integers(len(inside))], labels.shape)
+            inside = np.flatnonzero(label_maps.of_class(labels, class_id))
+            pixel = np.unravel_index(inside[generator.integers(len(inside))], labels.shape[:2])
             lowest = np.maximum(np.subtract(pixel, (self.height - 1, self.width - 1)), 0)
             top, left = generator.integers(lowest, np.minimum(pixel, highest), endpoint=True)
             return Place(sample, int(top), int(left), labels)
@@ -97,6 +98,12 @@ class Crops:
         return Place(sample, int(top), int(left))
 
     def _rotated(self, image: UInt8, place: Place, angle: float, interpolation: int) -> UInt8:
+        if image.ndim == 3 and image.shape[2] != 3:  # OpenCV rotates up to four channels at a time
+            planes = np.ascontiguousarray(np.moveaxis(image, -1, 0))
+            return np.stack([self._rotated(plane, place, angle, interpolation) for plane in planes], axis=-1)
+        return self._rotated_once(image, place, angle, interpolation)
+
+    def _rotated_once(self, image: UInt8, place: Place, angle: float, interpolation: int) -> UInt8:
         """A crop rotated about its centre by an angle in degrees; pixels outside the image are mirrored."""
         centre = (place.left + (self.width - 1) / 2, place.top + (self.height - 1) / 2)
         transform = cv2.getRotationMatrix2D(centre, angle, 1.0)
@@ -110,7 +117,7 @@ class Crops:
         size = 1 + len(self.data.classes)
         counts = np.zeros(size, np.int64)
         for number in range(min(self.per_epoch, most)):
-            counts += np.bincount(self[number][1].reshape(-1), minlength=size)
+            counts += label_maps.pixels(self[number][1], size - 1)
         return counts
 
     def _epoch_order(self, epoch: int) -> Int64:

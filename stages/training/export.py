@@ -9,21 +9,22 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from stages.dataset.layout import Layout
 from stages.inference import tensorflow_start
 from stages.pipeline import cli, settings
 from stages.training.system_errors import as_os_error
 
 
-def export(options: settings.Train, classes: int, weights: Path, folder: Path) -> None:
+def export(options: settings.Train, layout: Layout, weights: Path, folder: Path) -> None:
     """Write the network with these weights into `folder`, from a fresh process.
 
     Args:
         options: those of the exported network: see `stages.training.fit.exported`.
-        classes: how many there are, the background not counted.
+        layout: classes and channels of the images.
         weights: the file of a `TrainedNetwork`.
         folder: where the SavedModel goes.
     """
-    work = partial(_export, options, classes, weights, folder)
+    work = partial(_export, options, layout, weights, folder)
     process = multiprocessing.get_context("spawn").Process(target=cli.guard, args=("train", work))
     process.start()
     process.join()
@@ -33,13 +34,13 @@ def export(options: settings.Train, classes: int, weights: Path, folder: Path) -
         raise RuntimeError(f"the export of {folder.name} ended with exit status {process.exitcode}")
 
 
-def _export(options: settings.Train, classes: int, weights: Path, folder: Path) -> None:
+def _export(options: settings.Train, layout: Layout, weights: Path, folder: Path) -> None:
     tensorflow_start.start(training=True)
     from stages.inference import savedmodel
     from stages.training import model
     from stages.training.losses import LOSSES
 
-    network = model.build(options, classes)
+    network = model.build(options, layout.number_of_classes, layout.images.channels)
     model.bare(network).load_weights(weights)
     with as_os_error(folder):
         savedmodel.save(network, LOSSES[options.loss].activation, folder)

@@ -164,7 +164,7 @@ def _phase(
     pixels = crops.pixels(most=COUNTED)
     weights = losses.class_weights(options.class_weights, pixels)
     with cluster.scope():
-        network = model.build(options, len(data.classes))
+        network = model.build(options, len(data.classes), data.layout.images.channels)
         if start is not None:
             model.bare(network).load_weights(start)
         _compile(network, options, weights, crops.steps)

@@ -1,6 +1,7 @@
 """Losses and class weights.
 
-A loss takes a label map, (batch, height, width), and logits, and returns one number. It computes in float32, whatever
+A loss takes label maps, (batch, height, width), and logits, and returns one number. Sigmoid losses also take planes,
+(batch, height, width, classes), 1 inside, where classes overlap. It computes in float32, whatever
 the type of the logits. For softmax losses, logits have a channel for the background and one per class, (batch, height,
 width, 1 + classes). For sigmoid losses, the `bce` family, they have one per class, and each class is decided by itself.
 
@@ -135,16 +136,17 @@ def bce(weights: Weights, smoothing: float = 0) -> Loss:
     """Class-weighted binary cross-entropy: the mean over all pixels and classes of -w[true]·log p, sigmoid.
 
     p is the probability of the truth for that class at that pixel, present or absent. The weight is that of the pixel's
-    true class, which may be the background. TensorFlow computes it from logits, for the reason given in `cce`. With
+    true class, which may be the background, and the largest of them where classes overlap. TensorFlow computes it from logits, for the reason given in `cce`. With
     label smoothing s, the targets are 1 - s/2 and s/2 instead of 1 and 0.
     """
     of_class = tf.constant(weights, tf.float32)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         true, logits = _binary(labels, logits, len(weights))
+        weight = _weight_of_pixel(of_class, labels, true)
         true = (1 - smoothing) * true + smoothing / 2
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(true, logits)
-        return tf.reduce_mean(tf.gather(of_class, tf.cast(labels, tf.int32))[..., tf.newaxis] * entropy)
+        return tf.reduce_mean(weight * entropy)
 
     return loss
 
@@ -202,8 +204,17 @@ def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
 
 def _binary(labels: tf.Tensor, logits: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Masks and logits of the classes without the background, both float32 (batch, height, width, classes)."""
-    true = _one_hot(labels, classes)[..., 1:]
+    planes = labels.shape.rank == 4
+    true = tf.cast(labels, tf.float32) if planes else _one_hot(labels, classes)[..., 1:]
     return true, tf.reshape(tf.cast(logits, tf.float32), tf.shape(true))  # Keras drops the last axis of a single class
+
+
+def _weight_of_pixel(of_class: tf.Tensor, labels: tf.Tensor, true: tf.Tensor) -> tf.Tensor:
+    """The class weight of each pixel, float32 (batch, height, width, 1)."""
+    if labels.shape.rank != 4:
+        return tf.gather(of_class, tf.cast(labels, tf.int32))[..., tf.newaxis]
+    largest = tf.reduce_max(true * of_class[1:], axis=-1, keepdims=True)
+    return tf.where(tf.reduce_any(true > 0, axis=-1, keepdims=True), largest, of_class[0])
 
 
 def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Callable[..., Loss]:

@@ -1,4 +1,4 @@
-"""The network: from grey levels to logits, for images of any size."""
+"""The network: from grey levels or colours to logits, for images of any size."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ def bare(network: Any) -> Any:
     return keras.Model(network.inputs, network.outputs)
 
 
-def build(options: Train, classes: int) -> Any:
+def build(options: Train, classes: int, channels: int = 1) -> Any:
     """Build the network, with initial weights as `options.encoder_weights` says.
 
     The architectures and encoders are those of `segmentation_models`.
@@ -74,9 +74,10 @@ def build(options: Train, classes: int) -> Any:
     Args:
         options: the section `train` of params.yaml.
         classes: how many classes there are, the background not counted.
+        channels: of the images: 1 for grey levels, 3 for colours, red first.
 
     Returns:
-        A Keras model from grey levels, float32 (batch, height, width, 1) in 0 … 255, to logits, float32
+        A Keras model from images, float32 (batch, height, width, channels) in 0 … 255, to logits, float32
         (batch, height, width, 1 + classes), the background first; a sigmoid loss has no channel for the background.
         Height and width are free. With `options.presence_weight` there are two named outputs: these "logits", and
         "presence", the logits that each class is in the image, float32 (batch, classes). The layers in between compute
@@ -85,18 +86,18 @@ def build(options: Train, classes: int) -> Any:
     Raises:
         UserError: the encoder's weights could not be fetched or read.
     """
-    grey = keras.Input((None, None, 1), name="grey_levels")
-    padded = PadToStride(STRIDE * options.downscale, name="pad")(grey)
+    image = keras.Input((None, None, channels), name="grey_levels" if channels == 1 else "colours")
+    padded = PadToStride(STRIDE * options.downscale, name="pad")(image)
     if options.downscale > 1:
         padded = keras.layers.AveragePooling2D(options.downscale, name="downscale")(padded)
     if options.encoder_weights is None:
-        channels = 1
         # About mean 0 and standard deviation 1, the initial moving averages of batch normalisation.
         scaled = keras.layers.Rescaling(1 / 64, offset=-1.5, name="scale")(padded)
     else:
+        if channels == 1:
+            padded = keras.layers.Concatenate(name="grey_as_colour")([padded] * 3)
         channels = 3
-        colour = keras.layers.Concatenate(name="grey_as_colour")([padded] * channels)
-        scaled = _preprocessing(options.backbone)(colour)
+        scaled = _preprocessing(options.backbone)(padded)
     softmax = LOSSES[options.loss].activation == "softmax"
     # The layers before and after the network are built outside of the block and stay float32.
     with _policy(options.precision), whole_batch.shared_batch_normalization():
@@ -108,14 +109,14 @@ def build(options: Train, classes: int) -> Any:
     logits = keras.layers.Activation("linear", dtype="float32", name="full_precision")(pixels)
     if options.downscale > 1:
         logits = keras.layers.UpSampling2D(options.downscale, interpolation="bilinear", name="upscale")(logits)
-    logits = CropLike(name="logits")([logits, grey])
+    logits = CropLike(name="logits")([logits, image])
     outputs = logits
     if options.presence_weight:
         outputs = {
             "logits": logits,
             "presence": keras.layers.Activation("linear", dtype="float32", name="presence")(presence),
         }
-    return Mixing(options.mixup, grey, outputs, name=options.architecture.lower())
+    return Mixing(options.mixup, image, outputs, name=options.architecture.lower())
 
 
 def _with_presence(network: Any, classes: int) -> Any:

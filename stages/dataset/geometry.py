@@ -1,0 +1,96 @@
+"""From an image's own size to the size at which networks see it, and back.
+
+`stages.dataset.layout.Images.sizes` decides: images of one size stay as they are; others are resized, or filled up with
+their mirror image at the right and lower edges. Masks go the same way. Probabilities come back to the size at which the
+competition scores. Used by training, inference and the Kaggle notebook alike: it needs NumPy and OpenCV only.
+"""
+
+from pathlib import Path
+
+import cv2
+
+from stages.dataset import images, label_maps
+from stages.dataset.images import ImageError, Size
+from stages.dataset.layout import Layout
+from stages.pipeline.arrays import UInt8
+
+
+def read(path: Path, layout: Layout) -> tuple[UInt8, Size]:
+    """Read an image as networks see it, and its own height and width.
+
+    Returns:
+        uint8 of `layout.shape`, and the size.
+
+    Raises:
+        ImageError: see `fitted` and `images.native`.
+    """
+    image = native(images.contents(path), path, layout)
+    return fitted(image, layout, path), (image.shape[0], image.shape[1])
+
+
+def native(raw: bytes, path: Path, layout: Layout) -> UInt8:
+    """Decode an image at its own size, which must be that of the layout if all images have one size.
+
+    Raises:
+        ImageError: see `images.native`.
+    """
+    return images.native(raw, path, layout.images, layout.size if layout.images.sizes == "equal" else None)
+
+
+def fitted(image: UInt8, layout: Layout, path: Path) -> UInt8:
+    """An image as networks see it.
+
+    Raises:
+        ImageError: the image is larger than the size to which images are padded.
+    """
+    height, width = image.shape[:2]
+    if (height, width) == layout.size:
+        return image
+    if layout.images.sizes == "padded":
+        if height > layout.height or width > layout.width:
+            raise ImageError(
+                f"{path}: expected at most {layout}, the size to which images are padded (competition.image_height, "
+                f"image_width), found {height}×{width}; choose a larger size, or images.sizes: resized"
+            )
+        return _padded(image, layout)
+    smaller = height * width > layout.pixels
+    return label_maps.resize(image, layout.size, cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def fitted_labels(labels: UInt8, layout: Layout) -> UInt8:
+    """A label map or planes, brought to the working size as `fitted` brings the image."""
+    if labels.shape[:2] == layout.size:
+        return labels
+    return _padded(labels, layout) if layout.images.sizes == "padded" else label_maps.resized(labels, layout.size)
+
+
+def restored(values: UInt8, layout: Layout, size: Size) -> UInt8:
+    """Probabilities or grey levels at the working size, brought to the size at which the competition scores.
+
+    Args:
+        values: uint8 of shape (height, width) or (height, width, channels), at the working size.
+        layout: says what was done to the image.
+        size: height and width of the image itself.
+
+    Returns:
+        The same kind, of `layout.scored_size(size)`; the very same array if nothing has to be done.
+    """
+    if layout.images.sizes == "padded":
+        values = values[: size[0], : size[1]]
+    target = layout.scored_size(size)
+    if values.shape[:2] == target:
+        return values
+    smaller = values.shape[0] * values.shape[1] > target[0] * target[1]
+    return label_maps.resize(values, target, cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def _padded(values: UInt8, layout: Layout) -> UInt8:
+    """Mirrored at the right and lower edges until it has the working size."""
+    rows, columns = (_mirrored(length, side) for length, side in zip(values.shape, layout.size, strict=False))
+    return values[rows][:, columns]
+
+
+def _mirrored(length: int, side: int) -> list[int]:
+    """Places 0 … length-1, then back and forth, `side` of them."""
+    places = [*range(length), *range(length - 1, -1, -1)]
+    return [places[place % len(places)] for place in range(side)]

@@ -1,0 +1,68 @@
+"""Formats of image files, and the size that their headers state."""
+
+import io
+import struct
+from contextlib import suppress
+from enum import Enum
+from functools import cache
+from typing import Any
+
+
+class Kind(Enum):
+    """Formats that are read."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    TIFF = "TIFF"
+    BMP = "BMP"
+    DICOM = "DICOM"
+
+
+LONGEST_START = 132  # bytes that tell the format: DICOM's mark stands after 128 others
+_STARTS = {b"\xff\xd8": Kind.JPEG, b"\x89PNG\r\n\x1a\n": Kind.PNG, b"BM": Kind.BMP}
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian; the last two beyond 4 GB
+
+
+def kind(raw: bytes) -> Kind | None:
+    """The format of a file by its first bytes."""
+    if raw.startswith(_TIFF):
+        return Kind.TIFF
+    if raw[128:132] == b"DICM":
+        return Kind.DICOM
+    return next((found for start, found in _STARTS.items() if raw.startswith(start)), None)
+
+
+def size(kind: Kind, raw: bytes) -> tuple[int, int] | None:
+    """Height and width in pixels as stored; None if there is no whole header, or if a TIFF has several pages."""
+    if kind is Kind.PNG:  # length and name of the first chunk, then width and height, four bytes each
+        whole = len(raw) >= 24 and raw[12:16] == b"IHDR"
+        return (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big")) if whole else None
+    if kind is Kind.JPEG and simplejpeg():
+        with suppress(ValueError, KeyError):  # KeyError: a header without a colour space
+            height, width, *_ = simplejpeg().decode_jpeg_header(raw, strict=False)
+            return height, width
+        return None
+    if kind is Kind.DICOM:
+        from stages.dataset import dicom
+
+        return dicom.size(raw)
+    return _size_by_pillow(raw)
+
+
+@cache
+def simplejpeg() -> Any:
+    """The module, or None on Kaggle's machines."""
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
+
+
+def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
+    from PIL import Image  # a tenth of a second to import
+
+    errors = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+    with suppress(*errors), Image.open(io.BytesIO(raw)) as picture:
+        return (picture.height, picture.width) if getattr(picture, "n_frames", 1) == 1 else None
+    return None

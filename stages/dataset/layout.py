@@ -19,7 +19,7 @@ SubmissionRows = Literal["sample", "classes", "images", "components"]
 MetricName = Literal["mean_dice", "global_dice", "iou_thresholds"]
 
 
-class Competition(Protocol):
+class HasLayout(Protocol):
     """What `Layout.of` reads: the section `competition` of params.yaml."""
 
     def model_dump(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Layout:
     metric: Metric = field(default_factory=Metric)
 
     @classmethod
-    def of(cls, competition: Competition) -> "Layout":
+    def of(cls, competition: HasLayout) -> "Layout":
         """The layout that params.yaml states under `competition:`."""
         stated = competition.model_dump()
         del stated["slug"]

@@ -112,16 +112,16 @@ class Sample:
         image: file name.
         fold: 0 … folds-1; the last is held out.
         group: number that near-duplicates share, and no other image has.
-        size: its own height and width in pixels.
         pixels: pixels of each class in the label map that training reads, ClassId 1 first.
+        size: its own height and width in pixels.
     """
 
     position: int
     image: str
     fold: int
     group: int
-    size: Size
     pixels: tuple[int, ...]
+    size: Size = (0, 0)
 
 
 class Dataset:
@@ -149,8 +149,8 @@ class Dataset:
                 row["image"],
                 int(row["fold"]),
                 int(row["group"]),
-                (int(row["height"]), int(row["width"])),
                 tuple(int(row[f"pixels_{name}"]) for name in self.classes),
+                (int(row["height"]), int(row["width"])),
             )
             for position, row in enumerate(rows)
         ]

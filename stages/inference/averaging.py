@@ -15,9 +15,9 @@ from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 
-# From uint8 (batch, height, width), or (batch, height, width, 3) for colours, to two probabilities: that a pixel is of each class, without the background, float32
-# (batch, height, width, classes); and that each class is in the image, float32 (batch, classes). The arrays may be
-# NumPy's or the engine's own.
+# From uint8 (batch, height, width), or (batch, height, width, 3) for colours, to two probabilities: that a pixel is of
+# each class, without the background, float32 (batch, height, width, classes); and that each class is in the image,
+# float32 (batch, classes). The arrays may be NumPy's or the engine's own.
 Network = Callable[[UInt8], tuple[Float32, Float32]]
 ROWS = 16  # of an image, rounded together: data that fits into a core's cache takes a third of the time
 View = tuple[int, ...]  # the axes of a batch that are flipped

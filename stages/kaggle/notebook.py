@@ -99,7 +99,7 @@ def _model(bundle: Path, scratch: Path) -> Path:
 
 
 def _competition(mounted: Path, layout: Layout) -> tuple[Path, dict[str, str]]:
-    """The folder of the competition, and the paths of its test images in it by the names that the pipeline gives them."""
+    """The folder of the competition, and the paths of its test images in it by the names they have in data/raw."""
     found = []
     for path in sorted(mounted.rglob(Path(layout.files.sample_submission).name)):
         if not path.as_posix().endswith(f"/{layout.files.sample_submission}"):

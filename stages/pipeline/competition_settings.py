@@ -12,7 +12,7 @@ MOST_OVERLAPPING = 8  # a label map holds one bit for each class then
 IMAGE_SUFFIX = re.compile(r"\.\w+$")
 
 
-class Files(Section):
+class FilesSection(Section):
     """Where the files are."""
 
     train_images: Text
@@ -45,7 +45,7 @@ class Files(Section):
         return text
 
     @model_validator(mode="after")
-    def _differ(self) -> "Files":
+    def _differ(self) -> "FilesSection":
         if self.train_images == self.test_images:
             raise ValueError(
                 f"train_images and test_images: expected different patterns, found {self.train_images!r} twice"
@@ -57,7 +57,7 @@ class Files(Section):
         return self
 
 
-class Columns(Section):
+class ColumnsSection(Section):
     """Columns of the tables."""
 
     image: Column
@@ -74,7 +74,7 @@ class Columns(Section):
         return None if labels is None else tuple(map(str, labels))
 
     @model_validator(mode="after")
-    def _different(self) -> "Columns":
+    def _different(self) -> "ColumnsSection":
         named = [name for name in (self.image, self.class_id, self.image_and_class, self.runs) if name is not None]
         if len(set(named)) != len(named):
             raise ValueError(f"expected a different column for each key, found {named}")
@@ -83,7 +83,7 @@ class Columns(Section):
         return self
 
 
-class RunLengths(Section):
+class RunLengthsSection(Section):
     """How masks are written."""
 
     order: Literal["columns", "rows"]
@@ -103,7 +103,7 @@ class RunLengths(Section):
         return markers
 
 
-class Images(Section):
+class ImagesSection(Section):
     """How images are stored, and how networks see them."""
 
     sizes: Literal["equal", "resized", "padded"]
@@ -112,7 +112,7 @@ class Images(Section):
     levels: tuple[Annotated[int, Field(strict=True, ge=-(2**15))], Annotated[int, Field(strict=True, lt=2**16)]] | None
 
     @model_validator(mode="after")
-    def _fit(self) -> "Images":
+    def _fit(self) -> "ImagesSection":
         if self.grey_from_colour and self.channels == 3:
             raise ValueError("grey_from_colour: expected false with channels: 3, found true")
         if self.levels is not None and self.levels[0] >= self.levels[1]:
@@ -122,7 +122,7 @@ class Images(Section):
         return self
 
 
-class SubmissionForm(Section):
+class SubmissionFormSection(Section):
     """What is sent."""
 
     rows: Literal["sample", "classes", "images", "components"]
@@ -131,20 +131,20 @@ class SubmissionForm(Section):
     empty: str
 
     @model_validator(mode="after")
-    def _both(self) -> "SubmissionForm":
+    def _both(self) -> "SubmissionFormSection":
         if (self.height is None) != (self.width is None):
             raise ValueError(f"height and width: expected both or neither, found {self.height} and {self.width}")
         return self
 
 
-class Metric(Section):
+class MetricSection(Section):
     """By what a submission is scored."""
 
     name: Literal["mean_dice", "global_dice", "iou_thresholds"]
     empty_pair: Annotated[Number, Field(ge=0, le=1)]
 
     @model_validator(mode="after")
-    def _used(self) -> "Metric":
+    def _used(self) -> "MetricSection":
         if self.name == "global_dice" and self.empty_pair != 1:
             raise ValueError(f"empty_pair: expected 1 with global_dice, which has no pairs, found {self.empty_pair}")
         return self
@@ -158,12 +158,12 @@ class Competition(Section):
     image_width: Side
     classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=254)]
     overlapping_classes: Flag
-    files: Files
-    columns: Columns
-    run_lengths: RunLengths
-    images: Images
-    submission: SubmissionForm
-    metric: Metric
+    files: FilesSection
+    columns: ColumnsSection
+    run_lengths: RunLengthsSection
+    images: ImagesSection
+    submission: SubmissionFormSection
+    metric: MetricSection
 
     @model_validator(mode="after")
     def _distinct(self) -> "Competition":
@@ -182,8 +182,8 @@ class Competition(Section):
         labels, columns = self.columns.class_labels, self.columns
         if labels is not None and len(labels) != len(self.classes):
             raise ValueError(
-                f"columns: class_labels: expected {len(self.classes)} texts, one for each of {', '.join(self.classes)}; "
-                f"found {list(labels)}"
+                f"columns: class_labels: expected {len(self.classes)} texts, one for each of "
+                f"{', '.join(self.classes)}; found {list(labels)}"
             )
         if columns.class_id is None and columns.image_and_class is None and len(self.classes) > 1:
             raise ValueError(

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 
-class Kind(Enum):
+class Format(Enum):
     """Formats that are read."""
 
     JPEG = "JPEG"
@@ -19,30 +19,30 @@ class Kind(Enum):
 
 
 LONGEST_START = 132  # bytes that tell the format: DICOM's mark stands after 128 others
-_STARTS = {b"\xff\xd8": Kind.JPEG, b"\x89PNG\r\n\x1a\n": Kind.PNG, b"BM": Kind.BMP}
+_STARTS = {b"\xff\xd8": Format.JPEG, b"\x89PNG\r\n\x1a\n": Format.PNG, b"BM": Format.BMP}
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian; the last two beyond 4 GB
 
 
-def kind(raw: bytes) -> Kind | None:
+def kind(raw: bytes) -> Format | None:
     """The format of a file by its first bytes."""
     if raw.startswith(_TIFF):
-        return Kind.TIFF
+        return Format.TIFF
     if raw[128:132] == b"DICM":
-        return Kind.DICOM
+        return Format.DICOM
     return next((found for start, found in _STARTS.items() if raw.startswith(start)), None)
 
 
-def size(kind: Kind, raw: bytes) -> tuple[int, int] | None:
+def size(kind: Format, raw: bytes) -> tuple[int, int] | None:
     """Height and width in pixels as stored; None if there is no whole header, or if a TIFF has several pages."""
-    if kind is Kind.PNG:  # length and name of the first chunk, then width and height, four bytes each
+    if kind is Format.PNG:  # length and name of the first chunk, then width and height, four bytes each
         whole = len(raw) >= 24 and raw[12:16] == b"IHDR"
         return (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big")) if whole else None
-    if kind is Kind.JPEG and simplejpeg():
+    if kind is Format.JPEG and simplejpeg():
         with suppress(ValueError, KeyError):  # KeyError: a header without a colour space
             height, width, *_ = simplejpeg().decode_jpeg_header(raw, strict=False)
             return height, width
         return None
-    if kind is Kind.DICOM:
+    if kind is Format.DICOM:
         from stages.dataset import dicom
 
         return dicom.size(raw)

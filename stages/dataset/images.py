@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.dataset import image_headers
-from stages.dataset.image_headers import Kind, simplejpeg
+from stages.dataset.image_headers import Format, simplejpeg
 from stages.dataset.layout import Images
 from stages.pipeline.arrays import Bool, UInt8
 
@@ -127,10 +127,10 @@ def grey(image: UInt8) -> UInt8:
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Kind, Size]:
+def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Format, Size]:
     kind = image_headers.kind(raw)
     if kind is None:
-        known = ", ".join(each.value for each in Kind)
+        known = ", ".join(each.value for each in Format)
         raise ImageError(f"{path}: expected one of {known}, found {len(raw)} bytes that begin as none of them")
     found = image_headers.size(kind, raw)
     if found is None:
@@ -150,12 +150,12 @@ def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Kind
     return kind, found
 
 
-def _decoded(kind: Kind, raw: bytes, form: Images) -> npt.NDArray[Any] | None:
-    if kind is Kind.DICOM:
+def _decoded(kind: Format, raw: bytes, form: Images) -> npt.NDArray[Any] | None:
+    if kind is Format.DICOM:
         from stages.dataset import dicom
 
         return dicom.decode(raw, lambda jpeg: _jpeg(jpeg, 1))
-    return _jpeg(raw, form.channels) if kind is Kind.JPEG else _opencv(raw, cv2.IMREAD_UNCHANGED)
+    return _jpeg(raw, form.channels) if kind is Format.JPEG else _opencv(raw, cv2.IMREAD_UNCHANGED)
 
 
 def _jpeg(raw: bytes, channels: int) -> UInt8 | None:

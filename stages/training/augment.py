@@ -19,8 +19,8 @@ def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = 
 
     Returns:
         Batches of images, float32 (batch, height, width, channels) in 0 … 255, and label maps, uint8
-        (batch, height, width), or planes (batch, height, width, classes) where classes overlap. With an image-level head: label maps as "logits", and as "presence" which classes
-        occur in each crop, float32 (batch, classes), 0 or 1.
+        (batch, height, width), or planes (batch, height, width, classes) where classes overlap. With an image-level
+        head: these as "logits", and as "presence" which classes occur in each crop, float32 (batch, classes), 0 or 1.
     """
     options, layout, size = crops.options, crops.data.layout, (crops.height, crops.width)
     classes = layout.number_of_classes

@@ -18,7 +18,7 @@ TRIES = 8  # places that are drawn for a crop that must not be too black; the la
 
 @dataclass(frozen=True)
 class Place:
-    """The upper left corner of a crop in an image; `labels`: the image's label map or planes, if they have been read."""
+    """The upper left corner of a crop in an image; `labels`: the image's label map or planes, if already read."""
 
     sample: Sample
     top: int

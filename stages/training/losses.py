@@ -136,8 +136,8 @@ def bce(weights: Weights, smoothing: float = 0) -> Loss:
     """Class-weighted binary cross-entropy: the mean over all pixels and classes of -w[true]·log p, sigmoid.
 
     p is the probability of the truth for that class at that pixel, present or absent. The weight is that of the pixel's
-    true class, which may be the background, and the largest of them where classes overlap. TensorFlow computes it from logits, for the reason given in `cce`. With
-    label smoothing s, the targets are 1 - s/2 and s/2 instead of 1 and 0.
+    true class, which may be the background, and the largest of them where classes overlap. TensorFlow computes it from
+    logits, for the reason given in `cce`. With label smoothing s, the targets are 1 - s/2 and s/2 instead of 1 and 0.
     """
     of_class = tf.constant(weights, tf.float32)
 

@@ -9,6 +9,7 @@ chosen on other images. Choose by the validation folds, report the held-out fold
 from tqdm import tqdm
 
 from stages.dataset import rle
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
 from stages.figures import evaluation_pictures
 from stages.inference.probabilities import Cache
@@ -36,7 +37,8 @@ def evaluate() -> None:
         for sample in tqdm(data.fold(fold), f"evaluate: fold {fold}", unit=" images", disable=None):
             true, rules = data.labels[sample.position], fitted.of_image[sample.image]
             validation.append(score(sample, validated[sample.image], true, rules)[0])
-    metrics = evaluation.figures(held_out, names) | {"validation": evaluation.headline(validation)}
+    metric = Layout.of(options.competition).metric
+    metrics = evaluation.figures(held_out, names, metric) | {"validation": evaluation.headline(validation, metric)}
     curve = [(names[class_id - 1], *row) for class_id, *row in precision_recall.curve(histogram)]
     tables = {
         paths.CONFUSION_TABLE: evaluation_tables.confusion_table(evaluation.total(held_out), ["background", *names]),
@@ -52,7 +54,7 @@ def evaluate() -> None:
         # The label maps of the few images shown are computed again: keeping those of all images would fill memory.
         evaluation_pictures.draw(folder, data, held_out, lambda image: label_map(cache[image], fitted.rules))
     outputs.write_metrics(paths.EVALUATION_METRICS, metrics)
-    for line in evaluation.summary(metrics, names):
+    for line in evaluation.summary(metrics, names, metric):
         print(f"evaluate: {line}")
 
 

@@ -4,8 +4,8 @@
     python -m stages score submission.csv train.csv --height 200 --width 200 --classes inclusion patches scratches
 
 Both files may have either form of the competition's tables. Size and classes come from params.yaml unless they are
-given. The images are those of the submission. True masks in the form ImageId_ClassId,EncodedPixels, which has a row for
-every image and class, must have the same images.
+given, and with them the metric; without params.yaml it is mean Dice. The images are those of the submission. True masks
+in the form ImageId_ClassId,EncodedPixels, which has a row for every image and class, must have the same images.
 """
 
 import argparse
@@ -17,10 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.dataset import rle, submission, tables
-from stages.dataset.layout import Layout
+from stages.dataset.layout import Layout, Metric
 from stages.pipeline import settings
 from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
+from stages.scoring import metric
 from stages.scoring.dice import all_empty_mean_dice, mean_defined, mean_dice, positive_dice
 
 Masks = dict[str, dict[int, str]]  # run lengths by image and ClassId, of classes that have a mask
@@ -47,7 +48,7 @@ def score(sent: Path, truth: Path, layout: Layout) -> str:
     unknown = sorted(predicted.keys() - true.keys())
     if unknown and len(tables.header(truth)) == 2:
         raise UserError(f"{truth}: expected every image of {sent}, found {len(unknown)} missing, such as {unknown[0]}")
-    return summary(*count(predicted, true, layout), layout.classes)
+    return summary(*count(predicted, true, layout), layout.classes, layout.metric)
 
 
 def predictions(path: Path, layout: Layout) -> Masks:
@@ -110,11 +111,17 @@ def count(predicted: Masks, true: Masks, layout: Layout) -> tuple[Int64, Int64, 
     return both, drawn, found
 
 
-def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str]) -> str:
-    """The figures as lines. The counts are those that `count` returns."""
+def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str], named: Metric) -> str:
+    """The figures as lines, the score by the metric that is named first. The counts are those that `count` returns."""
     of_class = positive_dice(both, true, predicted)
+    usual = named == Metric("mean_dice")
+    other = [
+        (metric.title(named), metric.score(named, both, true, predicted), ""),
+        ("  … of predicting nothing", metric.score_of_nothing(named, true), ""),
+    ]
     rows = [
-        ("mean Dice (the score)", mean_dice(both, true, predicted), ""),
+        *([] if usual else other),
+        ("mean Dice (the score)" if usual else "mean Dice", mean_dice(both, true, predicted), ""),
         ("  … of predicting nothing", all_empty_mean_dice(true), ""),
         ("Dice where there is a mask", mean_defined(of_class), ""),
         *(
@@ -128,10 +135,12 @@ def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str]) ->
 
 def _score(given: argparse.Namespace) -> str:
     names, height, width = given.classes, given.height, given.width
+    named = Metric("mean_dice")
     if None in (names, height, width):
         fixed = settings.load().competition
         names, height, width = names or fixed.classes, height or fixed.image_height, width or fixed.image_width
-    return score(given.submission, given.truth, Layout(tuple(names), height, width))
+        named = Layout.of(fixed).metric
+    return score(given.submission, given.truth, Layout(tuple(names), height, width, metric=named))
 
 
 def _pixels(text: str) -> int:

@@ -101,5 +101,5 @@ def test_planes_against_a_label_map() -> None:
 def test_planes_without_an_overlap_are_a_label_map() -> None:
     """The same matrix."""
     true, predicted = np.random.default_rng(2).integers(0, 4, (2, 9, 11)).astype(np.uint8)
-    drawn = [(labels[..., np.newaxis] == (1, 2, 3)).astype(np.uint8) for labels in (true, predicted)]
-    assert (confusion.matrix(*drawn, 3) == confusion.matrix(true, predicted, 3)).all()
+    there, found = ((labels[..., np.newaxis] == (1, 2, 3)).astype(np.uint8) for labels in (true, predicted))
+    assert (confusion.matrix(there, found, 3) == confusion.matrix(true, predicted, 3)).all()

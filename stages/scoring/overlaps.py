@@ -30,13 +30,15 @@ def count(true: UInt8, predicted: UInt8, classes: int, matrix: Int64 | None = No
     """
     if not label_maps.are_planes(true) and not label_maps.are_planes(predicted):
         return of_matrix(confusion.matrix(true, predicted, classes) if matrix is None else matrix)
-    right = [
-        np.count_nonzero(label_maps.of_class(true, class_id) & label_maps.of_class(predicted, class_id))
-        for class_id in range(1, classes + 1)
-    ]
-    clean = np.count_nonzero(~(label_maps.anything(true) | label_maps.anything(predicted)))
-    there, found = (label_maps.pixels(labels, classes) for labels in (true, predicted))
-    return np.array([[clean, *right], there, found], np.int64)
+    counts = np.zeros((3, 1 + classes), np.int64)
+    any_true, any_predicted = np.zeros((2, *true.shape[:2]), np.bool_)  # a tenth of the time of `any` over planes
+    for class_id in range(1, classes + 1):
+        there, found = (label_maps.of_class(labels, class_id) for labels in (true, predicted))
+        counts[:, class_id] = [np.count_nonzero(mask) for mask in (there & found, there, found)]
+        any_true |= there
+        any_predicted |= found
+    counts[:, 0] = [np.count_nonzero(~mask) for mask in (any_true | any_predicted, any_true, any_predicted)]
+    return counts
 
 
 def of_matrix(matrix: Int64) -> Int64:

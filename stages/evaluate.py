@@ -9,6 +9,7 @@ chosen on other images. Choose by the validation folds, report the held-out fold
 from tqdm import tqdm
 
 from stages.dataset import label_maps, rle
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.figures import evaluation_pictures
 from stages.inference.probabilities import Cache
@@ -38,7 +39,8 @@ def evaluate() -> None:
         for sample in tqdm(data.fold(fold), f"evaluate: fold {fold}", unit=" images", disable=None):
             prediction = validated[sample.image].restored(data.layout, sample.size)
             validation.append(score(sample, prediction, data.truth(sample), fitted.of_image[sample.image])[0])
-    metrics = evaluation.figures(held_out, names) | {"validation": evaluation.headline(validation)}
+    metric = Layout.of(options.competition).metric
+    metrics = evaluation.figures(held_out, names, metric) | {"validation": evaluation.headline(validation, metric)}
     curve = [(names[class_id - 1], *row) for class_id, *row in precision_recall.curve(histogram)]
     tables = {
         paths.CONFUSION_TABLE: evaluation_tables.confusion_table(evaluation.total(held_out), ["background", *names]),
@@ -54,7 +56,7 @@ def evaluate() -> None:
         # The label maps of the few images shown are computed again: keeping those of all images would fill memory.
         evaluation_pictures.draw(folder, data, held_out, lambda sample: _label_map(cache, data, sample, fitted.rules))
     outputs.write_metrics(paths.EVALUATION_METRICS, metrics)
-    for line in evaluation.summary(metrics, names):
+    for line in evaluation.summary(metrics, names, metric):
         print(f"evaluate: {line}")
 
 

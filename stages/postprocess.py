@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
 from stages.inference import correction, ensemble
 from stages.inference.probabilities import Cache
@@ -30,7 +31,8 @@ def postprocess() -> None:
     correction.check_presence(options.postprocess, members)
     factors = correction.factors(options.postprocess, members, data, options.train.folds)
     size = sorted((data.layout.scored_size(sample.size) for sample in samples), key=math.prod)[len(samples) // 2]
-    space = search_space(options.postprocess, len(data.classes), size, factors, ensemble.softmax(members))
+    layout = Layout.of(options.competition)
+    space = search_space(options.postprocess, layout, size, factors, ensemble.softmax(members))
     cache, counts = Cache(paths.VALIDATION_PROBABILITIES), []
     histogram = precision_recall.empty_histogram(len(data.classes))
     for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
@@ -41,7 +43,7 @@ def postprocess() -> None:
     if options.postprocess.enabled:
         rules, parts = search.fit(samples, counts, space, options.postprocess.parts, options.seed)
     else:
-        rules = plain(len(data.classes))
+        rules = plain(len(data.classes), layout.overlapping)
         parts = [([sample.image for sample in samples], rules)]
     rules_file.write(paths.RULES, rules, parts)
     curve = [(data.classes[class_id - 1], *row) for class_id, *row in calibration.curve(histogram)]

@@ -4,8 +4,8 @@
     python -m stages score submission.csv train.csv --height 200 --width 200 --classes inclusion patches scratches
 
 Both files are written as `competition:` in params.yaml says. Size and classes come from there, too, unless they are
-given. The images are those of the submission. True masks in the form ImageId_ClassId,EncodedPixels, which has a row for
-every image and class, must have the same images.
+given, and with them the metric; without params.yaml it is mean Dice. The images are those of the submission. True masks
+in the form ImageId_ClassId,EncodedPixels, which has a row for every image and class, must have the same images.
 """
 
 import argparse
@@ -21,10 +21,11 @@ from stages.dataset import images, label_maps, rle, submission, tables
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.images import Size
-from stages.dataset.layout import Layout
+from stages.dataset.layout import Layout, Metric
 from stages.pipeline import paths, settings
 from stages.pipeline.arrays import Int64, UInt8
 from stages.pipeline.cli import UserError
+from stages.scoring import metric
 from stages.scoring.dice import all_empty_mean_dice, mean_defined, mean_dice, positive_dice
 
 Masks = dict[str, dict[int, list[str]]]  # run lengths by image and ClassId, of classes that have a mask
@@ -51,7 +52,8 @@ def score(sent: Path, truth: Path, sizes: ImageSizes) -> str:
     unknown = sorted(predicted.keys() - true.keys())
     if unknown and tables.header(truth, sizes.layout).pairs:
         raise UserError(f"{truth}: expected every image of {sent}, found {len(unknown)} missing, such as {unknown[0]}")
-    return summary(*count(predicted, true, sizes), sizes.layout.classes)
+    layout = sizes.layout
+    return summary(*count(predicted, true, sizes), layout.classes, layout.metric)
 
 
 def predictions(path: Path, sizes: ImageSizes) -> Masks:
@@ -131,11 +133,17 @@ def _joined(masks: list[str], size: Size, layout: Layout) -> UInt8:
     return joined
 
 
-def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str]) -> str:
-    """The figures as lines. The counts are those that `count` returns."""
+def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str], named: Metric) -> str:
+    """The figures as lines, the score by the metric that is named first. The counts are those that `count` returns."""
     of_class = positive_dice(both, true, predicted)
+    usual = named == Metric("mean_dice")
+    other = [
+        (metric.title(named), metric.score(named, both, true, predicted), ""),
+        ("  … of predicting nothing", metric.score_of_nothing(named, true), ""),
+    ]
     rows = [
-        ("mean Dice (the score)", mean_dice(both, true, predicted), ""),
+        *([] if usual else other),
+        ("mean Dice (the score)" if usual else "mean Dice", mean_dice(both, true, predicted), ""),
         ("  … of predicting nothing", all_empty_mean_dice(true), ""),
         ("Dice where there is a mask", mean_defined(of_class), ""),
         *(

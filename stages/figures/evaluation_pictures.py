@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.dataset.prepared import Dataset, Sample
 from stages.figures import confusion_chart, overlays
 from stages.pipeline.arrays import UInt8
-from stages.scoring import confusion, evaluation
+from stages.scoring import evaluation, overlaps
 from stages.scoring.dice import dice
 from stages.scoring.evaluation import ScoredImage
 
@@ -37,7 +37,7 @@ def errors(data: Dataset, image: ScoredImage, predicted: UInt8) -> UInt8:
         predicted: its label map or planes.
     """
     sample = image.sample
-    intersection, true, found = confusion.overlaps(image.matrix)
+    intersection, true, found = overlaps.of_classes(image.overlaps)
     scores = [
         f"{name} Dice {value:.2f}"
         for name, value, pixels in zip(data.classes, dice(intersection, true, found), true + found, strict=True)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stages.dataset import label_maps
 from stages.pipeline.arrays import Bool, Int64, UInt8
 from stages.postprocessing.prediction import Prediction
 from stages.postprocessing.rules import gate_scores
@@ -34,23 +35,25 @@ def count(prediction: Prediction, true: UInt8, space: SearchSpace) -> ImageCount
 
     Args:
         prediction: already corrected by the factors of the search space.
-        true: label map, uint8 (height, width).
-        space: the values to count for.
+        true: label map, uint8 (height, width), or planes, uint8 (height, width, classes).
+        space: the values to count for. With overlapping classes each is counted wherever it reaches its threshold,
+            else only where no other class is more probable.
     """
     classes = len(space.thresholds)
     shape = classes, len(space.thresholds[0]), len(space.min_components[0])
     predicted, hits = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    for index, own in enumerate(_most_probable(prediction.pixels)):
+    planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(prediction.pixels, -1, 0)]
+    for index, own in enumerate(planes if space.overlapping else _most_probable(planes)):
         thresholds, components = space.thresholds[index], space.min_components[index]
         if own.max(initial=0) >= thresholds[0]:
-            predicted[index], hits[index] = _count(own, true == index + 1, thresholds, components)
-    true_pixels = np.bincount(true.reshape(-1), minlength=classes + 1)[1:].astype(np.int64)
+            mask = label_maps.of_class(true, index + 1)
+            predicted[index], hits[index] = _count(own, mask, thresholds, components)
+    true_pixels = label_maps.pixels(true, classes)[1:].astype(np.int64)
     return ImageCounts(gate_scores(prediction, space.gate), true_pixels, predicted, hits)
 
 
-def _most_probable(pixels: UInt8) -> list[UInt8]:
+def _most_probable(planes: list[UInt8]) -> list[UInt8]:
     """For each class its levels where it is the most probable one (the lower ClassId if equal), elsewhere 0."""
-    planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(pixels, -1, 0)]
     best = planes[0]
     for plane in planes[1:]:
         best = np.maximum(best, plane)

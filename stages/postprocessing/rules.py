@@ -1,8 +1,9 @@
-"""From probabilities to the label map that confusion matrix, Dice and submission are computed from.
+"""From probabilities to the label map that confusion matrix, scores and submission are computed from.
 
 Probabilities are whole numbers: uint8, 255 for probability 1, foreground classes only. Four rules apply in this order:
 a class whose gate is closed is removed from the image; a pixel gets the most probable class among those whose
 threshold it reaches; small components are removed; a class with too little area left is removed from the image.
+Where classes may overlap, a pixel gets every class whose threshold it reaches, and there is one plane per class.
 
 This module also runs in a Kaggle notebook: it needs NumPy and OpenCV only.
 """
@@ -55,12 +56,14 @@ class Rules:
         factors: training's weight of each class relative to the background. Probabilities are divided by them first
             (see `corrected`); None leaves them as they are.
         softmax: whether the probabilities come from one softmax, or from one sigmoid per class.
+        overlapping: whether a pixel may get several classes.
     """
 
     gate: Gate
     rules: tuple[Rule, ...]
     factors: tuple[float, ...] | None = None
     softmax: bool = True
+    overlapping: bool = False
 
     def __post_init__(self) -> None:
         if self.gate not in get_args(Gate):
@@ -87,11 +90,12 @@ class Rules:
             names = sorted(cls.__dataclass_fields__)
             if not isinstance(content, dict) or sorted(content) != names:
                 raise ValueError(f"expected the keys {', '.join(names)}, found {_keys(content)}")
-            if type(content["softmax"]) is not bool:
-                raise ValueError(f"softmax: expected true or false, found {content['softmax']!r}")
+            for name in ("softmax", "overlapping"):
+                if type(content[name]) is not bool:
+                    raise ValueError(f"{name}: expected true or false, found {content[name]!r}")
             rules = tuple(Rule(**rule) for rule in content["rules"])
             factors = None if content["factors"] is None else tuple(float(factor) for factor in content["factors"])
-            return cls(content["gate"], rules, factors, content["softmax"])
+            return cls(content["gate"], rules, factors, content["softmax"], content["overlapping"])
         except (TypeError, ValueError) as error:
             raise UserError(f"rules of post-processing: {error}") from None
 
@@ -101,7 +105,8 @@ class Segmentation:
     """The masks of one image.
 
     Attributes:
-        labels: uint8 (height, width), 0 for the background, else the ClassId.
+        labels: uint8 (height, width), 0 for the background, else the ClassId. Where classes may overlap, planes: uint8
+            (height, width, classes), 1 inside.
         allowed: whether the gate of each class is open, ClassId 1 first.
     """
 
@@ -109,9 +114,12 @@ class Segmentation:
     allowed: list[bool]
 
 
-def plain(classes: int) -> Rules:
-    """No post-processing: a pixel gets the most probable class if its probability is above 1/2."""
-    return Rules("none", (Rule(HALF, 0, 0, 0),) * classes)
+def plain(classes: int, overlapping: bool = False) -> Rules:
+    """No post-processing: a pixel gets the most probable class if its probability is above 1/2.
+
+    With overlapping classes it gets each class whose probability is.
+    """
+    return Rules("none", (Rule(HALF, 0, 0, 0),) * classes, overlapping=overlapping)
 
 
 def gate_scores(prediction: Prediction, gate: Gate) -> Int64:
@@ -153,11 +161,12 @@ def corrected(prediction: Prediction, factors: tuple[float, ...] | None, softmax
 
 
 def segment(prediction: Prediction, rules: Rules) -> Segmentation:
-    """Give every pixel one class or the background.
+    """Give every pixel one class or the background, or every class that it has where classes may overlap.
 
     The correction comes first, if there are factors; gates and thresholds compare corrected levels. Then every pixel
     gets the most probable class (the lower ClassId if equal) among those that are allowed and whose threshold it
-    reaches. Small components become background. Finally each class with too little area left becomes background.
+    reaches; with overlapping classes, all of those. Small components become background. Finally each class with too
+    little area left becomes background.
 
     Raises:
         UserError: the rules are for another number of classes.
@@ -168,16 +177,16 @@ def segment(prediction: Prediction, rules: Rules) -> Segmentation:
     planes = _planes(corrected(prediction, rules.factors, rules.softmax).pixels)
     scores = _gate_scores(planes, prediction.presence, rules.gate)
     allowed = [bool(score >= rule.gate) for score, rule in zip(scores, rules.rules, strict=True)]
+    if rules.overlapping:
+        return Segmentation(_each(planes, rules.rules, allowed), allowed)
     labels, present = _most_probable(planes, rules.rules, allowed)
     for class_id in present:
-        rule = rules.rules[class_id - 1]
-        if rule.min_component > 1 or rule.min_area > 1:
-            _clean(labels, class_id, rule)
+        _clean(labels, class_id, rules.rules[class_id - 1])
     return Segmentation(labels, allowed)
 
 
 def label_map(prediction: Prediction, rules: Rules) -> UInt8:
-    """The label map alone, uint8 (height, width); see `segment`."""
+    """The label map alone, uint8 (height, width), or the planes of overlapping classes; see `segment`."""
     return segment(prediction, rules).labels
 
 
@@ -213,8 +222,20 @@ def _most_probable(planes: UInt8, rules: tuple[Rule, ...], allowed: list[bool]) 
     return labels, present
 
 
+def _each(planes: UInt8, rules: tuple[Rule, ...], allowed: list[bool]) -> UInt8:
+    """Masks of classes that may overlap, uint8 (height, width, classes)."""
+    masks: UInt8 = np.zeros(planes.shape, np.uint8)
+    for mask, plane, rule, is_open in zip(masks, planes, rules, allowed, strict=True):
+        if is_open and plane.size and plane.max() >= rule.threshold:
+            mask[:] = plane >= rule.threshold
+            _clean(mask, 1, rule)  # a label map of a single class
+    return masks.transpose(1, 2, 0)  # a view: each mask lies in memory by itself
+
+
 def _clean(labels: UInt8, class_id: int, rule: Rule) -> None:
     """Remove small components, and then a small rest, of one class, in place."""
+    if rule.min_component <= 1 and rule.min_area <= 1:
+        return
     mask = labels == class_id
     if rule.min_component > 1:
         # Counting afterwards takes an eighth of the time of connectedComponentsWithStats, which does more than count.

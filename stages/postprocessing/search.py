@@ -8,7 +8,12 @@
 
 Every class is searched by itself: a pixel belongs to a class where no other class is more probable. Post-processing
 goes one step further and gives a pixel to the second most probable class where the most probable one is not allowed.
-The search leaves this out; classes that hardly overlap lose nothing by it. For a single class the search is exact.
+The search leaves this out; classes that hardly overlap lose nothing by it. For a single class, and for classes that may
+overlap, the search is exact.
+
+What is maximised is the competition's metric (see `stages.scoring.metric`), of each class by itself. For a mean over
+images and classes that is the whole. Global Dice adds up the pixels of all classes, so that the best setting of one
+class depends on the others. There each class's own global Dice is maximised, which is the same for a single class.
 
 Mean Dice alone would empty a class that few images have: every false positive on a clean image costs 1, every lost mask
 costs only its Dice. Therefore a share of the positive Dice without post-processing has to remain, and a class that no
@@ -16,10 +21,12 @@ image has is left alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stages.dataset import folds
+from stages.dataset.layout import Metric
 from stages.dataset.prepared import Sample
 from stages.pipeline.arrays import Bool, Float64, Int64
 from stages.postprocessing.counts import ImageCounts
@@ -27,13 +34,14 @@ from stages.postprocessing.prediction import HALF
 from stages.postprocessing.rules import Rule, Rules, plain
 from stages.postprocessing.search_space import SearchSpace
 from stages.scoring.dice import dice
+from stages.scoring.metric import pair_scores, separable
 
 GATES = 40  # how many are tried at most
-TIE = 1e-9  # smaller differences of mean Dice are rounding errors
+TIE = 1e-9  # smaller differences of the score are rounding errors
 
 
 def choose(images: Sequence[ImageCounts], space: SearchSpace) -> Rules:
-    """The rules with the best mean Dice (1 if both masks are empty) on these images, class by class.
+    """The rules with the best score by `space.metric` on these images, class by class.
 
     A plateau is safer than a peak: the score of each setting is averaged with those of its neighbours in the grid
     (1/4, 1/2, 1/4 along each of the four axes) before the best is taken. Ties go to the mildest setting: the smallest
@@ -46,7 +54,7 @@ def choose(images: Sequence[ImageCounts], space: SearchSpace) -> Rules:
         space: the search space that they were counted for.
     """
     rules = tuple(_choose(images, space, index) for index in range(len(space.thresholds)))
-    return Rules(space.gate, rules, space.factors, space.softmax)
+    return Rules(space.gate, rules, space.factors, space.softmax, space.overlapping)
 
 
 def fit(
@@ -90,19 +98,18 @@ def split(samples: Sequence[Sample], parts: int, seed: int) -> Int64:
 def crossfit(images: Sequence[ImageCounts], parts: Int64, space: SearchSpace) -> list[Rules]:
     """Rules for each part, chosen on the images of all other parts. A single part gets plain rules."""
     if not parts.any():
-        return [plain(len(space.thresholds))]
+        return [plain(len(space.thresholds), space.overlapping)]
     return [
         choose([image for image, other in zip(images, parts.tolist(), strict=True) if other != part], space)
         for part in range(int(parts.max()) + 1)
     ]
 
 
-def mean_dice(images: Sequence[ImageCounts], space: SearchSpace, index: int, gates: Sequence[int]) -> Float64:
-    """Mean Dice of one class at every setting.
+def setting_scores(images: Sequence[ImageCounts], space: SearchSpace, index: int, gates: Sequence[int]) -> Float64:
+    """The score of one class by `space.metric` at every setting.
 
-    An image counts 1 or 0 if its mask is emptied, and its Dice if the mask is kept, which is when its area reaches
-    min_area and its score reaches the gate. So the sum is that of all masks emptied, plus the gain of each kept mask.
-    The gains are put into bins of area and score once, and summed from above.
+    A mask is kept if its area reaches min_area and its score reaches the gate, else emptied. So a mean over images is
+    that of all masks emptied, plus the gain of each kept mask. Global Dice needs the pixels of the kept masks alone.
 
     Args:
         index: ClassId - 1.
@@ -115,25 +122,50 @@ def mean_dice(images: Sequence[ImageCounts], space: SearchSpace, index: int, gat
     hits = np.stack([image.hits[index] for image in images]).astype(np.int64)
     true = np.array([image.true[index] for image in images])[:, np.newaxis, np.newaxis]
     scores = np.array([image.scores[index] for image in images])[:, np.newaxis, np.newaxis]
-    emptied = (true == 0).astype(np.float64)
-    gains = dice(hits, true, predicted) - emptied
-    areas, settings = space.min_areas[index], predicted.shape[1] * predicted.shape[2]
-    # Bin 0 is below every value: emptied at all of them.
-    area = np.searchsorted(areas, predicted, side="right")
-    opened = np.searchsorted(gates, scores, side="right")
-    shape = settings, len(areas) + 1, len(gates) + 1
-    setting = np.arange(settings).reshape(predicted.shape[1:])
-    cells = (setting * shape[1] + area) * shape[2] + opened
-    bins = np.bincount(cells.reshape(-1), gains.reshape(-1), minlength=shape[0] * shape[1] * shape[2]).reshape(shape)
-    sums = bins[:, ::-1, ::-1].cumsum(axis=1).cumsum(axis=2)[:, ::-1, ::-1][:, 1:, 1:]
-    means: Float64 = (emptied.sum() + sums) / len(images)
-    return means.reshape(*predicted.shape[1:], len(areas), len(gates))
+    bins = _Bins.of(predicted, scores, space.min_areas[index], gates)
+    if not separable(space.metric):
+        right, found = (bins.kept(pixels).astype(np.int64) for pixels in (hits, predicted))
+        return dice(right, true.sum(), found)
+    nothing = np.zeros_like(true)
+    emptied = pair_scores(space.metric, nothing, true, nothing)
+    gains = pair_scores(space.metric, hits, true, predicted) - emptied
+    means: Float64 = (emptied.sum() + bins.kept(gains)) / len(images)
+    return means
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Masks sorted by setting, area and gate score, so that sums over the kept ones take one pass.
+
+    Attributes:
+        numbers: the bin of each mask, (images, thresholds, min_components).
+        shape: thresholds, min_components, 1 + min_areas, 1 + gates. Bin 0 of the last two is below every value: such a
+            mask is emptied at all of them.
+    """
+
+    numbers: Int64
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, predicted: Int64, scores: Int64, areas: Sequence[int], gates: Sequence[int]) -> "_Bins":
+        """Sort masks of these pixels (images, thresholds, min_components) and scores (images, 1, 1)."""
+        shape = *predicted.shape[1:], len(areas) + 1, len(gates) + 1
+        setting = np.arange(shape[0] * shape[1]).reshape(shape[:2])
+        area = np.searchsorted(areas, predicted, side="right")
+        opened = np.searchsorted(gates, scores, side="right")
+        return cls((setting * shape[2] + area) * shape[3] + opened, shape)
+
+    def kept(self, values: Float64 | Int64) -> Float64:
+        """Sums of a value of each mask over those that are kept, (thresholds, min_components, min_areas, gates)."""
+        size = int(np.prod(self.shape))
+        sums = np.bincount(self.numbers.reshape(-1), values.reshape(-1), minlength=size).reshape(self.shape)
+        return np.asarray(sums[..., ::-1, ::-1].cumsum(axis=2).cumsum(axis=3)[..., ::-1, ::-1][..., 1:, 1:])
 
 
 def _choose(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> Rule:
     """The rule of one class."""
     gates = space.gates[index] if space.gates else _gates(images, index)
-    means = mean_dice(images, space, index, gates)
+    means = setting_scores(images, space, index, gates)
     admitted = _admitted(images, space, index, gates)
     means[~admitted] = means[admitted].min()  # as neighbours
     for axis in range(means.ndim):
@@ -151,12 +183,12 @@ def _choose(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> Ru
 
 
 def _admitted(images: Sequence[ImageCounts], space: SearchSpace, index: int, gates: Sequence[int]) -> Bool:
-    """For each setting whether it leaves enough of the positive Dice, in the shape of `mean_dice`."""
+    """For each setting whether it leaves enough of the positive Dice, in the shape of `setting_scores`."""
     shape = len(space.thresholds[index]), len(space.min_components[index]), len(space.min_areas[index]), len(gates)
     mildest = int(np.argmin(np.abs(np.array(space.thresholds[index]) - HALF))), 0, 0, 0
     positive = [image for image in images if image.true[index]]
     if positive:
-        means = mean_dice(positive, space, index, gates)
+        means = setting_scores(positive, replace(space, metric=Metric("mean_dice")), index, gates)
         return np.asarray(means >= space.min_positive_dice_ratio * means[mildest] - TIE)
     alone = np.zeros(shape, np.bool_)
     alone[mildest] = True

@@ -1,9 +1,10 @@
 """The values that the search for post-processing tries, for each class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from stages.dataset.layout import Layout, Metric
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Postprocess
 from stages.postprocessing.rules import Gate
@@ -18,11 +19,12 @@ class SearchSpace:
     """What is searched, and what is fixed.
 
     Attributes:
-        gate, factors, softmax: as in `Rules`.
+        gate, factors, softmax, overlapping: as in `Rules`.
         thresholds, min_components, min_areas: the values to try. A single value per class is used as it is.
         gates: the same; None: taken from the scores of the images.
         min_positive_dice_ratio: share of a class's positive Dice (mean over the images that have the class) at the
             mildest setting that must remain, 0 … 1.
+        metric: the score that is maximised.
     """
 
     gate: Gate
@@ -33,11 +35,13 @@ class SearchSpace:
     min_areas: Grid
     gates: Grid | None
     min_positive_dice_ratio: float
+    metric: Metric = field(default_factory=Metric)
+    overlapping: bool = False
 
 
 def search_space(
     options: Postprocess,
-    classes: int,
+    layout: Layout,
     size: tuple[int, int],
     factors: tuple[float, ...] | None = None,
     softmax: bool = True,
@@ -46,13 +50,14 @@ def search_space(
 
     Args:
         options: a list of values fixes one value per class; null is searched.
-        classes: number of classes, without the background.
-        size: height and width of the images in pixels.
+        layout: its classes, whether they overlap, and the metric.
+        size: height and width in pixels of the masks that are counted.
         factors, softmax: as in `Rules`.
 
     Raises:
         UserError: a list does not have one value per class, or there are gates although `gate` is none.
     """
+    classes = layout.number_of_classes
     for name in ("thresholds", "min_components", "min_areas", "gates"):
         values = getattr(options, name)
         if values is not None and len(values) != classes:
@@ -70,6 +75,8 @@ def search_space(
         _grid(classes, options.min_areas, _geometric(pixels // 8192, pixels // 16, 2**0.5)),
         _grid(classes, gates, (0,)) if gates or options.gate == "none" else None,
         options.min_positive_dice_ratio,
+        layout.metric,
+        layout.overlapping,
     )
 
 

@@ -1,7 +1,7 @@
-"""The pixel confusion matrix and the figures computed from it.
+"""The pixel confusion matrix: which class was taken for which.
 
 A matrix has one row per true and one column per predicted class, the background first: `matrix[true, predicted]`
-counts pixels. The Dice coefficients of an image follow from its matrix.
+counts pixels. Scores are computed from `stages.scoring.overlaps`, which follow from the matrix unless classes overlap.
 
 `matrix` is 30 times as fast as `sklearn.metrics.confusion_matrix` (`python -m tests.benchmarks` measures both), and an
 evaluation counts every pixel of every image twice.
@@ -9,6 +9,7 @@ evaluation counts every pixel of every image twice.
 
 import numpy as np
 
+from stages.dataset import label_maps
 from stages.pipeline.arrays import Float64, Int64, UInt8
 
 _FEW = 64  # cells; this many comparisons of all pixels take as long as one count by bins
@@ -17,8 +18,13 @@ _FEW = 64  # cells; this many comparisons of all pixels take as long as one coun
 def matrix(true: UInt8, predicted: UInt8, classes: int) -> Int64:
     """Confusion matrix of one image.
 
+    Where classes overlap (planes, uint8 (height, width, classes)), each pixel is still counted once, as well as it
+    deserves. Its true class is one that is also predicted, the lowest if there are several, else the lowest true one,
+    else the background. Its predicted class is the true one if that is predicted, else the lowest predicted one, else
+    the background.
+
     Args:
-        true, predicted: label maps of the same shape, values in 0 … classes.
+        true, predicted: label maps of the same shape, values in 0 … classes; either may be planes.
         classes: number of classes, without the background.
 
     Returns:
@@ -31,6 +37,8 @@ def matrix(true: UInt8, predicted: UInt8, classes: int) -> Int64:
         array([[0, 1],
                [0, 1]])
     """
+    if label_maps.are_planes(true) or label_maps.are_planes(predicted):
+        true, predicted = _attributed(true, predicted, classes)
     size = classes + 1
     if size * size > _FEW:
         cells = true.astype(np.intp) * size + predicted
@@ -54,19 +62,6 @@ def matrix(true: UInt8, predicted: UInt8, classes: int) -> Int64:
     return counts.reshape(size, size)
 
 
-def overlaps(matrix: Int64) -> tuple[Int64, Int64, Int64]:
-    """Pixels per class, without the background: the arguments of `dice`.
-
-    Args:
-        matrix: shape (..., 1 + classes, 1 + classes).
-
-    Returns:
-        intersection, true and predicted pixels, each of shape (..., classes).
-    """
-    intersection = np.diagonal(matrix, axis1=-2, axis2=-1)
-    return intersection[..., 1:], matrix.sum(axis=-1)[..., 1:], matrix.sum(axis=-2)[..., 1:]
-
-
 def shares(matrix: Int64) -> Float64:
     """Each row divided by its sum: the share of a true class's pixels by predicted class.
 
@@ -76,29 +71,17 @@ def shares(matrix: Int64) -> Float64:
     return share
 
 
-def figures(matrix: Int64) -> list[dict[str, float | None]]:
-    """Precision, recall, F1 (the Dice coefficient over all pixels at once) and IoU, per class, the background first.
-
-    Returns:
-        One dictionary per class. None where a figure is 0/0: precision of a class that is never predicted, recall of a
-        class that does not occur, F1 and IoU of a class that neither occurs nor is predicted.
-    """
-    hits, true, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    return [
-        {
-            "precision": _ratio(hit, found),
-            "recall": _ratio(hit, there),
-            "f1": _ratio(2 * hit, there + found),
-            "iou": _ratio(hit, there + found - hit),
-        }
-        for hit, there, found in zip(hits.tolist(), true.tolist(), predicted.tolist(), strict=True)
-    ]
-
-
 def pixel_accuracy(matrix: Int64) -> float | None:
     """Share of all pixels that got their true class; None if there are no pixels."""
-    return _ratio(int(np.trace(matrix)), int(matrix.sum()))
+    pixels = int(matrix.sum())
+    return int(np.trace(matrix)) / pixels if pixels else None
 
 
-def _ratio(numerator: int, denominator: int) -> float | None:
-    return numerator / denominator if denominator else None
+def _attributed(true: UInt8, predicted: UInt8, classes: int) -> tuple[UInt8, UInt8]:
+    """One true and one predicted class for each pixel: label maps."""
+    there, found, both = np.zeros((3, *true.shape[:2]), np.uint8)
+    for class_id in range(classes, 0, -1):  # the lowest is written last
+        is_there, is_found = (label_maps.of_class(labels, class_id) for labels in (true, predicted))
+        there[is_there] = found[is_found] = both[is_there & is_found] = class_id
+    right = both > 0
+    return np.where(right, both, there), np.where(right, both, found)

@@ -1,15 +1,18 @@
-"""From the confusion matrices of single images to the figures in metrics/evaluation.json."""
+"""From the pixel counts of single images to the figures in metrics/evaluation.json."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from stages.dataset.layout import Metric
 from stages.dataset.prepared import Sample
 from stages.pipeline.arrays import Int64
-from stages.scoring import confusion
+from stages.scoring import confusion, overlaps
 from stages.scoring.dice import all_empty_mean_dice, mean_defined, mean_dice, positive_dice
+from stages.scoring.metric import score, score_of_nothing, title
 
+MEAN_DICE = Metric("mean_dice")
 ABSENT_PRESENT = ("absent", "present")
 
 
@@ -19,7 +22,8 @@ class ScoredImage:
 
     Attributes:
         sample: the image.
-        matrix: confusion matrix, int64 (1 + classes, 1 + classes).
+        matrix: confusion matrix, int64 (1 + classes, 1 + classes), for pictures of it. All scores come from overlaps.
+        overlaps: int64 (3, 1 + classes), see `stages.scoring.overlaps`.
         plain: the same without post-processing.
         allowed: whether the gate of each class is open, ClassId 1 first.
         head: whether the image-level head puts each class in the image; None if no network has such a head, or if it
@@ -28,6 +32,7 @@ class ScoredImage:
 
     sample: Sample
     matrix: Int64
+    overlaps: Int64
     plain: Int64
     allowed: list[bool]
     head: list[bool] | None
@@ -38,16 +43,29 @@ def total(images: list[ScoredImage]) -> Int64:
     return np.asarray(np.sum([image.matrix for image in images], axis=0))
 
 
-def headline(images: list[ScoredImage]) -> dict[str, Any]:
-    """The figures to choose by, with and without post-processing, and the score of an empty submission to compare."""
-    overlaps = confusion.overlaps(np.stack([image.matrix for image in images]))
-    plain = confusion.overlaps(np.stack([image.plain for image in images]))
+def of_classes(images: list[ScoredImage]) -> tuple[Int64, Int64, Int64]:
+    """Pixels in both masks, in the true and in the predicted mask, each int64 (images, classes)."""
+    return overlaps.of_classes(np.stack([image.overlaps for image in images]))
+
+
+def headline(images: list[ScoredImage], metric: Metric = MEAN_DICE) -> dict[str, Any]:
+    """The figures to choose by, with and without post-processing, and the score of an empty submission to compare.
+
+    Args:
+        images: at least one.
+        metric: the competition's, for `score` and `all_empty_score`.
+    """
+    counts = of_classes(images)
+    plain = overlaps.of_classes(np.stack([image.plain for image in images]))
     return {
         "images": len(images),
-        "mean_dice": mean_dice(*overlaps),
-        "all_empty_mean_dice": all_empty_mean_dice(overlaps[1]),
-        "positive_mean_dice": mean_defined(positive_dice(*overlaps)),
+        "score": score(metric, *counts),
+        "all_empty_score": score_of_nothing(metric, counts[1]),
+        "mean_dice": mean_dice(*counts),
+        "all_empty_mean_dice": all_empty_mean_dice(counts[1]),
+        "positive_mean_dice": mean_defined(positive_dice(*counts)),
         "without_postprocessing": {
+            "score": score(metric, *plain),
             "mean_dice": mean_dice(*plain),
             "positive_mean_dice": mean_defined(positive_dice(*plain)),
         },
@@ -61,11 +79,9 @@ def presence(images: list[ScoredImage], classes: list[str]) -> dict[str, dict[st
         By decision ("head": probability 1/2 of the image-level head, if there is one; "gate": whether the gate is open;
         "mask": whether a mask is left) and by class: int64 (2, 2), true by predicted, absent first.
     """
-    true = np.array([[pixels > 0 for pixels in image.sample.pixels] for image in images])
-    decisions = {
-        "gate": np.array([image.allowed for image in images]),
-        "mask": confusion.overlaps(np.stack([image.matrix for image in images]))[2] > 0,
-    }
+    _, there, predicted = of_classes(images)
+    true = there > 0
+    decisions = {"gate": np.array([image.allowed for image in images]), "mask": predicted > 0}
     if any(image.head for image in images):
         decisions = {"head": np.array([image.head or [True] * len(classes) for image in images])} | decisions
     return {
@@ -76,14 +92,15 @@ def presence(images: list[ScoredImage], classes: list[str]) -> dict[str, dict[st
     }
 
 
-def figures(images: list[ScoredImage], classes: list[str]) -> dict[str, Any]:
+def figures(images: list[ScoredImage], classes: list[str], metric: Metric = MEAN_DICE) -> dict[str, Any]:
     """The part of metrics/evaluation.json about the held-out fold."""
     names = ["background", *classes]
     matrix = total(images)
-    per_class = confusion.figures(matrix)
-    positive = positive_dice(*confusion.overlaps(np.stack([image.matrix for image in images])))
-    predicted = matrix.sum(axis=0)
-    return headline(images) | {
+    summed = np.asarray(np.sum([image.overlaps for image in images], axis=0))
+    per_class = overlaps.figures(summed)
+    positive = positive_dice(*of_classes(images))
+    predicted = summed[2]
+    return headline(images, metric) | {
         "positive_dice": dict(zip(classes, positive, strict=True)),
         "pixel_accuracy": confusion.pixel_accuracy(matrix),
         "mean_iou": mean_defined([figures["iou"] for figures in per_class]),
@@ -101,22 +118,26 @@ def ranked(images: list[ScoredImage], count: int) -> dict[str, list[ScoredImage]
     """The best, median and worst images with a defect, by the Dice of all classes' pixels together."""
 
     def dice(image: ScoredImage) -> float:
-        intersection, true, predicted = confusion.overlaps(image.matrix)
+        intersection, true, predicted = overlaps.of_classes(image.overlaps)
         return float(2 * intersection.sum() / max(true.sum() + predicted.sum(), 1))
 
-    order = sorted((image for image in images if sum(image.sample.pixels)), key=dice, reverse=True)
+    order = sorted((image for image in images if image.overlaps[1, 1:].any()), key=dice, reverse=True)
     order = order or images  # a fold without any defect has pictures too
     middle = max(0, (len(order) - count) // 2)
     return {"best": order[:count], "median": order[middle : middle + count], "worst": order[-count:]}
 
 
-def summary(metrics: dict[str, Any], classes: list[str]) -> list[str]:
-    """Lines about metrics/evaluation.json, for the terminal."""
+def summary(metrics: dict[str, Any], classes: list[str], metric: Metric = MEAN_DICE) -> list[str]:
+    """Lines about metrics/evaluation.json, for the terminal. The score has lines of its own unless it is mean Dice."""
     validation = metrics["validation"]
     lines = [f"held-out fold, {metrics['images']} images (validation: {validation['images']})"]
+    if metric != MEAN_DICE:
+        for name, called in (("score", title(metric)), ("all_empty_score", "score of predicting nothing")):
+            lines.append(f"{called} {_format(metrics[name])} (validation {_format(validation[name])})")
     for name in ("mean_dice", "all_empty_mean_dice", "positive_mean_dice"):
         lines.append(f"{name} {_format(metrics[name])} (validation {_format(validation[name])})")
-    for name, value in metrics["without_postprocessing"].items():
+    for name in ("mean_dice", "positive_mean_dice") if metric == MEAN_DICE else metrics["without_postprocessing"]:
+        value = metrics["without_postprocessing"][name]
         other = _format(validation["without_postprocessing"][name])
         lines.append(f"without post-processing, {name} {_format(value)} (validation {other})")
     for name in classes:

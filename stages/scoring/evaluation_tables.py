@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from stages.pipeline.arrays import Int64
 from stages.scoring import confusion
 from stages.scoring.dice import dice
-from stages.scoring.evaluation import ABSENT_PRESENT, ScoredImage, presence
+from stages.scoring.evaluation import ABSENT_PRESENT, ScoredImage, of_classes, presence
 
 FIGURES = {"precision": "precision", "recall": "recall", "iou": "IoU", "dice": "Dice"}
 
@@ -48,8 +47,7 @@ def class_table(metrics: dict[str, Any], classes: list[str]) -> pd.DataFrame:
 
 
 def _split_table(split: str, images: list[ScoredImage], classes: list[str]) -> pd.DataFrame:
-    overlaps = confusion.overlaps(np.stack([image.matrix for image in images]))
-    intersection, true, predicted = (pixels.reshape(-1) for pixels in overlaps)  # (images · classes,)
+    intersection, true, predicted = (pixels.reshape(-1) for pixels in of_classes(images))  # (images · classes,)
     return pd.DataFrame(
         {
             "split": split,

@@ -6,6 +6,7 @@ Pixels are counted image by image into a histogram of probabilities. Memory does
 
 import numpy as np
 
+from stages.dataset import label_maps
 from stages.pipeline.arrays import Int64, UInt8
 
 LEVELS = 256  # probabilities are whole numbers, 255 stands for probability 1
@@ -22,7 +23,7 @@ def histogram(pixels: UInt8, true: UInt8) -> Int64:
 
     Args:
         pixels: probabilities, uint8 (height, width, classes), ClassId 1 first; 255 is probability 1.
-        true: label map, uint8 of shape (height, width).
+        true: label map, uint8 (height, width), or planes, uint8 (height, width, classes).
 
     Returns:
         int64 of shape (classes, 2, LEVELS): [k - 1, is_true, level] counts the pixels that have this level for class k
@@ -30,7 +31,7 @@ def histogram(pixels: UInt8, true: UInt8) -> Int64:
     """
     counts = empty_histogram(pixels.shape[-1])
     for index, plane in enumerate(np.moveaxis(pixels, -1, 0)):
-        cells = (true == index + 1) * np.int64(LEVELS) + plane
+        cells = label_maps.of_class(true, index + 1) * np.int64(LEVELS) + plane
         counts[index] = np.bincount(cells.reshape(-1), minlength=2 * LEVELS).reshape(2, LEVELS)
     return counts
 

@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from stages.dataset import label_maps
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import savedmodel
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.postprocessing import rules
-from stages.scoring import confusion, dice
+from stages.scoring import dice, overlaps
 from stages.training import model
 from stages.training.distribution import SINGLE_DEVICE, Cluster
 from stages.training.losses import LOSSES
@@ -36,30 +37,29 @@ def validate(
     The workers of a cluster share the images, and each gets the figures of all images.
 
     Returns:
-        mean_dice (the competition's score), positive_mean_dice, and mean_f1: F1 over all pixels of these images
+        mean_dice (1 for a pair of empty masks), positive_mean_dice, and mean_f1: F1 over all pixels of these images
         together, averaged over the classes. A class that neither occurs nor is predicted is left out of the mean; an
         undefined figure is 0.
     """
     classes = len(data.classes)
     own = samples[cluster.worker :: cluster.workers]
     images = (data.images[sample.position] for sample in own)
-    plain = rules.plain(classes)
-    matrices = np.zeros((len(samples), 1 + classes, 1 + classes), np.int64)
+    counts = np.zeros((len(samples), 3, 1 + classes), np.int64)
     pairs = zip(
         tqdm(own, "train: validation", unit=" images", leave=False, disable=None),
         savedmodel.predictions([network], images, batch_size),
         strict=True,
     )
     for number, (sample, prediction) in enumerate(pairs):
-        matrices[cluster.worker + number * cluster.workers] = confusion.matrix(
-            data.labels[sample.position], rules.label_map(prediction, plain), classes
-        )
-    matrices = cluster.total(matrices)
-    overlaps = confusion.overlaps(matrices)
-    f1 = [figures["f1"] for figures in confusion.figures(matrices.sum(axis=0))[1:]]
+        true = data.labels[sample.position]
+        found = rules.label_map(prediction, rules.plain(classes, label_maps.are_planes(true)))
+        counts[cluster.worker + number * cluster.workers] = overlaps.count(true, found, classes)
+    counts = cluster.total(counts)
+    of_classes = overlaps.of_classes(counts)
+    f1 = [figures["f1"] for figures in overlaps.figures(counts.sum(axis=0))[1:]]
     return {
-        "mean_dice": dice.mean_dice(*overlaps) or 0.0,
-        "positive_mean_dice": dice.mean_defined(dice.positive_dice(*overlaps)) or 0.0,
+        "mean_dice": dice.mean_dice(*of_classes) or 0.0,
+        "positive_mean_dice": dice.mean_defined(dice.positive_dice(*of_classes)) or 0.0,
         "mean_f1": dice.mean_defined(f1) or 0.0,
     }
 

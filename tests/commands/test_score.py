@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stages.commands import score
-from stages.dataset.layout import Layout
+from stages.dataset.layout import Layout, Metric
 from stages.pipeline import cli
 from stages.pipeline.cli import UserError
 
@@ -37,6 +38,24 @@ def test_figures_of_either_form(tmp_path: Path, sent: str, true: str) -> None:
         "  pit                           0.5000       1 images",
         "  line                          1.0000       1 images",
     ]
+
+
+@pytest.mark.parametrize(
+    ("named", "first", "second"),
+    [
+        (Metric("mean_dice"), "mean Dice (the score)           0.6667", "  … of predicting nothing       0.5000"),
+        (Metric("mean_dice", 0), "score (mean_dice, empty 0)      0.1667", "  … of predicting nothing       0.0000"),
+        (Metric("global_dice"), "score (global_dice)             0.3333", "  … of predicting nothing       0.0000"),
+        (Metric("iou_thresholds"), "score (iou_thresholds)          0.5000", "  … of predicting nothing       0.5000"),
+    ],
+)
+def test_the_score_that_is_named_comes_first(named: Metric, first: str, second: str) -> None:
+    """One of 2 predicted pixels is right, 4 are true: Dice 2·1/(4 + 2) = 1/3, IoU 1/5. The other image is clean."""
+    counts = (np.array([[1], [0]]), np.array([[4], [0]]), np.array([[2], [0]]))
+    lines = score.summary(*counts, ["pit"], named).splitlines()
+    assert lines[1:3] == [first, second]
+    mean = "mean Dice (the score)" if named == Metric("mean_dice") else "mean Dice"
+    assert f"{mean:28}    0.6667" in lines
 
 
 def test_true_masks_score_one_against_themselves(tmp_path: Path) -> None:

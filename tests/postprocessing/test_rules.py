@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing import rules as rules_module
 from stages.postprocessing.prediction import Prediction
@@ -188,6 +189,7 @@ def test_rules_go_through_json() -> None:
     for rules in (
         plain(2),
         Rules("area", (Rule(51, 3, 20, 7), Rule(255, 0, 0, 1)), (2.5, 10.0), softmax=False),
+        plain(3, overlapping=True),
     ):
         assert Rules.from_json(json.loads(json.dumps(rules.to_json()))) == rules
 
@@ -203,13 +205,78 @@ def test_rules_go_through_json() -> None:
         ({"factors": [1.0, 2.0]}, "factors: expected 1, one per class, found 2"),
         ({"factors": [0]}, r"factors: expected finite numbers above 0, found \[0.0\]"),
         ({"softmax": "yes"}, "softmax: expected true or false, found 'yes'"),
-        ({"more": 1}, "expected the keys factors, gate, rules, softmax, found factors, gate, more, rules, softmax"),
+        ({"overlapping": 1}, "overlapping: expected true or false, found 1"),
+        (
+            {"more": 1},
+            "expected the keys factors, gate, overlapping, rules, softmax, "
+            "found factors, gate, more, overlapping, rules, softmax",
+        ),
     ],
 )
 def test_invalid_rules_are_refused(change: dict[str, Any], message: str) -> None:
     """The message says what was expected and what was found."""
     with pytest.raises(UserError, match=f"^rules of post-processing: .*{message}"):
         Rules.from_json(plain(1).to_json() | change)
+
+
+def test_a_file_of_an_earlier_version_is_refused() -> None:
+    """It does not say whether classes may overlap."""
+    content = plain(1).to_json()
+    del content["overlapping"]
+    with pytest.raises(UserError, match="expected the keys factors, gate, overlapping, rules, softmax, found factors"):
+        Rules.from_json(content)
+
+
+def drawn(labels: UInt8) -> list[list[str]]:
+    """Planes as drawings, one per class."""
+    return [["".join(map(str, row)) for row in plane.tolist()] for plane in np.moveaxis(labels, -1, 0)]
+
+
+def test_overlapping_classes_are_decided_by_themselves() -> None:
+    """Nothing found; then a pixel of both classes, of one, of none: 128 is above one half, 127 is not."""
+    empty = label_map(prediction([[0, 0]], [[0, 0]]), plain(2, overlapping=True))
+    assert (empty.shape, empty.dtype, empty.any()) == ((1, 2, 2), np.uint8, False)
+    labels = label_map(prediction([[128, 255, 127]], [[255, 127, 0]]), plain(2, overlapping=True))
+    assert (labels.shape, labels.dtype) == ((1, 3, 2), np.uint8)
+    assert drawn(labels) == [["110"], ["100"]]
+
+
+def test_thresholds_and_gates_of_overlapping_classes() -> None:
+    """Class 1 from 100 on and open at 180; class 2 from 60 on, its gate of 91 closed by a largest level of 90."""
+    levels = prediction([[99, 100, 180, 0]], [[59, 60, 90, 0]])
+    for gate, expected in ((90, ["0110"]), (91, ["0000"])):
+        rules = Rules("max", (Rule(100, 180, 0, 0), Rule(60, gate, 0, 0)), None, False, overlapping=True)
+        found = segment(levels, rules)
+        assert drawn(found.labels) == [["0110"], expected]
+        assert found.allowed == [True, gate == 90]
+
+
+def test_small_parts_of_overlapping_classes_vanish_by_themselves() -> None:
+    """Components below 2 pixels, then a rest below 4; the same pixels of the other class stay."""
+    rows = [[200, 200, 0, 200], [200, 0, 0, 0]]
+    for area, expected in ((3, ["1100", "1000"]), (4, ["0000", "0000"])):
+        rules = Rules("none", (Rule(100, 0, area, 2), Rule(100, 0, 0, 0)), overlapping=True)
+        assert drawn(label_map(prediction(rows, rows), rules)) == [expected, ["1101", "1000"]]
+
+
+def test_factors_of_overlapping_classes() -> None:
+    """170 under a weight of 2 is 128; without a weight it stays."""
+    rules = Rules("none", (Rule(128, 0, 0, 0), Rule(129, 0, 0, 0)), (2.0, 1.0), softmax=False, overlapping=True)
+    assert drawn(label_map(prediction([[170, 169]], [[170, 128]]), rules)) == [["10"], ["10"]]
+
+
+def test_overlaps_are_the_same_as_each_class_alone() -> None:
+    """Noise of three classes under rules of any kind, against rules for a single class."""
+    generator = np.random.default_rng(4)
+    pixels = generator.integers(0, 256, (12, 15, 3)).astype(np.uint8)
+    chosen = tuple(
+        Rule(threshold, gate, area, least)
+        for threshold, gate, area, least in ((100, 255, 20, 3), (150, 0, 0, 5), (180, 90, 9, 0))
+    )
+    together = label_map(Prediction(pixels, np.full(3, 255, np.uint8)), Rules("max", chosen, overlapping=True))
+    for index, rule in enumerate(chosen):
+        alone = Prediction(pixels[..., index : index + 1], np.array([255], np.uint8))
+        assert (together[..., index] == label_map(alone, Rules("max", (rule,)))).all()
 
 
 def test_rules_of_another_number_of_classes_are_refused() -> None:

@@ -1,9 +1,9 @@
-"""The pixel confusion matrix and its figures, counted by hand."""
+"""The pixel confusion matrix, counted by hand."""
 
 import numpy as np
 import pytest
 
-from stages.scoring import confusion, dice
+from stages.scoring import confusion
 
 TRUE = np.array([[0, 0, 0, 1], [1, 1, 2, 2]], np.uint8)
 PREDICTED = np.array([[0, 0, 1, 1], [0, 1, 2, 0]], np.uint8)
@@ -46,51 +46,10 @@ def test_a_label_that_is_no_class_is_refused(classes: int) -> None:
         confusion.matrix(np.array([[classes + 1, 0]], np.uint8), np.array([[classes, 0]], np.uint8), classes)
 
 
-def test_overlaps_are_what_dice_takes() -> None:
-    """Of classes 1 to 3: 2, 1, 0 pixels right, 3, 2, 0 true, 3, 1, 0 predicted; Dice 4/6, 2/3, and 1 for none."""
-    overlaps = confusion.overlaps(np.array(COUNTED))
-    assert [numbers.tolist() for numbers in overlaps] == [[2, 1, 0], [3, 2, 0], [3, 1, 0]]
-    assert dice.dice(*overlaps).tolist() == [2 / 3, 2 / 3, 1.0]
-
-
-def test_overlaps_of_many_images() -> None:
-    """Matrices of several images at once give one row of numbers an image."""
-    other = confusion.matrix(PREDICTED, PREDICTED, 3)
-    intersection, true, predicted = confusion.overlaps(np.stack([np.array(COUNTED), other]))
-    assert intersection.tolist() == [[2, 1, 0], [3, 1, 0]]
-    assert true.tolist() == [[3, 2, 0], [3, 1, 0]]
-    assert predicted.tolist() == [[3, 1, 0], [3, 1, 0]]
-
-
 def test_shares_are_of_the_true_class() -> None:
     """Each row is divided by its sum; the row of a class that does not occur stays 0."""
     expected = [[2 / 3, 1 / 3, 0, 0], [1 / 3, 2 / 3, 0, 0], [0.5, 0, 0.5, 0], [0, 0, 0, 0]]
     assert confusion.shares(np.array(COUNTED)).tolist() == expected
-
-
-def test_figures() -> None:
-    """Class 2: its one predicted pixel is right, one of two is found, F1 = 2·1 / (2 + 1), IoU = 1 / (2 + 1 - 1)."""
-    background, first, second, _ = confusion.figures(np.array(COUNTED))
-    assert background == {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7, "iou": 2 / 5}
-    assert first == {"precision": 2 / 3, "recall": 2 / 3, "f1": 4 / 6, "iou": 2 / 4}
-    assert second == {"precision": 1 / 1, "recall": 1 / 2, "f1": 2 / 3, "iou": 1 / 2}
-
-
-def test_figures_of_a_class_that_does_not_occur() -> None:
-    """Neither true nor predicted: 0/0 throughout, and None, not 0 and not NaN."""
-    assert confusion.figures(np.array(COUNTED))[3] == {"precision": None, "recall": None, "f1": None, "iou": None}
-
-
-def test_figures_of_a_collapsed_network() -> None:
-    """Never predicted: precision is undefined, the other three are 0."""
-    never = confusion.figures(np.array([[90, 0], [10, 0]]))[1]
-    assert never == {"precision": None, "recall": 0.0, "f1": 0.0, "iou": 0.0}
-
-
-def test_figures_of_a_class_with_false_positives_only() -> None:
-    """Predicted where it never occurs: recall is undefined, the other three are 0."""
-    found = confusion.figures(np.array([[90, 10], [0, 0]]))[1]
-    assert found == {"precision": 0.0, "recall": None, "f1": 0.0, "iou": 0.0}
 
 
 def test_pixel_accuracy_is_no_mean_of_the_diagonal() -> None:
@@ -101,17 +60,46 @@ def test_pixel_accuracy_is_no_mean_of_the_diagonal() -> None:
     assert confusion.pixel_accuracy(np.zeros((2, 2), np.int64)) is None
 
 
-def test_a_validation_set_of_real_size() -> None:
-    """2,500 images of 409,600 pixels make 10⁹ pixels, and one false pixel among them is still seen."""
-    right = 2_500 * 409_600 - 1
-    matrix = np.array([[right * 4, 1], [0, 0]], np.int64)
-    assert confusion.figures(matrix)[0]["recall"] == pytest.approx(1, abs=1e-9)
-    assert confusion.figures(matrix)[0]["recall"] < 1
+def planes(*drawings: str) -> np.ndarray:
+    """One row of pixels in which classes overlap, from a drawing of each class."""
+    return np.array([[[int(pixel) for pixel in column] for column in zip(*drawings, strict=True)]], np.uint8)
 
 
-def test_figures_are_plain_numbers() -> None:
-    """JSON takes the figures as they are."""
-    assert {type(value) for figures in confusion.figures(np.array(COUNTED)) for value in figures.values()} == {
-        float,
-        type(None),
-    }
+def test_nothing_in_planes() -> None:
+    """All background."""
+    nothing = planes("00", "00")
+    assert confusion.matrix(nothing, nothing, 2).tolist() == [[2, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "cell"),
+    [
+        ("00", "01", (0, 2)),
+        ("01", "00", (2, 0)),
+        ("11", "00", (1, 0)),  # the lowest true class
+        ("00", "11", (0, 1)),  # the lowest predicted class
+        ("11", "01", (2, 2)),  # a true class that is predicted
+        ("11", "11", (1, 1)),  # the lowest of several
+        ("01", "11", (2, 2)),
+        ("10", "01", (1, 2)),
+    ],
+)
+def test_a_pixel_of_several_classes_is_counted_once(true: str, predicted: str, cell: tuple[int, int]) -> None:
+    """One pixel, drawn by class."""
+    matrix = confusion.matrix(planes(*true), planes(*predicted), 2)
+    assert np.argwhere(matrix).tolist() == [list(cell)]
+    assert (matrix.sum(), matrix.dtype) == (1, np.int64)
+
+
+def test_planes_against_a_label_map() -> None:
+    """Five pixels, both ways round: right by the second class, wrong, missed, right, background."""
+    true, predicted = planes("11110", "10000"), np.array([[2, 2, 0, 1, 0]], np.uint8)
+    assert confusion.matrix(true, predicted, 2).tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 1]]
+    assert confusion.matrix(predicted, true, 2).tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 1]]
+
+
+def test_planes_without_an_overlap_are_a_label_map() -> None:
+    """The same matrix."""
+    true, predicted = np.random.default_rng(2).integers(0, 4, (2, 9, 11)).astype(np.uint8)
+    there, found = ((labels[..., np.newaxis] == (1, 2, 3)).astype(np.uint8) for labels in (true, predicted))
+    assert (confusion.matrix(there, found, 3) == confusion.matrix(true, predicted, 3)).all()

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from stages.dataset.layout import Metric
 from stages.dataset.prepared import Sample
-from stages.scoring import evaluation
+from stages.scoring import confusion, evaluation, overlaps
 from stages.scoring.evaluation import ScoredImage
 
 
@@ -15,7 +16,8 @@ def scored(true: int, found: int, plain: int, *, gate: bool, head: bool | None =
     return ScoredImage(
         Sample(0, "x.jpg", 0, 0, (true,)),
         matrix,
-        without,
+        overlaps.of_matrix(matrix),
+        overlaps.of_matrix(without),
         [gate],
         None if head is None else [head],
     )
@@ -59,3 +61,82 @@ def test_shares_of_presence_stand_in_the_metrics() -> None:
     assert figures["mask"]["pit"]["present"] == {"absent": 0.5, "present": 0.5}
     only_clean = evaluation.figures(IMAGES[2:], ["pit"])["presence"]
     assert only_clean["gate"]["pit"]["present"] == {"absent": 0, "present": 0}
+
+
+def test_the_score_is_that_of_the_metric() -> None:
+    """Dice 1, 0, 1 (empty), 1 (empty) with post-processing, of 8 true pixels 4 found; nothing predicted: 0, 0, 1, 1.
+
+    Without it the third image has 3 false pixels: 4 + 2 of 8 true and of 4 + 2 + 3 predicted pixels are right.
+    """
+    usual = evaluation.headline(IMAGES)
+    assert (
+        (usual["score"], usual["all_empty_score"]) == (usual["mean_dice"], usual["all_empty_mean_dice"]) == (0.75, 0.5)
+    )
+    for metric, score, empty, plain in (
+        (Metric("mean_dice", 0), 1 / 4, 0, (1 + 2 / 3) / 4),
+        (Metric("global_dice"), 8 / 12, 0, 12 / 17),
+        (Metric("iou_thresholds"), 3 / 4, 1 / 2, (1 + 0 + 0 + 1) / 4),
+    ):
+        found = evaluation.headline(IMAGES, metric)
+        assert (found["score"], found["all_empty_score"]) == (score, empty)
+        assert found["without_postprocessing"]["score"] == plain
+        assert {name: found[name] for name in ("mean_dice", "positive_mean_dice")} == {
+            "mean_dice": 0.75, "positive_mean_dice": 0.5,
+        }  # fmt: skip
+    assert evaluation.figures(IMAGES, ["pit"], Metric("global_dice"))["score"] == 8 / 12
+
+
+def test_the_terminal_shows_the_score_unless_it_is_mean_dice() -> None:
+    """Two lines more, and one without post-processing."""
+    usual, other = (
+        evaluation.summary(figures | {"validation": evaluation.headline(IMAGES, metric)}, ["pit"], metric)
+        for metric in (Metric("mean_dice"), Metric("global_dice"))
+        for figures in [evaluation.figures(IMAGES, ["pit"], metric)]
+    )
+    assert not any("score" in line for line in usual)
+    assert [line for line in other if line not in usual] == [
+        "score (global_dice) 0.6667 (validation 0.6667)",
+        "score of predicting nothing 0.0000 (validation 0.0000)",
+        "without post-processing, score 0.7059 (validation 0.7059)",
+    ]
+
+
+def of_planes(true: list[list[int]], predicted: list[list[int]]) -> ScoredImage:
+    """An image of one row of pixels of classes pit and line, which may overlap. Its sample claims no pixel."""
+    there, found = (np.array([pixels], np.uint8) for pixels in (true, predicted))
+    counted = overlaps.count(there, found, 2)
+    sample = Sample(0, "x.jpg", 0, 0, (0, 0))
+    return ScoredImage(sample, confusion.matrix(there, found, 2), counted, counted, [True, True], None)
+
+
+def test_figures_of_classes_that_overlap() -> None:
+    """Three pixels: of both classes, found; a line on a pit that is taken for a pit alone; background.
+
+    Pit: 2 of 2 found. Line: 1 of 2. The background: 1 of 1. By a confusion matrix alone the line would have no pixel.
+    """
+    images = [of_planes([[1, 1], [1, 1], [0, 0]], [[1, 1], [1, 0], [0, 0]])]
+    figures = evaluation.figures(images, ["pit", "line"])
+    assert figures["positive_dice"] == {"pit": 1, "line": 2 / 3}
+    assert figures["mean_dice"] == (1 + 2 / 3) / 2
+    assert figures["classes"]["line"] == {"precision": 1, "recall": 1 / 2, "f1": 2 / 3, "iou": 1 / 2}
+    assert figures["classes"]["background"] == {"precision": 1, "recall": 1, "f1": 1, "iou": 1}
+    assert figures["mean_iou"] == (1 + 1 + 1 / 2) / 3
+    assert figures["collapsed"] == {"pit": 0, "line": 0}
+    assert figures["pixel_accuracy"] == 1  # each pixel got one of its classes
+
+
+def test_presence_is_that_of_the_scored_masks() -> None:
+    """Both classes are true in one pixel, and the index of the data set, which counts other masks, does not matter."""
+    found = evaluation.presence([of_planes([[1, 1]], [[0, 1]])], ["pit", "line"])["mask"]
+    assert found["pit"].tolist() == [[0, 0], [1, 0]]
+    assert found["line"].tolist() == [[0, 0], [0, 1]]
+
+
+def test_images_with_a_mask_are_ranked() -> None:
+    """The clean image is left out; 2·2/(2 + 2) is better than 2·1/(2 + 1)."""
+    clean, half, full = (
+        of_planes([true], [predicted]) for true, predicted in (([0, 0], [0, 0]), ([1, 1], [0, 1]), ([1, 1], [1, 1]))
+    )
+    ranked = evaluation.ranked([clean, half, full], 2)
+    assert [image is other for image, other in zip(ranked["best"], [full, half], strict=True)] == [True, True]
+    assert evaluation.ranked([clean], 2)["best"] == [clean]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stages.dataset.prepared import Sample
-from stages.scoring import evaluation_tables, per_image
+from stages.scoring import confusion, evaluation_tables, overlaps, per_image
 from stages.scoring.evaluation import ScoredImage
 
 
@@ -11,7 +11,8 @@ def image(name: str, group: int, matrix: list[list[int]]) -> ScoredImage:
     """An image with this confusion matrix and an open gate for each class."""
     counts = np.array(matrix)
     true = counts.sum(axis=1)[1:].tolist()
-    return ScoredImage(Sample(0, name, 0, group, tuple(true)), counts, counts, [True] * len(true), None)
+    pixels = overlaps.of_matrix(counts)
+    return ScoredImage(Sample(0, name, 0, group, tuple(true)), counts, pixels, pixels, [True] * len(true), None)
 
 
 IMAGES = [image("b.jpg", 3, [[5, 1, 0], [1, 2, 0], [0, 0, 0]]), image("a.jpg", 8, [[9, 0, 0], [0, 0, 0], [0, 0, 0]])]
@@ -38,6 +39,18 @@ def test_the_image_table_is_what_per_image_reads() -> None:
     assert scores.dice.tolist() == [[2 / 3, 1], [1, 1]]
     assert (scores.true[0, 0], scores.predicted[0, 0], scores.intersection[0, 0]) == (3, 3, 2)
     assert found["validation"].images == ["a.jpg"]
+
+
+def test_the_image_table_counts_overlaps() -> None:
+    """One pixel of both classes, of which the line is found: the matrix gives it to the line alone."""
+    true, predicted = np.array([[[1, 1]]], np.uint8), np.array([[2]], np.uint8)
+    counted = overlaps.count(true, predicted, 2)
+    scored = ScoredImage(
+        Sample(0, "x.jpg", 0, 0, (1, 0)), confusion.matrix(true, predicted, 2), counted, counted, [], None
+    )
+    table = evaluation_tables.image_table({"held_out": [scored]}, ["pit", "line"])
+    assert table[["true_pixels", "predicted_pixels", "intersection"]].to_numpy().tolist() == [[1, 0, 0], [1, 1, 1]]
+    assert table["dice"].tolist() == [0, 1]
 
 
 def test_presence_table() -> None:

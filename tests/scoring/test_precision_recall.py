@@ -33,6 +33,12 @@ def test_classes_are_counted_apart() -> None:
     assert np.argwhere(counts).tolist() == [[0, 0, 3], [1, 1, 9]]
 
 
+def test_a_pixel_of_both_classes_is_true_for_both() -> None:
+    """Planes: the first pixel has both classes, the second none."""
+    counts = precision_recall.histogram(np.array([[[3, 9], [4, 8]]], np.uint8), np.array([[[1, 1], [0, 0]]], np.uint8))
+    assert np.argwhere(counts).tolist() == [[0, 0, 4], [0, 1, 3], [1, 0, 8], [1, 1, 9]]
+
+
 @pytest.mark.parametrize(
     ("threshold", "expected"),
     [

@@ -5,7 +5,8 @@ they were spread over folds, a network would be scored on what it was trained on
 
 Every image is reduced to a small signature of its texture, so that two sheets with the same black margin or the same
 gradient of light are not duplicates. Two images are near-duplicates if their signatures correlate at least as much as a
-threshold; groups are the connected components. Perceptual hashes (imagehash) compare brightness and would take all
+threshold; groups are the connected components. A chain of images, each like the next, can join half of a data set; such
+a group is divided (see `divided`). Perceptual hashes (imagehash) compare brightness and would take all
 evenly lit strips for duplicates.
 """
 
@@ -16,6 +17,8 @@ from stages.pipeline.arrays import Float32, Int64, UInt8
 
 CELL = 8  # pixels; images shifted by a quarter of it still correlate; shifted by half of it both ways they do not
 SIZE = 512  # numbers in a signature; correlations of unrelated images of 256×1600 then stay within about ±0.2
+STEP = 0.8  # of the distance from the threshold to 1, where a group is divided
+IDENTICAL = 0.995  # correlation from which images are never divided
 _BLOCK = 512
 _ROUNDING = 0.01  # length of a signature: an even image stays far below, the faintest texture far above
 
@@ -78,14 +81,57 @@ def groups(signatures: Float32, threshold: float) -> Int64:
     Returns:
         int64 of shape (images,): the group of each image, numbered from 0 in order of first appearance.
     """
+    return _grouped(signatures, threshold)
+
+
+def _grouped(signatures: Float32, threshold: float) -> Int64:
     component = np.arange(len(signatures))
     starts = range(0, len(signatures), _BLOCK)  # block by block, so that no matrix of all pairs is needed
     for start, further in ((start, further) for start in starts for further in starts if further >= start):
         block = signatures[start : start + _BLOCK] @ signatures[further : further + _BLOCK].T
         first, second = np.nonzero(block >= threshold)
         component = _joined(component, first + start, second + further)
+    return _numbered(component)
+
+
+def _numbered(component: Int64) -> Int64:
+    """Components numbered from 0 in order of first appearance."""
     _, appearance, inverse = np.unique(component, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(appearance))[inverse].astype(np.int64)
+
+
+def divided(signatures: Float32, groups: Int64, threshold: float, most: int) -> tuple[Int64, dict[int, float]]:
+    """Divide groups that are too large to lie in one fold.
+
+    Single linkage chains images: each is like the next, but the first is not like the last. The images of such a group
+    are grouped again with a threshold that rises towards 1, until no group has more than `most` images. Images that
+    are all but identical stay together, however many they are.
+
+    Args:
+        signatures: float32 of shape (images, SIZE).
+        groups: of `groups`, int64 (images,).
+        threshold: with which they were found.
+        most: images that a group may have.
+
+    Returns:
+        The groups, numbered anew in order of first appearance; and for each group that was divided its size and the
+        highest threshold that was needed.
+    """
+    result, found = groups.copy(), {}
+    for group, size in zip(*np.unique(groups, return_counts=True), strict=True):
+        if size <= most:
+            continue
+        members, higher = np.flatnonzero(groups == group), threshold
+        own = np.zeros(size, np.int64)
+        while np.bincount(own).max() > most and higher < IDENTICAL:
+            higher = 1 - (1 - higher) * STEP
+            large = np.flatnonzero(np.bincount(own)[own] > most)
+            parts = _grouped(signatures[members[large]], higher)
+            own[large] = parts + own.max() + 1
+            own = np.unique(own, return_inverse=True)[1]
+        result[members] = groups.max() + 1 + result.max() + own
+        found[int(size)] = float(higher)
+    return _numbered(result), found
 
 
 def _joined(component: Int64, first: Int64, second: Int64) -> Int64:

@@ -1,0 +1,188 @@
+"""Every recipe on a small archive of its competition's form: from the archive to a submission.
+
+The submission is scored here by a few lines that follow the competition's own description of its form and share no code
+with the project. `python -m stages score` has to find the same.
+"""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.pipeline.arrays import Bool
+from tests.support import competitions, repository
+from tests.support.competitions import MAKERS, Archive
+
+pytestmark = [pytest.mark.slow, pytest.mark.prove]
+
+# Small enough for a minute: few crops, a narrow decoder, one fold.
+REDUCED = [
+    "train.epochs=2", "train.crops_per_image=2", "train.crop_height=96", "train.crop_width=96", "train.batch_size=4",
+    "train.decoder_filters=[16,16,8,8,8]", "train.downscale=2", "train.backbone=resnet18", "train.folds=[0]",
+    "preprocess.folds=3", "inference.flips=false", "inference.engine=openvino", "train.full_size_epochs=0",
+    "train.warmup_epochs=0", "train.average_best=1", "train.final=null", "train.learning_rate=0.01",
+]  # fmt: skip
+
+Rows = list[dict[str, str]]
+Masks = dict[tuple[str, str], Bool]
+
+
+def absolute(text: str, size: tuple[int, int], order: str = "F") -> Bool:
+    """Pairs of start, from 1, and length."""
+    flat = np.zeros(size[0] * size[1], np.bool_)
+    numbers = [int(number) for number in text.split()]
+    for start, length in zip(numbers[::2], numbers[1::2], strict=True):
+        flat[start - 1 : start - 1 + length] = True
+    return flat.reshape(size, order=order)  # type: ignore[call-overload,no-any-return]
+
+
+def from_the_end_before(text: str, size: tuple[int, int]) -> Bool:
+    """Pairs of gap and length, column by column; -1 for none."""
+    flat, place = np.zeros(size[0] * size[1], np.bool_), 0
+    numbers = [] if text == "-1" else [int(number) for number in text.split()]
+    for gap, length in zip(numbers[::2], numbers[1::2], strict=True):
+        place += gap
+        flat[place : place + length] = True
+        place += length
+    return flat.reshape(size, order="F")
+
+
+def severstal(row: dict[str, str]) -> tuple[str, str, str]:
+    """Image, class and runs of a row."""
+    return row["ImageId"], row["ClassId"], row["EncodedPixels"] if row["ClassId"] != "0" else ""
+
+
+def pair(column: str) -> Callable[[dict[str, str]], tuple[str, str, str]]:
+    """The same where one column holds image and class."""
+    return lambda row: (*row[column].rsplit("_", 1), row["EncodedPixels"])  # type: ignore[return-value]
+
+
+def single(image: str, column: str) -> Callable[[dict[str, str]], tuple[str, str, str]]:
+    """The same for a single class."""
+    return lambda row: (row[image], "", row[column])
+
+
+READERS: dict[str, Callable[[dict[str, str]], tuple[str, str, str]]] = {
+    "severstal": severstal,
+    "severstal-laptop": severstal,
+    "steel-900": pair("ImageId_ClassId"),
+    "understanding-clouds": pair("Image_Label"),
+    "airbus-ships": single("ImageId", "EncodedPixels"),
+    "tgs-salt": single("id", "rle_mask"),
+    "carvana": single("img", "rle_mask"),
+    "siim-pneumothorax": single("ImageId", "EncodedPixels"),
+    "uw-madison": lambda row: (row["id"], row["class"], row["predicted"]),
+    "hubmap-hpa": single("id", "rle"),
+}
+
+
+def drawn(name: str, text: str, size: tuple[int, int]) -> Bool:
+    """A mask in the notation of a competition."""
+    if name == "siim-pneumothorax":
+        return from_the_end_before(text, size)
+    return absolute(text, size, "C" if name in ("carvana", "uw-madison") else "F")
+
+
+def sent(name: str, path: Path, truth: Masks) -> Masks:
+    """The masks of a submission; rows of one image and class are joined."""
+    found: Masks = {key: np.zeros_like(mask) for key, mask in truth.items()}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            image, label, text = READERS[name](row)
+            if text:
+                found[image, label] |= drawn(name, text, truth[image, label].shape)  # type: ignore[arg-type]
+    return found
+
+
+def mean_dice(found: Masks, truth: Masks, empty: float) -> float:
+    """Mean over all pairs of image and class."""
+    values = []
+    for key, true in truth.items():
+        total = int(true.sum()) + int(found[key].sum())
+        values.append(2 * int((true & found[key]).sum()) / total if total else empty)
+    return sum(values) / len(values)
+
+
+def iou_thresholds(found: Masks, truth: Masks) -> float:
+    """Mean over images of the share of the thresholds 0.5, 0.55, …, 0.95 that the IoU exceeds."""
+    values = []
+    for key, true in truth.items():
+        union = int((true | found[key]).sum())
+        iou = int((true & found[key]).sum()) / union if union else 1.0
+        values.append(np.mean([iou > 0.5 + 0.05 * step + 1e-12 for step in range(10)]) if union else 1.0)
+    return float(np.mean(values))
+
+
+def project(folder: Path, name: str, archive: Path) -> Path:
+    """A repository in which the recipe has been applied, reduced, and the pipeline has run."""
+    folder.mkdir()
+    repository.start(folder)
+    repository.call(folder, sys.executable, "-m", "stages", "recipe", name, "--source", str(archive), "--set", *REDUCED)
+    printed = repository.call(folder, "dvc", "repro")
+    assert "Traceback" not in printed
+    return folder
+
+
+def unzipped(content: Path, folder: Path) -> None:
+    """Unpack an archive and the zips in it."""
+    with zipfile.ZipFile(content) as whole:
+        whole.extractall(folder)
+
+
+def run_notebook(folder: Path, archive: Archive, scratch: Path) -> Path:
+    """Run the notebook where the hidden test images are there."""
+    competition = scratch / "input/competition"
+    unzipped(archive.path, competition)
+    for file in sorted((competition / "hidden").rglob("*.png")):
+        target = competition / file.relative_to(competition / "hidden")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+    (scratch / "input/model").symlink_to(folder / "data/kernel/dataset")
+    environment = os.environ | {"MOUNTED": str(scratch / "input"), "PYTHONPATH": ""}
+    script = folder / "data/kernel/submission.py"
+    result = subprocess.run([sys.executable, str(script)], cwd=scratch, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return scratch / "submission.csv"
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_a_recipe_from_the_archive_to_the_score(name: str, tmp_path: Path) -> None:
+    """The submission has the competition's form, and its score by the competition's description is what `score` says."""
+    archive = MAKERS[name](tmp_path, np.random.default_rng(5))
+    folder = project(tmp_path / "project", name, archive.path)
+    submission = folder / "data/submission.csv"
+    if name == "uw-madison":
+        assert submission.read_text() == "id,class,predicted\n"
+        submission = run_notebook(folder, archive, tmp_path)
+        unzipped_tests = defaultdict(list)
+        for file, raw in archive.files.items():
+            if found := re.fullmatch(r"hidden/test/case\d+/(case\d+_day\d+)/scans/(slice_\d+)_.*\.png", file):
+                unzipped_tests["_".join(found.groups())].append(raw)
+        for image, (raw,) in unzipped_tests.items():
+            (folder / f"data/raw/test_images/{image}.png").write_bytes(raw)
+    masks = sent(name, submission, archive.truth)
+    truth = tmp_path / "truth.csv"
+    with truth.open("w", newline="") as file:
+        csv.writer(file).writerows(archive.truth_rows)
+    printed = repository.call(folder, sys.executable, "-m", "stages", "score", str(submission), str(truth))
+    title = {"tgs-salt": "score (iou_thresholds)", "uw-madison": "score (mean_dice, empty 0)"}
+    line = next(line for line in printed.splitlines() if line.startswith(title.get(name, "mean Dice (the score)")))
+    own = iou_thresholds(masks, archive.truth) if name == "tgs-salt" else None
+    expected = mean_dice(masks, archive.truth, 0.0 if name == "uw-madison" else 1.0) if own is None else own
+    assert float(line.split()[-1]) == pytest.approx(expected, abs=6e-5)
+    assert any(mask.any() for mask in masks.values()), "no mask was sent: the test shows nothing"
+
+
+def test_every_competition_has_a_maker() -> None:
+    """Recipes that are not tested here say why in this list."""
+    names = {path.stem for path in Path("recipes").glob("*.yaml")}
+    others = {"sample", "magnetic-tiles"}  # the pipeline's own tests, and those of convert
+    assert names - others == set(competitions.MAKERS)

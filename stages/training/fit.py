@@ -167,7 +167,7 @@ def _phase(
         network = model.build(options, len(data.classes), data.layout.images.channels)
         if start is not None:
             model.bare(network).load_weights(start)
-        _compile(network, options, weights, crops.steps)
+        prepare(network, options, weights, crops.steps)
         progress = Progress(network, state, _callbacks(options, bool(validation)), curve, cluster)
         first = progress.restore()
     if first < options.epochs and not progress.stopped:
@@ -194,7 +194,8 @@ def _phase(
     return TrainedNetwork(averaged, progress.history, (len(progress.history),), weights, pixels)
 
 
-def _compile(network: Any, options: Train, weights: losses.Weights, steps: int) -> None:
+def prepare(network: Any, options: Train, weights: losses.Weights, steps: int) -> None:
+    """Give the network its loss and its optimizer; `steps` per epoch."""
     kind = losses.LOSSES[options.loss]
     smoothing = [options.label_smoothing] if options.label_smoothing else []
     loss: Any = kind.make(weights, *smoothing)

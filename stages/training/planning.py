@@ -1,0 +1,112 @@
+"""Plan a training for the time that there is, from the data and a short timing of this machine.
+
+As in nnU-Net (Isensee et al., 2021), what follows from the data is not searched: resolution from the size of the
+objects, crops and batch from what fits, epochs from the time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from stages.dataset import label_maps
+from stages.dataset.prepared import Dataset
+from stages.pipeline.cli import UserError
+from stages.pipeline.settings import Train
+from stages.training.timing import Seconds
+
+EXPORT = 15.0  # seconds for writing one network in a process of its own
+LEAST_EPOCHS, MOST_EPOCHS = 3, 60
+NARROW = 16  # pixels; objects that are narrower lose their shape at half the resolution
+CROP = 256  # pixels of a crop's side, where images are that large
+LOOKED_AT = 100  # images whose objects are measured
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is planned, and why.
+
+    Attributes:
+        changes: values of the section `train`.
+        seconds: that all of its networks should take to train.
+        reasons: in sentences.
+    """
+
+    changes: dict[str, Any]
+    seconds: float
+    reasons: list[str]
+
+
+def object_width(data: Dataset) -> float:
+    """The shorter side of the box around a connected part of a mask: median by class, the smallest class's, in pixels.
+
+    The sizes are those at which networks see the images.
+    """
+    widths: dict[int, list[int]] = {}
+    for sample in [sample for sample in data.index if sum(sample.pixels)][:LOOKED_AT]:
+        labels = data.labels[sample.position]
+        for class_id in label_maps.present(labels):
+            mask = label_maps.of_class(labels, class_id).astype(np.uint8)
+            _, _, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+            widths.setdefault(class_id, []).extend(boxes[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].min(axis=1))
+    return float(min(np.median(of_class) for of_class in widths.values()))
+
+
+def candidates(data: Dataset, options: Train) -> Iterator[dict[str, Any]]:
+    """What could be trained, the best first: each is faster than the one before."""
+    first = 1 if object_width(data) < NARROW else 2
+    for downscale in [scale for scale in (1, 2, 4) if scale >= first]:
+        for crops in (2, 1):
+            yield {
+                "downscale": downscale,
+                "crop_height": min(CROP, data.images.height),
+                "crop_width": min(CROP, data.images.width),
+                "batch_size": min(options.batch_size if options.batch_size > 1 else 4, len(data.index)),
+                "crops_per_image": crops,
+                "full_size_epochs": 0,
+            }
+
+
+def fitted(data: Dataset, options: Train, measured: Seconds, minutes: float) -> Plan | None:
+    """The plan with as many epochs as the time allows; None if they are too few.
+
+    Args:
+        data: the prepared data set.
+        options: the section `train` with a candidate's values.
+        measured: with these options.
+        minutes: for all networks of train.folds together.
+    """
+    seconds = [_of_fold(data, options, measured, fold) for fold in options.folds]
+    fixed, epoch = (sum(parts) for parts in zip(*seconds, strict=True))
+    epochs = min(MOST_EPOCHS, int((60 * minutes - fixed) / epoch))
+    if epochs < LEAST_EPOCHS:
+        return None
+    width = object_width(data)
+    reasons = [
+        f"objects are {width:.0f} pixels wide (median of the smallest class): resolution 1/{options.downscale}",
+        f"a step takes {measured.step:.3f} s, a validation image {measured.image:.3f} s, the start "
+        f"{measured.start:.0f} s: an epoch {epoch / len(options.folds):.1f} s",
+        f"{epochs} epochs for {len(options.folds)} network(s): {(fixed + epochs * epoch) / 60:.1f} minutes planned",
+    ]
+    changes = {"epochs": epochs, "early_stopping_patience": epochs, "warmup_epochs": 0}
+    return Plan(changes, fixed + epochs * epoch, reasons)
+
+
+def too_short(data: Dataset, options: Train, measured: Seconds, minutes: float) -> UserError:
+    """The message if even the fastest candidate does not fit."""
+    seconds = [_of_fold(data, options, measured, fold) for fold in options.folds]
+    fixed, epoch = (sum(parts) for parts in zip(*seconds, strict=True))
+    least = (fixed + LEAST_EPOCHS * epoch) / 60
+    return UserError(
+        f"recipe auto: --minutes: expected at least {np.ceil(least):.0f} minutes for {LEAST_EPOCHS} epochs of "
+        f"{len(options.folds)} network(s) on this machine, found {minutes:g}"
+    )
+
+
+def _of_fold(data: Dataset, options: Train, measured: Seconds, fold: int) -> tuple[float, float]:
+    """Seconds of start and export, and of an epoch."""
+    images = len(data.training(fold))
+    steps = max(1, images * options.crops_per_image // options.batch_size)
+    return measured.start + EXPORT, steps * measured.step + len(data.fold(fold)) * measured.image

@@ -1,0 +1,68 @@
+"""How long a training would take on this machine: a few steps of it, measured."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from stages.inference import savedmodel
+from stages.training import augment, fit, losses, model
+from stages.training.callbacks import Logs, validate
+from stages.training.crops import Crops
+from stages.training.job import Job
+from stages.training.losses import LOSSES
+
+keras: Any = tf.keras
+
+WARM_UP, STEPS = 3, 12  # steps that are left out, and steps that are timed
+IMAGES = 8  # validated at least, after a first batch that is left out
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What was measured.
+
+    Attributes:
+        start: until the first steps are done: building and tracing the network.
+        step: of one training step.
+        image: of one validation image.
+    """
+
+    start: float
+    step: float
+    image: float
+
+
+class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    """Notes the time at the end of every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A step has ended."""
+        self.times.append(time.perf_counter())
+
+
+def measure(job: Job, fold: int) -> Seconds:
+    """Time some steps and validation images of the training of one fold; nothing is written."""
+    options, data = job.options, job.data
+    begin = time.perf_counter()
+    crops = Crops(data, data.training(fold), options, job.seed)
+    weights = losses.class_weights(options.class_weights, crops.pixels(most=100))
+    network = model.build(options, len(data.classes), data.layout.images.channels)
+    fit.prepare(network, options, weights, crops.steps)
+    clock = _Clock()
+    steps = WARM_UP + STEPS
+    epochs = -(-steps // crops.steps)
+    network.fit(augment.dataset(crops, 0, epochs), steps_per_epoch=steps, epochs=1, callbacks=[clock], verbose=0)
+    step = (clock.times[-1] - clock.times[WARM_UP - 1]) / STEPS
+    wrapped = savedmodel.wrapped(network, LOSSES[options.loss].activation)
+    samples = (data.fold(fold) * IMAGES)[: max(IMAGES, options.validation_batch_size)]
+    validate(wrapped, data, samples[: options.validation_batch_size], options.validation_batch_size)
+    traced = time.perf_counter()
+    validate(wrapped, data, samples, options.validation_batch_size)
+    image = (time.perf_counter() - traced) / len(samples)
+    return Seconds(traced - begin - STEPS * step, step, image)

@@ -91,7 +91,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     classes = len(crops.data.classes)
     network = model.build(options, classes)
     weights = losses.class_weights(options.class_weights, np.ones(1 + classes, np.int64))
-    fit._compile(network, options, weights, crops.steps)
+    fit.prepare(network, options, weights, crops.steps)
     batch = next(iter(dataset(crops, 0, 1)))
     compiled = tf.function(lambda: network.train_step(batch))
     return lambda: {name: float(value) for name, value in compiled().items()}  # waits until the step ends

@@ -8,10 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.pipeline import cli, paths
+from stages.dataset.layout import Layout, Metric
+from stages.pipeline import cli, paths, settings
+from stages.scoring import metric
 
 HEADLINE = {
-    "mean_dice": "mean Dice (the score)",
+    "mean_dice": "mean Dice",
     "all_empty_mean_dice": "  … of predicting nothing",
     "positive_mean_dice": "Dice where there is a mask",
 }
@@ -43,8 +45,11 @@ def run(given: argparse.Namespace) -> None:
 
 def _print_headline(evaluation: dict[str, Any]) -> None:
     print(f"{'':28}{'held out':>10}{'validation':>12}")
-    validation = evaluation["validation"]
-    for key, title in HEADLINE.items():
+    validation, named = evaluation["validation"], Layout.of(settings.load().competition).metric
+    titles = HEADLINE | {"mean_dice": "mean Dice (the score)"}
+    if named != Metric():
+        titles = {"score": metric.title(named), "all_empty_score": "  … of predicting nothing"} | HEADLINE
+    for key, title in titles.items():
         print(f"{title:28}{_format(evaluation[key]):>10}{_format(validation[key]):>12}")
     print("without post-processing")
     for key, title in PLAIN.items():

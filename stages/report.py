@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from stages.dataset.layout import Layout, Metric
 from stages.dataset.prepared import Dataset
 from stages.figures import gallery, report_page
 from stages.pipeline import cli, outputs, paths, settings
 from stages.pipeline.cli import UserError
-from stages.scoring import bootstrap, per_image
+from stages.scoring import bootstrap, metric, per_image
 
 
 def report() -> None:
@@ -25,7 +26,7 @@ def report() -> None:
         scores = per_image.read(file, str(paths.IMAGES_TABLE))["held_out"]
     if [sample.image for sample in samples] != scores.images:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
-    metrics = _read(paths.EVALUATION_METRICS)
+    metrics, named = _read(paths.EVALUATION_METRICS), Layout.of(options.competition).metric
     items = gallery.items(data, samples, scores, _predicted_masks())
     page = report_page.render(
         data.classes,
@@ -34,6 +35,7 @@ def report() -> None:
         headline=bootstrap.headline(scores, metrics["validation"]),
         groups=len(set(scores.groups.tolist())),
         options=options,
+        score_title=metric.title(named) if named != Metric() else None,
         source=_read(paths.DOWNLOAD_METRICS),
     )
     with outputs.file(paths.REPORT) as stream:

@@ -147,7 +147,15 @@ def leakage(data: Dataset, test: Described, threshold: float) -> Result:
     fold_of = np.array([sample.fold for sample in data.index], np.int64)
     largest, pairs = shift.across_folds(data.signatures, fold_of, threshold)
     findings = []
-    if pairs:
+    if pairs and data.summary.get("divided_groups"):
+        sizes = ", ".join(data.summary["divided_groups"])
+        message = (
+            f"{pairs} pair(s) of near-duplicates lie in different folds, because chains of {sizes} images, each like "
+            "the next, would have filled a fold and were divided: figures may be somewhat too good. A higher "
+            "preprocess.duplicate_correlation finds fewer near-duplicates"
+        )
+        findings.append(Finding(Severity.WARNING, Check.LEAKAGE, message))
+    elif pairs:
         message = (
             f"{pairs} pair(s) of near-duplicates lie in different folds (correlation {largest:.3f} at most, "
             f"near-duplicates from {threshold}): networks are scored on what they were trained on, and all figures are "

@@ -100,6 +100,12 @@ def describe(figures: Mapping[str, Any], found: Found, files: Collection[str]) -
             f"{len(missing):,} of {len(found.classes):,} images in {paths.TRAIN_TABLE} are not in "
             f"{paths.TRAIN_IMAGES} and are missing in the pictures; the first is {missing[0]}"
         )
+    if found.every_image and len(unlisted := set(files) - found.classes.keys()) > len(found.classes):
+        lines.append(
+            f"WARNING: {len(unlisted):,} images in {paths.TRAIN_IMAGES} have no row in {paths.TRAIN_TABLE}, more than "
+            f"the {len(found.classes):,} that have one: they count as images without a mask. Unlabelled images do not "
+            f"belong there"
+        )
     if found.shared_pixels is None:
         lines.append(f"rows of one image are scattered over {paths.TRAIN_TABLE}, so pixels_claimed_twice is unknown")
     return lines

@@ -12,7 +12,7 @@
 Pixels are stored uncompressed: reading one image is then one read of height × width bytes at a known place, which takes
 a tenth of a millisecond where decoding a JPEG takes four. `ImageStore` replaces NumPy's memory maps, whose pages count
 as this process's memory. index.csv is read by the standard library: pandas would double the time that a command needs
-to start.
+to start. A data set whose pixels would fill the disk is stored as PNG instead (see `encoded_store`).
 """
 
 import csv
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from stages.dataset import geometry, label_maps, true_masks
+from stages.dataset.encoded_store import EncodedStore
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.pipeline.arrays import Float32, UInt8
@@ -91,8 +92,8 @@ class ImageStore:
 class LabelStore:
     """Label maps or, where classes overlap, planes (see `stages.dataset.label_maps`), one read at a time."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._store, self._layout = ImageStore(path), layout
+    def __init__(self, store: "ImageStore | EncodedStore", layout: Layout) -> None:
+        self._store, self._layout = store, layout
 
     def __len__(self) -> int:
         return len(self._store)
@@ -101,6 +102,10 @@ class LabelStore:
         """Uint8 (height, width), or (height, width, classes) if classes overlap."""
         stored = self._store[position]
         return label_maps.unpacked(stored, self._layout.number_of_classes) if self._layout.overlapping else stored
+
+
+def _store(path: Path, shape: tuple[int, ...]) -> ImageStore | EncodedStore:
+    return EncodedStore(path, shape) if EncodedStore.exists(path) else ImageStore(path)
 
 
 @dataclass(frozen=True)
@@ -133,13 +138,14 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._require(INDEX, SUMMARY, IMAGES, LABELS, true_masks.INDEX, true_masks.RUNS)
+        encoded = EncodedStore.exists(folder / IMAGES)
+        self._require(INDEX, SUMMARY, *(() if encoded else (IMAGES, LABELS)), true_masks.INDEX, true_masks.RUNS)
         self.summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         self.layout = Layout.from_json(self.summary["layout"])
         self.classes: list[str] = list(self.layout.classes)
         self.folds: int = self.summary["folds"]
-        self.images = ImageStore(folder / IMAGES)
-        self.labels = LabelStore(folder / LABELS, self.layout)
+        self.images = _store(folder / IMAGES, self.layout.shape)
+        self.labels = LabelStore(_store(folder / LABELS, self.layout.size), self.layout)
         self._masks = true_masks.TrueMasks(folder)
         with (folder / INDEX).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

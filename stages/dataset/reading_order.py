@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.dataset import rle
 from stages.dataset.images import Size
-from stages.dataset.layout import RunLengths
+from stages.dataset.layout import Order, RunLengths
 from stages.pipeline.cli import UserError
 
 LEAST_MASKS = 3  # fewer tell nothing
@@ -34,7 +34,7 @@ class PartsByOrder:
 
     def add(self, text: str, size: Size, notation: RunLengths) -> None:
         """Look at one valid mask, in an image of this height and width."""
-        order = "rows" if notation.order == "columns" else "columns"
+        order: Order = "rows" if notation.order == "columns" else "columns"
         found = [_parts(text, size, each) for each in (notation, replace(notation, order=order))]
         self.masks, self.stated, self.other = self.masks + 1, self.stated + found[0], self.other + found[1]
 

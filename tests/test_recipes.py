@@ -155,7 +155,7 @@ def run_notebook(folder: Path, archive: Archive, scratch: Path) -> Path:
 
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_a_recipe_from_the_archive_to_the_score(name: str, tmp_path: Path) -> None:
-    """The submission has the competition's form, and its score by the competition's description is what `score` says."""
+    """The submission has the competition's form, and `score` says what the competition's description gives."""
     archive = MAKERS[name](tmp_path, np.random.default_rng(5))
     folder = project(tmp_path / "project", name, archive.path)
     submission = folder / "data/submission.csv"

@@ -63,7 +63,7 @@ def test_images(folder: Path, layout: Layout) -> TestImages:
 
     def describe(number: int) -> tuple[Float32, Float32, Size] | str:
         try:
-            raw = images.contents(files[number])
+            raw = geometry.contents(files[number], layout)
             if careful and number % looked_at == 0:
                 images.refuse_colours(raw, files[number])
             native = geometry.native(raw, files[number], layout)

@@ -24,8 +24,13 @@ def read(path: Path, layout: Layout) -> tuple[UInt8, Size]:
     Raises:
         ImageError: see `fitted` and `images.native`.
     """
-    image = native(images.contents(path), path, layout)
+    image = native(contents(path, layout), path, layout)
     return fitted(image, layout, path), (image.shape[0], image.shape[1])
+
+
+def contents(path: Path, layout: Layout) -> bytes:
+    """The bytes of an image file; see `images.contents`."""
+    return images.contents(path, _expected(layout))
 
 
 def native(raw: bytes, path: Path, layout: Layout) -> UInt8:
@@ -34,7 +39,7 @@ def native(raw: bytes, path: Path, layout: Layout) -> UInt8:
     Raises:
         ImageError: see `images.native`.
     """
-    return images.native(raw, path, layout.images, layout.size if layout.images.sizes == "equal" else None)
+    return images.native(raw, path, layout.images, _expected(layout))
 
 
 def fitted(image: UInt8, layout: Layout, path: Path) -> UInt8:
@@ -82,6 +87,10 @@ def restored(values: UInt8, layout: Layout, size: Size) -> UInt8:
         return values
     smaller = values.shape[0] * values.shape[1] > target[0] * target[1]
     return label_maps.resize(values, target, cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def _expected(layout: Layout) -> Size | None:
+    return layout.size if layout.images.sizes == "equal" else None
 
 
 def _padded(values: UInt8, layout: Layout) -> UInt8:

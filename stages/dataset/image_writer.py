@@ -146,7 +146,7 @@ class ImageWriter:
         """Store one image and its masks; returns its texture."""
         measured, layout = self.measured, self.measured.layout
         file, looked_at = paths.TRAIN_IMAGES / measured.names[position], position % self._looked_at == 0
-        raw = images.contents(file)
+        raw = geometry.contents(file, layout)
         native = geometry.native(raw, file, layout)
         if looked_at and layout.images.channels == 1 and not layout.images.grey_from_colour:
             images.refuse_colours(raw, file)

@@ -22,6 +22,7 @@ from stages.pipeline.arrays import Bool, UInt8
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm")
 LARGEST_SIDE = 1 << 15  # pixels; OpenCV's arithmetic of places inside an image ends there
 LARGEST_EXTRAS = 1 << 26  # bytes of a file besides its pixels: previews, colour profiles, notes of the camera
+LARGEST_FILE = 1 << 32  # bytes, where the size in pixels is not known beforehand
 LOOKED_AT = 64  # images of a set that are looked at for colours, which decoding a JPEG to grey levels would hide
 GREY = Images()
 _COLOURED = 8  # levels by which channels of a grey image differ at most, after JPEG's rounding
@@ -46,16 +47,21 @@ def listing(folder: Path) -> list[str]:
 
 def read(path: Path, height: int, width: int, form: Images = GREY) -> UInt8:
     """Read one photograph of a known size; see `native`."""
-    return native(contents(path), path, form, (height, width))
+    return native(contents(path, (height, width)), path, form, (height, width))
 
 
-def contents(path: Path) -> bytes:
+def contents(path: Path, expected: Size | None = None) -> bytes:
     """The bytes of an image file, for `native`.
 
     Raises:
-        ImageError: the file cannot be read.
+        ImageError: the file cannot be read, or holds more bytes than an image of the expected size, if there is one,
+            can need.
     """
+    most = LARGEST_FILE if expected is None else _most_bytes(expected)
     try:
+        length = path.stat().st_size
+        if length > most:
+            raise ImageError(f"{path}: expected an image of at most {most:,} bytes, found {length:,}")
         return path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: expected an image, found no readable file ({error.strerror})") from None
@@ -140,7 +146,7 @@ def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Form
             f"{path}: expected sides of at most {LARGEST_SIDE:,} pixels, found {found[0]}×{found[1]} (height×width): "
             "cut it into smaller images first"
         )
-    if len(raw) > 8 * found[0] * found[1] + LARGEST_EXTRAS:  # eight bytes: four channels of 16 bits
+    if len(raw) > _most_bytes(found):
         raise ImageError(f"{path}: expected an image of {found[0]}×{found[1]} pixels, found {len(raw):,} bytes")
     if expected is not None and found != expected:
         raise ImageError(
@@ -148,6 +154,10 @@ def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Form
             f"{found[0]}×{found[1]}; images of different sizes need competition.images.sizes: resized or padded"
         )
     return kind, found
+
+
+def _most_bytes(size: Size) -> int:
+    return 8 * size[0] * size[1] + LARGEST_EXTRAS  # eight bytes: four channels of 16 bits
 
 
 def _decoded(kind: Format, raw: bytes, form: Images) -> npt.NDArray[Any] | None:

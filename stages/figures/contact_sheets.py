@@ -73,7 +73,7 @@ def draw(sheet: Sheet, masks: MaskStore, folder: Path, layout: Layout) -> UInt8:
 
 def _captioned(path: Path, masks: Sequence[tuple[int, rle.Runs]], layout: Layout) -> UInt8:
     try:
-        image = geometry.native(images.contents(path), path, layout)
+        image = geometry.native(geometry.contents(path, layout), path, layout)
     except images.ImageError as error:
         raise UserError(str(error)) from None
     size = (image.shape[0], image.shape[1])

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from stages.dataset import images
+from stages.dataset import image_headers, images
+from stages.dataset.layout import Images
+from tests.support import competitions
 
 # A left half of 40 and a right half of 200, 16×32 pixels: whole JPEG blocks, so that even a JPEG keeps it.
 HALVES = np.repeat(np.array([[40, 200]], np.uint8), 16, axis=1).repeat(16, axis=0)
 
 
 CUT_OFF = "expected a whole JPEG, found one that is cut off or damaged: Premature end of JPEG file"
+SIZES_DIFFER = "; images of different sizes need competition.images.sizes: resized or padded"
 DAMAGED = "expected a whole JPEG, found one that is cut off or damaged: Corrupt JPEG data: "
 
 
@@ -54,11 +58,44 @@ def test_grey_stored_as_colour(tmp_path: Path, suffix: str) -> None:
 
 
 def test_transparent_and_16_bit_images(tmp_path: Path) -> None:
-    """An alpha channel is left out, and 16 bits become 8."""
+    """An alpha channel is left out; 16 bits become 8 by the mapping that is stated, and are refused without one."""
     opaque = cv2.merge([HALVES, HALVES, HALVES, np.zeros_like(HALVES)])
-    deep = HALVES.astype(np.uint16) << 8
-    for image in (opaque, deep):
-        np.testing.assert_array_equal(images.read(written(tmp_path, "a.png", encoded(".png", image)), 16, 32), HALVES)
+    np.testing.assert_array_equal(images.read(written(tmp_path, "a.png", encoded(".png", opaque)), 16, 32), HALVES)
+    deep = written(tmp_path, "b.png", encoded(".png", HALVES.astype(np.uint16) * 10))
+    assert message(deep).startswith(
+        "expected 8 bits per channel, found uint16 with values of 400 … 2000: set competition."
+    )
+    np.testing.assert_array_equal(images.read(deep, 16, 32, Images(levels=(0, 2550))), HALVES)
+    bright = images.read(deep, 16, 32, Images(levels=(400, 1200)))
+    assert (bright.min(), bright.max()) == (0, 255)  # what lies beyond is cut
+    shallow = written(tmp_path, "c.png", encoded(".png", HALVES))
+    with pytest.raises(images.ImageError, match="expected more than 8 bits per channel"):
+        images.read(shallow, 16, 32, Images(levels=(0, 2550)))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".bmp"])
+def test_colours(tmp_path: Path, suffix: str) -> None:
+    """Refused where grey is expected, turned to grey only if that is stated, and kept as red, green, blue."""
+    blue, green, red = HALVES, np.full_like(HALVES, 90), 255 - HALVES
+    path = written(tmp_path, f"a{suffix}", encoded(suffix, cv2.merge([blue, green, red])))
+    assert message(path).startswith(
+        "expected grey levels (competition.images.channels: 1), found colours: set channels to 3"
+    )
+    np.testing.assert_array_equal(images.read(path, 16, 32, Images(channels=3)), np.dstack([red, green, blue]))
+    grey = images.read(path, 16, 32, Images(grey_from_colour=True))
+    np.testing.assert_array_equal(grey, cv2.cvtColor(np.dstack([red, green, blue]), cv2.COLOR_RGB2GRAY))
+    plain = written(tmp_path, f"b{suffix}", encoded(suffix, HALVES))
+    np.testing.assert_array_equal(images.read(plain, 16, 32, Images(channels=3)), np.dstack([HALVES] * 3))
+
+
+def test_colours_in_a_jpeg(tmp_path: Path) -> None:
+    """Decoding to grey levels would hide them: a look at an eighth of the resolution does not."""
+    colour = encoded(".jpg", cv2.merge([HALVES, np.full_like(HALVES, 90), 255 - HALVES]))
+    assert images.is_coloured(colour)
+    assert not images.is_coloured(encoded(".jpg", cv2.merge([HALVES] * 3)))
+    assert images.read(written(tmp_path, "a.jpg", colour), 16, 32, Images(channels=3)).shape == (16, 32, 3)
+    with pytest.raises(images.ImageError, match="found colours"):
+        images.refuse_colours(colour, Path("a.jpg"))
 
 
 def test_png_named_jpg(tmp_path: Path) -> None:
@@ -117,34 +154,59 @@ def test_jpeg_with_bytes_after_its_end(tmp_path: Path) -> None:
 def test_cut_off_png(tmp_path: Path) -> None:
     """A PNG cut anywhere is refused."""
     whole = encoded(".png", np.random.default_rng(0).integers(0, 256, (16, 32), dtype=np.uint8))
-    for length in (20, len(whole) // 2, len(whole) - 14):
+    assert message(written(tmp_path, "a.png", whole[:20])) == "expected a PNG, found 20 bytes without a readable header"
+    for length in (len(whole) // 2, len(whole) - 14):
         assert message(written(tmp_path, "a.png", whole[:length])) == (
             f"expected an image, found {length} bytes that cannot be decoded"
         )
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"<html>Sign in</html>", encoded(".bmp", HALVES)])
+@pytest.mark.parametrize("content", [b"", b"hello", b"<html>Sign in</html>", b"GIF89a"])
 def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
     """An empty file, text, a page in the place of a download and other formats are refused with their size."""
     reported = message(written(tmp_path, "a.jpg", content))
-    assert reported == f"expected a JPEG or a PNG, found {len(content)} bytes that begin as neither"
+    known = "JPEG, PNG, TIFF, BMP, DICOM"
+    assert reported == f"expected one of {known}, found {len(content)} bytes that begin as none of them"
 
 
-def test_other_formats_where_asked_for(tmp_path: Path) -> None:
-    """A BMP is read, and refused if it has another size or is not an image."""
-    path = written(tmp_path, "a.bmp", encoded(".bmp", HALVES))
-    np.testing.assert_array_equal(images.read(path, 16, 32, others=True), HALVES)
+@pytest.mark.parametrize("suffix", [".bmp", ".tiff"])
+def test_other_formats(tmp_path: Path, suffix: str) -> None:
+    """A BMP and a TIFF, with packed rows too, are read; another size is seen in the header."""
+    path = written(tmp_path, f"a{suffix}", encoded(suffix, HALVES))
+    np.testing.assert_array_equal(images.read(path, 16, 32), HALVES)
     with pytest.raises(images.ImageError, match=r"expected 16×33 pixels .*found 16×32"):
-        images.read(path, 16, 33, others=True)
-    with pytest.raises(images.ImageError, match="expected an image, found 5 bytes that cannot be decoded"):
-        images.read(written(tmp_path, "b.bmp", b"hello"), 16, 32, others=True)
+        images.read(path, 16, 33)
+    Image.fromarray(HALVES).save(tmp_path / "b.tif", compression="tiff_lzw")
+    np.testing.assert_array_equal(images.read(tmp_path / "b.tif", 16, 32), HALVES)
+
+
+def test_a_tiff_of_several_pages(tmp_path: Path) -> None:
+    """Which page would be the image? Refused."""
+    Image.fromarray(HALVES).save(tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(HALVES)])
+    assert message(tmp_path / "a.tif").startswith("expected a TIFF, found ")
+
+
+@pytest.mark.parametrize("kind", ["JPEG inside", "16 bits", "larger is darker"])
+def test_dicom(tmp_path: Path, kind: str) -> None:
+    """A frame as JPEG; 16 bits by the stated mapping; values of which the largest is black."""
+    pytest.importorskip("pydicom")
+    path = tmp_path / "a.dcm"
+    if kind == "JPEG inside":
+        path.write_bytes(competitions.dicom(HALVES))
+        np.testing.assert_array_equal(images.read(path, 16, 32), HALVES)
+        return
+    values = HALVES.astype(np.uint16) * 10
+    stored = 4095 - values if kind == "larger is darker" else values
+    path.write_bytes(competitions.plain_dicom(stored, b"MONOCHROME1" if kind == "larger is darker" else b"MONOCHROME2"))
+    assert "expected 8 bits per channel, found" in message(path)
+    np.testing.assert_array_equal(images.read(path, 16, 32, Images(levels=(0, 2550))), HALVES)
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xd9", b"\xff\xd8" + bytes(20) + b"\xff\xd9"])
 def test_a_beginning_and_no_more(tmp_path: Path, content: bytes) -> None:
     """What begins as an image and holds none is refused."""
     reported = message(written(tmp_path, "a.jpg", content))
-    assert reported == f"expected an image, found {len(content)} bytes that cannot be decoded"
+    assert reported.endswith(f", found {len(content)} bytes without a readable header")
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
@@ -159,7 +221,7 @@ def test_wrong_size(tmp_path: Path, size: tuple[int, int]) -> None:
     """Another size, height and width exchanged included, is reported with both."""
     reported = message(written(tmp_path, "a.jpg", encoded(".jpg", HALVES)), *size)
     expected = f"{size[0]}×{size[1]} pixels (competition.image_height, image_width)"
-    assert reported == f"expected {expected}, found 16×32"
+    assert reported == f"expected {expected}, found 16×32{SIZES_DIFFER}"
 
 
 def test_size_from_the_header(tmp_path: Path) -> None:
@@ -183,7 +245,7 @@ def test_a_picture_of_absurd_size_is_not_decoded(tmp_path: Path, suffix: str, mo
         content[start : start + length] = (10_000).to_bytes(length, "big")
     monkeypatch.setattr(cv2, "imdecode", None)
     reported = message(written(tmp_path, f"a{suffix}", bytes(content)))
-    assert reported == "expected 16×32 pixels (competition.image_height, image_width), found 10000×10000"
+    assert reported == "expected 16×32 pixels (competition.image_height, image_width), found 10000×10000" + SIZES_DIFFER
 
 
 def test_a_file_of_absurd_length_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,9 +316,10 @@ def test_opencv_gives_the_same_grey_levels(
     noise = np.random.default_rng(0).integers(0, 256, (256, 512, channels), dtype=np.uint8)
     path = written(tmp_path, "a.jpg", cv2.imencode(".jpg", noise, (kind, 1))[1].tobytes())
     strict = images.read(path, 256, 512)
-    monkeypatch.setattr(images, "_simplejpeg", lambda: None)
+    monkeypatch.setattr(images, "simplejpeg", lambda: None)
+    monkeypatch.setattr(image_headers, "simplejpeg", lambda: None)
     np.testing.assert_array_equal(images.read(path, 256, 512), strict)
-    assert message(path, 256, 511) == ("expected 256×511 pixels (competition.image_height, image_width), found 256×512")
+    assert message(path, 256, 511).startswith("expected 256×511 pixels (competition.image_height, image_width), found ")
 
 
 @settings(max_examples=200, deadline=None)

@@ -2,7 +2,9 @@
 
 import gzip
 import shutil
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from stages.dataset import mask_figures, mask_statistics, rle
+from stages.dataset.image_names import ImageNames
+from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.dataset.mask_statistics import Mask
 from stages.dataset.mask_store import MaskStore
@@ -38,7 +42,17 @@ def collected(folder: Path, text: str, *classes: str) -> mask_statistics.Found:
     table = folder / "train.csv"
     table.write_text(text, encoding="utf-8")
     with MaskStore(folder) as masks:
-        return mask_statistics.collect(table, Layout(classes or ("pit", "line"), 2, 3), masks)
+        return mask_statistics.collect(table, sizes(Layout(classes or ("pit", "line"), 2, 3)), masks)
+
+
+def sizes(layout: Layout) -> ImageSizes:
+    """Images of one size."""
+    return ImageSizes(Path("train_images"), ImageNames(()), layout)
+
+
+def summarised(found: mask_statistics.Found, files: Collection[str]) -> dict[str, Any]:
+    """The figures for images of one size."""
+    return mask_figures.summarise(found, files, sizes(found.layout))
 
 
 def test_areas_are_kept_per_class(tmp_path: Path) -> None:
@@ -55,7 +69,7 @@ def test_both_generations_agree(tmp_path: Path) -> None:
 
 def test_class_figures(tmp_path: Path) -> None:
     """Areas 3 and 6 on two images of three: median 4.5, 9 pixels of 3 × 6."""
-    figures = mask_figures.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
+    figures = summarised(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
     line = figures["classes"]["line"]
     assert line["area"] == {"min": 3, "median": 4.5, "mean": 4.5, "p95": 5.85, "max": 6}  # p95: 3 + 0.95 × 3
     assert (line["images"], line["masks"], line["pixels"], line["share_of_pixels"]) == (2, 2, 9, 0.5)
@@ -65,7 +79,7 @@ def test_class_figures(tmp_path: Path) -> None:
 
 def test_classes_together_and_clean_images(tmp_path: Path) -> None:
     """One image carries both classes, one carries one, one is on disk alone and so is clean."""
-    figures = mask_figures.summarise(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
+    figures = summarised(collected(tmp_path, TODAY), {"a.jpg", "b.jpg", "clean.jpg"})
     assert figures["images_by_number_of_classes"] == {"0": 1, "1": 1, "2": 1}
     assert figures["images_with_pair"] == {"pit": {"line": 1}}
     assert (figures["images"], figures["clean_images"], figures["masks"]) == (3, 1, 3)
@@ -73,7 +87,7 @@ def test_classes_together_and_clean_images(tmp_path: Path) -> None:
 
 def test_clean_images_are_unknown_without_files(tmp_path: Path) -> None:
     """Today's table does not list clean images, so without files neither they nor shares of pixels are known."""
-    figures = mask_figures.summarise(collected(tmp_path, TODAY), ())
+    figures = summarised(collected(tmp_path, TODAY), ())
     assert figures["images"] is figures["clean_images"] is figures["missing_images"] is None
     assert figures["images_by_number_of_classes"]["0"] is None
     assert figures["classes"]["pit"]["share_of_pixels"] is None
@@ -81,19 +95,19 @@ def test_clean_images_are_unknown_without_files(tmp_path: Path) -> None:
 
 def test_the_table_of_2019_lists_clean_images(tmp_path: Path) -> None:
     """The form of 2019 has rows for clean images too, so they are known without files."""
-    figures = mask_figures.summarise(collected(tmp_path, PAIRS), ())
+    figures = summarised(collected(tmp_path, PAIRS), ())
     assert (figures["images"], figures["clean_images"]) == (3, 1)
 
 
 def test_images_missing_on_disk_are_counted(tmp_path: Path) -> None:
     """An image in the table without a file is missing, not clean."""
-    figures = mask_figures.summarise(collected(tmp_path, TODAY), {"a.jpg", "clean.jpg"})
+    figures = summarised(collected(tmp_path, TODAY), {"a.jpg", "clean.jpg"})
     assert (figures["images"], figures["missing_images"], figures["clean_images"]) == (2, 1, 1)
 
 
 def test_a_table_without_masks(tmp_path: Path) -> None:
     """No masks at all: counts are 0, and what would divide by 0 is undefined."""
-    figures = mask_figures.summarise(collected(tmp_path, "ImageId,ClassId,EncodedPixels\n", "pit"), {"a.jpg"})
+    figures = summarised(collected(tmp_path, "ImageId,ClassId,EncodedPixels\n", "pit"), {"a.jpg"})
     pit = figures["classes"]["pit"]
     assert (pit["masks"], pit["pixels"], pit["share_of_masks"]) == (0, 0, None)
     assert set(pit["area"].values()) == {None}
@@ -142,7 +156,7 @@ def test_masks_come_back_by_image(tmp_path: Path) -> None:
     table = tmp_path / "train.csv"
     table.write_text("ImageId,ClassId,EncodedPixels\na.jpg,2,3 1 5 2\nb.jpg,2,1 6\na.jpg,1,1 2\n", encoding="utf-8")
     with MaskStore(tmp_path) as masks:
-        mask_statistics.collect(table, Layout.unnamed(2, 2, 3), masks)
+        mask_statistics.collect(table, sizes(Layout.unnamed(2, 2, 3)), masks)
         found = mask_statistics.masks_of("a.jpg", masks)
         assert [(class_id, [list(of) for of in runs]) for class_id, runs in found] == [
             (1, [[0], [2]]),
@@ -157,7 +171,7 @@ def test_real_annotations(real_data: Path, tmp_path: Path) -> None:
     with gzip.open(real_data / "severstal-train-annotations.csv.gz") as packed, table.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
     with MaskStore(tmp_path) as masks:
-        figures = mask_figures.summarise(mask_statistics.collect(table, Layout.unnamed(4, 256, 1600), masks), ())
+        figures = summarised(mask_statistics.collect(table, sizes(Layout.unnamed(4, 256, 1600)), masks), ())
     of = figures["classes"]
     assert [of[name]["area"]["median"] for name in of] == [3503, 2944, 11706, 24515]
     assert [of[name]["masks_over_200000_pixels"] for name in of] == [0, 0, 30, 0]

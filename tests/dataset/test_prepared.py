@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.dataset import rle
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, ImageStore
+from stages.dataset.true_masks import TrueMasksWriter
 
 
 def numbered(position: int) -> np.ndarray:
@@ -31,11 +34,14 @@ def prepared(tmp_path: Path) -> Dataset:
         stack = ImageStore.create(tmp_path / name, 6, 2, 3)
         stack[4] = numbered(4)
         stack.close()
-    summary = {"classes": ["pit", "line", "stain"], "folds": 3, "digest": "0"}
+    writer = TrueMasksWriter(tmp_path)
+    writer.add(4, [(1, rle.parse("1 2", 2, 3)), (3, rle.parse("2 3", 2, 3))])
+    writer.close()
+    summary = {"layout": Layout(("pit", "line", "stain"), 2, 3).to_json(), "folds": 3, "digest": "0"}
     (tmp_path / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
     # The columns stand in another order than the classes do.
-    lines = ["image,fold,group,pixels_stain,pixels_line,pixels_pit"]
-    lines += [f'"odd, {number}.jpg",{number % 3},{number // 2},{number},0,1' for number in range(6)]
+    lines = ["image,fold,group,height,width,pixels_stain,pixels_line,pixels_pit"]
+    lines += [f'"odd, {number}.jpg",{number % 3},{number // 2},2,3,{number},0,1' for number in range(6)]
     (tmp_path / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Dataset(tmp_path)
 
@@ -80,7 +86,7 @@ def test_a_position_outside(stack: ImageStore, position: int) -> None:
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (2, 3, 1), (2, 2)])
 def test_an_image_of_another_shape(stack: ImageStore, shape: tuple[int, ...]) -> None:
     """Another shape is refused, even a transposed one with as many pixels, and nothing is written."""
-    with pytest.raises(ValueError, match="expected 2×3 pixels, found"):
+    with pytest.raises(ValueError, match=r"expected an array of shape \(2, 3\), found"):
         stack[0] = np.zeros(shape, np.uint8)
     np.testing.assert_array_equal(stack[0], numbered(0))
 
@@ -98,7 +104,7 @@ def test_another_kind_of_array(tmp_path: Path) -> None:
         (np.zeros((2, 3), np.uint8), r"uint8 \(2, 3\)"),
     ):
         np.save(tmp_path / "a.npy", array)
-        with pytest.raises(ValueError, match=f"expected uint8 of three dimensions, found {found}"):
+        with pytest.raises(ValueError, match=f"expected uint8 of three or four dimensions, found {found}"):
             ImageStore(tmp_path / "a.npy")
 
 
@@ -126,6 +132,15 @@ def test_prepared_index(prepared: Dataset) -> None:
     assert sample.pixels == (1, 0, 4)
     np.testing.assert_array_equal(prepared.images[sample.position], numbered(4))
     np.testing.assert_array_equal(prepared.labels[sample.position], numbered(4))
+
+
+def test_the_truth_keeps_what_two_classes_claim(prepared: Dataset) -> None:
+    """Planes where masks overlap, a label map elsewhere; both from the table's masks, not from what training reads."""
+    truth = prepared.truth(prepared.index[4])  # pixels 1 and 2 are of class 1, 2 to 4 of class 3, column by column
+    assert truth.shape == (2, 3, 3)
+    np.testing.assert_array_equal(truth[..., 0], [[1, 0, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(truth[..., 2], [[0, 1, 0], [1, 1, 0]])
+    assert prepared.truth(prepared.index[0]).shape == (2, 3)
 
 
 def test_prepared_folds(prepared: Dataset) -> None:

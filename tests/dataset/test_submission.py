@@ -133,16 +133,29 @@ def test_label_maps_are_taken_one_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ImageId,EncodedPixels,ClassId\n", "expected a row for every test image, found none"),
+        (
+            "ImageId,EncodedPixels,ClassId\n",
+            "expected a row for every test image, found none (a sample that holds only its header needs "
+            "competition.files.hidden_test: true)",
+        ),
         (TODAY + "a.jpg,1 6,1\n", "expected the rows of one image one after the other, found a.jpg in two places"),
         (PAIRS + "a.jpg_1,\n", "expected the rows of one image one after the other, found a.jpg in two places"),
         (
             "ImageId_ClassId,EncodedPixels\na.jpg_1,\nb.jpg_1,\na.jpg_2,\nb.jpg_2,\n",
             "expected the rows of one image one after the other, found a.jpg in two places",
         ),
-        (PAIRS.replace("b.jpg_2,\n", ""), "b.jpg: expected a row for each of the classes 1 … 2, found [1]"),
-        (PAIRS.replace("b.jpg_2", "b.jpg_1"), "b.jpg: expected a row for each of the classes 1 … 2, found [1, 1]"),
-        (PAIRS.replace("b.jpg_2", "b.jpg_0"), "b.jpg: expected a row for each of the classes 1 … 2, found [1, 0]"),
+        (
+            PAIRS.replace("b.jpg_2,\n", ""),
+            "b.jpg: expected a row for each of the classes 1, 2 (competition.classes in params.yaml), found 1",
+        ),
+        (
+            PAIRS.replace("b.jpg_2", "b.jpg_1"),
+            "b.jpg: expected a row for each of the classes 1, 2 (competition.classes in params.yaml), found 1, 1",
+        ),
+        (
+            PAIRS.replace("b.jpg_2", "b.jpg_0"),
+            "b.jpg: expected a row for each of the classes 1, 2 (competition.classes in params.yaml), found 1, 0",
+        ),
     ],
 )
 def test_wrong_samples(tmp_path: Path, text: str, message: str) -> None:
@@ -207,12 +220,14 @@ FAULTS = [
     (
         PAIRS,
         PAIRS.replace("a.jpg_2", "a.jpg_3"),
-        ", line 3: expected a class in 1 … 2, found '3' (competition.classes in params.yaml names 2)",
+        ", line 3: expected a class in 1 … 2, found '3' (competition.classes in params.yaml names 2; classes that "
+        "are written otherwise need competition.columns.class_labels)",
     ),
     (
         PAIRS,
         PAIRS.replace("a.jpg_2", "a.jpg_0"),
-        ", line 3: expected a class in 1 … 2, found '0' (competition.classes in params.yaml names 2)",
+        ", line 3: expected a class in 1 … 2, found '0' (competition.classes in params.yaml names 2; classes that "
+        "are written otherwise need competition.columns.class_labels)",
     ),
 ]
 

@@ -26,21 +26,45 @@ NAMES = st.text(SIGNS, min_size=1, max_size=8).filter(lambda name: name not in (
 WRONG_ROWS = [
     ("a.jpg,1", "expected 3 fields, found 2"),
     ("a.jpg,1,1 2,", "expected 3 fields, found 4"),
-    (",1,1 2", "expected an image's file name, found ''"),
-    ("images/a.jpg,1,1 2", "expected an image's file name, found 'images/a.jpg'"),
-    ("../a.jpg,1,1 2", "expected an image's file name, found '../a.jpg'"),
-    ("..,1,1 2", "expected an image's file name, found '..'"),
-    ("a\x1b[2J.jpg,1,1 2", "expected an image's file name, found 'a\\x1b[2J.jpg'"),
-    ('"a\nb.jpg",1,1 2', "expected an image's file name, found 'a\\nb.jpg'"),
-    (f"{'/' * 999},1,1 2", f"expected an image's file name, found '{'/' * 200}…'"),
+    (",1,1 2", "expected an image's id, found ''"),
+    ("images/a.jpg,1,1 2", "expected an image's id, found 'images/a.jpg'"),
+    ("../a.jpg,1,1 2", "expected an image's id, found '../a.jpg'"),
+    ("..,1,1 2", "expected an image's id, found '..'"),
+    ("a\x1b[2J.jpg,1,1 2", "expected an image's id, found 'a\\x1b[2J.jpg'"),
+    ('"a\nb.jpg",1,1 2', "expected an image's id, found 'a\\nb.jpg'"),
+    (f"{'/' * 999},1,1 2", f"expected an image's id, found '{'/' * 200}…'"),
     ('"a.jpg"x,1,1 2', "expected CSV, found: ',' expected after '\"'"),
     ('"a.jpg,1,1 2', "expected CSV, found: unexpected end of data"),
-    ("a.jpg,3,1 2", "expected a class in 1 … 2, found '3' (competition.classes in params.yaml names 2)"),
-    ("a.jpg,0,1 2", "expected a class in 1 … 2, found '0' (competition.classes in params.yaml names 2)"),
-    ("a.jpg,,1 2", "expected a class in 1 … 2, found '' (competition.classes in params.yaml names 2)"),
-    ("a.jpg,1.0,1 2", "expected a class in 1 … 2, found '1.0' (competition.classes in params.yaml names 2)"),
-    ("a.jpg,-1,1 2", "expected a class in 1 … 2, found '-1' (competition.classes in params.yaml names 2)"),
-    ("a.jpg,²,1 2", "expected a class in 1 … 2, found '²' (competition.classes in params.yaml names 2)"),
+    (
+        "a.jpg,3,1 2",
+        "expected a class in 1 … 2, found '3' (competition.classes in params.yaml names 2; "
+        "classes that are written otherwise need competition.columns.class_labels)",
+    ),
+    (
+        "a.jpg,0,1 2",
+        "expected a class in 1 … 2, found '0' (competition.classes in params.yaml names 2; "
+        "classes that are written otherwise need competition.columns.class_labels)",
+    ),
+    (
+        "a.jpg,,1 2",
+        "expected a class in 1 … 2, found '' (competition.classes in params.yaml names 2; "
+        "classes that are written otherwise need competition.columns.class_labels)",
+    ),
+    (
+        "a.jpg,1.0,1 2",
+        "expected a class in 1 … 2, found '1.0' (competition.classes in params.yaml names 2; "
+        "classes that are written otherwise need competition.columns.class_labels)",
+    ),
+    (
+        "a.jpg,-1,1 2",
+        "expected a class in 1 … 2, found '-1' (competition.classes in params.yaml names 2; "
+        "classes that are written otherwise need competition.columns.class_labels)",
+    ),
+    (
+        "a.jpg,²,1 2",
+        "expected a class in 1 … 2, found '²' (competition.classes in params.yaml names 2; "
+        "classes that are written otherwise need competition.columns.class_labels)",
+    ),
 ]
 
 
@@ -69,7 +93,7 @@ def test_columns_in_any_order(tmp_path: Path, order: tuple[str, ...]) -> None:
     cells = {"ImageId": "a.jpg", "ClassId": "2", "EncodedPixels": "1 2"}
     path = written(tmp_path, f"{','.join(order)}\n{','.join(cells[name] for name in order)}\n")
     assert list(tables.read(path, layout(2))) == [Row(2, "a.jpg", 2, "1 2")]
-    assert tables.header(path) == list(order)
+    assert tables.header(path, layout(2)).header == list(order)
 
 
 def test_byte_order_mark_quotes_and_line_ends_of_windows(tmp_path: Path) -> None:
@@ -114,7 +138,7 @@ def test_wrong_rows(tmp_path: Path, row: str, message: str) -> None:
 def test_wrong_rows_of_2019(tmp_path: Path, row: str) -> None:
     """An image without a class, or a class without an image, is refused with its line."""
     path = written(tmp_path, f"ImageId_ClassId,EncodedPixels\n{row}\n")
-    with pytest.raises(UserError, match=r"train\.csv, line 2: expected (a class in 1 … 2|an image's file name), found"):
+    with pytest.raises(UserError, match=r"train\.csv, line 2: expected (a class in 1 … 2|an image's id), found"):
         list(tables.read(path, layout(2)))
 
 
@@ -126,7 +150,7 @@ def test_wrong_rows_of_2019(tmp_path: Path, row: str) -> None:
         ("id,label", "'id,label'"),
         ("ImageId;ClassId;EncodedPixels", "'ImageId;ClassId;EncodedPixels'"),
         ("ImageId,ClassId", "'ImageId,ClassId'"),
-        ("ImageId,ClassId,EncodedPixels,Usage", "'ImageId,ClassId,EncodedPixels,Usage'"),
+        ("ImageId,ClassId,ClassId,EncodedPixels", "'ImageId,ClassId,ClassId,EncodedPixels'"),
         ("imageid,classid,encodedpixels", "'imageid,classid,encodedpixels'"),
     ],
 )
@@ -134,10 +158,10 @@ def test_wrong_headers(tmp_path: Path, header: str, found: str) -> None:
     """Other columns are refused with both forms that are known and what was found."""
     path = written(tmp_path, header)
     expected = (
-        f"{path}, line 1: expected the columns ImageId_ClassId,EncodedPixels or ImageId,ClassId,EncodedPixels "
-        f"in any order, found {found}"
+        f"{path}, line 1: expected the columns ImageId,ClassId,EncodedPixels (or ImageId_ClassId,EncodedPixels), each "
+        f"once and in any order (competition.columns in params.yaml), found {found}"
     )
-    for read in (tables.header, lambda path: list(tables.read(path, layout(2)))):
+    for read in (lambda path: tables.header(path, layout(2)), lambda path: list(tables.read(path, layout(2)))):
         with pytest.raises(UserError) as reported:
             read(path)
         assert str(reported.value) == expected
@@ -156,14 +180,14 @@ def test_utf_16_is_reported(tmp_path: Path) -> None:
     """A table saved as "Unicode text" is refused by its encoding."""
     path = written(tmp_path, "ImageId,ClassId,EncodedPixels\n".encode("utf-16"))
     with pytest.raises(UserError, match=r"train\.csv, line 1: expected CSV in UTF-8, found b'\\xff'"):
-        tables.header(path)
+        tables.header(path, layout(2))
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     """A table that is not there, or is a folder, is reported by its path."""
     for path, reason in ((tmp_path / "none.csv", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(UserError) as reported:
-            tables.header(path)
+            tables.header(path, layout(2))
         assert str(reported.value) == f"{path}: expected a readable CSV file ({reason})"
 
 
@@ -192,7 +216,7 @@ def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(UserError, match="line 2: expected "):
             list(tables.read(path, layout(1)))
     with pytest.raises(UserError, match="line 1: expected the columns"):
-        tables.header(written(tmp_path, "ImageId," * 100_000))
+        tables.header(written(tmp_path, "ImageId," * 100_000), layout(2))
 
 
 @pytest.mark.parametrize(

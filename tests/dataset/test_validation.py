@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from stages.dataset import validation
+from stages.dataset.image_names import ImageNames
 from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
-IMAGES = {"a.jpg", "b.jpg"}
+IMAGES = ImageNames(["a.jpg", "b.jpg"])
 
 
 def found(folder: Path, rows: str) -> tuple[list[tuple[str, int, str]], list[str]]:
@@ -45,7 +46,7 @@ def test_a_name_in_another_unicode_form(tmp_path: Path) -> None:
     table = tmp_path / "train.csv"
     table.write_text("ImageId,ClassId,EncodedPixels\nr\u00e9.jpg,1,1 2\n", encoding="utf-8")
     faults = validation.Faults()
-    assert list(validation.masks(table, {"re\u0301.jpg"}, Layout.unnamed(2, 2, 3), faults)) == []
+    assert list(validation.masks(table, ImageNames(["re\u0301.jpg"]), Layout.unnamed(2, 2, 3), faults)) == []
     assert faults.shown[0].endswith(
         r"looks the same in another Unicode form (NFC, NFD): 're\u0301.jpg' for 'r\xe9.jpg'"
     )
@@ -56,7 +57,9 @@ def test_two_rows_for_one_image_and_class(tmp_path: Path) -> None:
     masks, faults = found(tmp_path, "a.jpg,1,1 1\na.jpg,2,2 1\na.jpg,1,3 1\na.jpg,1,\n")
     assert masks == [("a.jpg", 1, "1 1"), ("a.jpg", 2, "2 1")]
     assert faults == [
-        f"line {line}: expected one row for a.jpg and class 1, found another on line 2" for line in (4, 5)
+        f"line {line}: expected one row for a.jpg and class 1, found another on line 2 (a table with a row for each "
+        "object needs competition.columns.instances: true)"
+        for line in (4, 5)
     ]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from stages.pipeline.arrays import Bool, UInt8
 
@@ -286,29 +287,36 @@ def siim_pneumothorax(folder: Path, rng: np.random.Generator) -> Archive:
 
 def dicom(grey: UInt8) -> bytes:
     """A DICOM file of one frame, its pixels as a baseline JPEG."""
-
-    def element(group: int, number: int, kind: bytes, value: bytes) -> bytes:
-        value += b"" if len(value) % 2 == 0 else b"\0" if kind in (b"UI", b"OB") else b" "
-        long = kind in (b"OB", b"OW")
-        length = b"\0\0" + struct.pack("<I", len(value)) if long else struct.pack("<H", len(value))
-        return struct.pack("<HH", group, number) + kind + length + value
-
-    def short(group: int, number: int, value: int) -> bytes:
-        return element(group, number, b"US", struct.pack("<H", value))
-
-    meta = element(2, 1, b"OB", b"\0\1") + element(2, 2, b"UI", b"1.2.840.10008.5.1.4.1.1.7")
-    meta += element(2, 3, b"UI", b"1.2.3") + element(2, 0x10, b"UI", b"1.2.840.10008.1.2.4.50")
     jpeg = encoded(grey, ".jpg")
     jpeg += b"\0" * (len(jpeg) % 2)
-    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0) + struct.pack("<HHI", 0xFFFE, 0xE000, len(jpeg)) + jpeg
-    pixels = (
-        struct.pack("<HH", 0x7FE0, 0x10) + b"OB\0\0\xff\xff\xff\xff" + item + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
-    )
-    header = [short(0x28, 2, 1), element(0x28, 4, b"CS", b"MONOCHROME2"), short(0x28, 0x10, grey.shape[0])]
-    header += [short(0x28, 0x11, grey.shape[1]), short(0x28, 0x100, 8), short(0x28, 0x101, 8), short(0x28, 0x102, 7)]
-    header.append(short(0x28, 0x103, 0))
-    length = element(2, 0, b"UL", struct.pack("<I", len(meta)))
-    return b"\0" * 128 + b"DICM" + length + meta + b"".join(header) + pixels
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, 0) + struct.pack("<HHI", 0xFFFE, 0xE000, len(jpeg)) + jpeg
+    items += struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    pixels = struct.pack("<HH", 0x7FE0, 0x10) + b"OB\0\0\xff\xff\xff\xff" + items
+    return _dicom(b"1.2.840.10008.1.2.4.50", b"MONOCHROME2", (*grey.shape, 8), pixels)
+
+
+def plain_dicom(values: npt.NDArray[np.uint16], photometric: bytes) -> bytes:
+    """A DICOM file of one frame of 12 bits in 16, not compressed."""
+    pixels = _element(0x7FE0, 0x10, b"OW", values.astype("<u2").tobytes())
+    return _dicom(b"1.2.840.10008.1.2.1", photometric, (*values.shape, 12), pixels)
+
+
+def _element(group: int, number: int, kind: bytes, value: bytes) -> bytes:
+    value += b"" if len(value) % 2 == 0 else b"\0" if kind in (b"UI", b"OB") else b" "
+    long = kind in (b"OB", b"OW")
+    length = b"\0\0" + struct.pack("<I", len(value)) if long else struct.pack("<H", len(value))
+    return struct.pack("<HH", group, number) + kind + length + value
+
+
+def _dicom(syntax: bytes, photometric: bytes, shape: tuple[int, ...], pixels: bytes) -> bytes:
+    height, width, bits = shape
+    meta = _element(2, 1, b"OB", b"\0\1") + _element(2, 2, b"UI", b"1.2.840.10008.5.1.4.1.1.7")
+    meta += _element(2, 3, b"UI", b"1.2.3") + _element(2, 0x10, b"UI", syntax)
+    numbers = {2: 1, 0x10: height, 0x11: width, 0x100: 8 if bits == 8 else 16, 0x101: bits, 0x102: bits - 1, 0x103: 0}
+    header = {number: _element(0x28, number, b"US", struct.pack("<H", value)) for number, value in numbers.items()}
+    header[4] = _element(0x28, 4, b"CS", photometric)
+    length = _element(2, 0, b"UL", struct.pack("<I", len(meta)))
+    return b"\0" * 128 + b"DICM" + length + meta + b"".join(header[number] for number in sorted(header)) + pixels
 
 
 def uw_madison(folder: Path, rng: np.random.Generator) -> Archive:

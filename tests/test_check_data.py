@@ -12,7 +12,9 @@ import yaml
 
 from stages.check_data import check_data
 from stages.dataset import duplicates, shift
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SIGNATURES, SUMMARY, ImageStore
+from stages.dataset.true_masks import TrueMasksWriter
 from stages.pipeline.cli import UserError
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -39,10 +41,13 @@ def prepare(images: list[np.ndarray], groups: list[int] | None = None, pits: int
     stack.close()
     np.save(folder / SIGNATURES, np.array([duplicates.signature(image) for image in images]))
     groups = groups or list(range(len(images)))
-    rows = [[f"{n}.png", n % FOLDS, groups[n], int(n < pits)] for n in range(len(images))]
+    TrueMasksWriter(folder).close()
+    rows = [[f"{n}.png", n % FOLDS, groups[n], HEIGHT, WIDTH, int(n < pits)] for n in range(len(images))]
     with (folder / INDEX).open("w", newline="") as file:
-        csv.writer(file).writerows([["image", "fold", "group", "pixels_pit"], *rows])
-    (folder / SUMMARY).write_text(json.dumps({"classes": ["pit"], "folds": FOLDS, "digest": "drawn"}))
+        csv.writer(file).writerows([["image", "fold", "group", "height", "width", "pixels_pit"], *rows])
+    (folder / SUMMARY).write_text(
+        json.dumps({"layout": Layout(("pit",), HEIGHT, WIDTH).to_json(), "folds": FOLDS, "digest": "drawn"})
+    )
 
 
 def photograph(images: list[np.ndarray]) -> None:
@@ -94,7 +99,7 @@ def test_nothing_to_report(capsys: pytest.CaptureFixture[str]) -> None:
         assert 0 <= of["auc_low"] < of["auc"] < of["auc_high"] <= 1
     assert metrics["test"]["brightness"]["training"] == pytest.approx(100, abs=3)
     assert metrics["test"]["images"] == 20
-    assert metrics["test"]["width"] == {"training": WIDTH, "least": WIDTH, "most": WIDTH}
+    assert metrics["test"]["width"] == {"network": WIDTH, "least": WIDTH, "most": WIDTH}
     assert metrics["leakage"]["pairs_across_folds"] == 0
     assert 0 < metrics["leakage"]["largest_correlation_across_folds"] < 0.6
     assert metrics["leakage"]["test_near_duplicates"] == 0
@@ -140,16 +145,18 @@ def test_brighter_test_images(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_test_images_of_other_sizes(capsys: pytest.CaptureFixture[str]) -> None:
-    """They are counted, reported with their size, and left out of the comparisons."""
+    """They stop the stage, long before inference would stop at them; all of them are listed."""
     photograph([noise(1000, 250, WIDTH + 8), noise(1001, 250, WIDTH - 2)])
-    metrics, findings = run(capsys)
-    assert len(findings) == 1
-    assert "2 of 20 test images are not of 64×128 pixels" in findings[0]
-    assert "such as one of 64×136" in findings[0]
-    assert (metrics["test"]["images"], metrics["test"]["images_of_other_size"]) == (20, 2)
-    assert metrics["test"]["width"] == {"training": 128, "least": 126, "most": 136}
-    assert metrics["test"]["height"] == {"training": 64, "least": 64, "most": 64}
-    assert metrics["test"]["brightness"]["test"] < 110
+    with pytest.raises(UserError) as reported:
+        check_data()
+    first, *faults, _ = str(reported.value).split("\n  ")
+    assert first == "the data has 2 fault(s):"
+    assert [fault.split("found ")[1][:6] for fault in faults] == ["64×136", "64×126"]
+    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    content["competition"]["images"]["sizes"] = "resized"
+    Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    metrics, _ = run(capsys)
+    assert metrics["test"]["width"] == {"network": 128, "least": 126, "most": 136}
 
 
 def test_near_duplicates_in_different_folds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,7 +228,8 @@ def test_an_unreadable_test_image(content: bytes) -> None:
     """It is reported by its name, as predict does, and nothing is written."""
     Path("data/raw/test_images/test_03.png").write_bytes(content)
     with pytest.raises(
-        UserError, match=r"data/raw/test_images/test_03\.png: expected (an image|a JPEG or a PNG), found"
+        UserError,
+        match=r"the data has 1 fault\(s\):\n  data/raw/test_images/test_03\.png: expected (one of JPEG|a JPEG), ",
     ):
         check_data()
     assert not Path("metrics/check_data.json").exists()

@@ -129,9 +129,10 @@ def test_what_is_not_mounted_is_reported(project: Path, tmp_path: Path, monkeypa
 
 
 def test_the_listed_modules_are_those_that_the_script_imports() -> None:
-    """None is missing, none superfluous. Of other packages Kaggle has three; two are imported only where they are used.
+    """None is missing, none superfluous. Of other packages Kaggle has four.
 
-    simplejpeg is optional, and segmentation_models is imported for training alone.
+    The other three are imported only where they are used: simplejpeg is optional, pydicom reads DICOM images, and
+    segmentation_models is imported for training alone.
     """
     found, others = set(), set()
     waiting = ["stages.kaggle.script"]
@@ -145,7 +146,7 @@ def test_the_listed_modules_are_those_that_the_script_imports() -> None:
                 waiting.append(imported)
     assert found == set(bundle.MODULES)
     assert others - set(sys.stdlib_module_names) == {
-        "tensorflow", "numpy", "cv2", "simplejpeg", "segmentation_models",
+        "tensorflow", "numpy", "cv2", "PIL", "simplejpeg", "pydicom", "segmentation_models",
     }  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_what_is_stored(workplace: Path, monkeypatch: pytest.MonkeyPatch, block:
         assert sample.pixels == tuple(int((labels == class_id).sum()) for class_id in (1, 2, 3, 4))
         content = (workplace / "data/raw/train_images" / sample.image).read_bytes()
         digest.update(hashlib.sha256(content + "".join(sorted(masks)).encode()).digest())
-        rows.append((sample.image, sample.fold, sample.group, *sample.pixels))
+        rows.append((sample.image, sample.fold, sample.group, HEIGHT, WIDTH, *sample.pixels))
     digest.update(repr(rows).encode())
     assert data.summary["digest"] == digest.hexdigest()
     assert len({sample.group for sample in data.index}) == 12

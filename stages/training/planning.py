@@ -25,7 +25,7 @@ LOOKED_AT = 100  # images whose objects are measured
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What is planned, and why.
 
     Attributes:
@@ -69,7 +69,7 @@ def candidates(data: Dataset, options: Train) -> Iterator[dict[str, Any]]:
             }
 
 
-def fitted(data: Dataset, options: Train, measured: Seconds, minutes: float) -> Plan | None:
+def fitted(data: Dataset, options: Train, measured: Seconds, minutes: float) -> TrainingPlan | None:
     """The plan with as many epochs as the time allows; None if they are too few.
 
     Args:
@@ -91,7 +91,7 @@ def fitted(data: Dataset, options: Train, measured: Seconds, minutes: float) -> 
         f"{epochs} epochs for {len(options.folds)} network(s): {(fixed + epochs * epoch) / 60:.1f} minutes planned",
     ]
     changes = {"epochs": epochs, "early_stopping_patience": epochs, "warmup_epochs": 0}
-    return Plan(changes, fixed + epochs * epoch, reasons)
+    return TrainingPlan(changes, fixed + epochs * epoch, reasons)
 
 
 def too_short(data: Dataset, options: Train, measured: Seconds, minutes: float) -> UserError:

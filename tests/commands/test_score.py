@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from stages.commands import score
+from stages.dataset.image_names import ImageNames
+from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout, Metric
 from stages.pipeline import cli
 from stages.pipeline.cli import UserError
@@ -23,7 +25,8 @@ def scored(folder: Path, sent: str, true: str) -> str:
     paths = folder / "sent.csv", folder / "true.csv"
     for path, text in zip(paths, (sent, true), strict=True):
         path.write_text(text, encoding="utf-8")
-    return score.score(*paths, Layout(NAMES, 2, 3))
+    sizes = ImageSizes(folder / "none", ImageNames(()), Layout(NAMES, 2, 3))
+    return score.score(*paths, sizes)
 
 
 @pytest.mark.parametrize("true", [MASKS, MASKS_AS_PAIRS])

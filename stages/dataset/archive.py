@@ -149,7 +149,9 @@ def _copy_table(source: Path, target: Path, name: str) -> None:
 def _arrange(source: Path, target: Path, name: str, files: Files) -> None:
     with Zips(name, target.parent) as zips:
         entries = list[FileEntry | ZipEntry](_listing(source) if source.is_dir() else zips.of_file(source))
-        for entry in _zips_to_open(entries, files):
+        paths = [entry.path for entry in entries]
+        wanted, top = set(image_paths.zips_to_open(paths, files)), image_paths.top(paths, files)
+        for entry in [entry for entry in entries if entry.path in wanted]:
             folder = entry.path[: -len(".zip")]
             if isinstance(entry, ZipEntry):
                 entries += zips.of_entry(entry, folder)
@@ -158,12 +160,12 @@ def _arrange(source: Path, target: Path, name: str, files: Files) -> None:
                     entry.open().close()  # it is a file, and can be read
                 entries += zips.of_file(entry.file, folder)
         with _named(name):
-            pairs = image_paths.arrange(entries, files)
+            pairs = image_paths.arrange(entries, files, top)
         zips.check(entry for _, entry in pairs if isinstance(entry, ZipEntry))
         for folder in (image_paths.TRAIN_FOLDER, image_paths.TEST_FOLDER):
-            (target / folder).mkdir()
-        for wanted, entry in tqdm(pairs, "download: files", unit=" files", disable=None):
-            _write(entry, target / wanted, name)
+            (target / folder).mkdir(exist_ok=True)
+        for place, entry in tqdm(pairs, "download: files", unit=" files", disable=None):
+            _write(entry, target / place, name)
 
 
 def _listing(source: Path) -> Iterator[FileEntry]:
@@ -173,11 +175,6 @@ def _listing(source: Path) -> Iterator[FileEntry]:
         for file in (*files, *images):
             path = Path(folder, file)
             yield FileEntry(path.relative_to(source).as_posix(), path)
-
-
-def _zips_to_open(entries: list[FileEntry | ZipEntry], files: Files) -> list[FileEntry | ZipEntry]:
-    wanted = set(image_paths.zips_to_open([entry.path for entry in entries], files))
-    return [entry for entry in entries if entry.path in wanted]
 
 
 @contextmanager

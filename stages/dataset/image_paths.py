@@ -104,36 +104,43 @@ def _tops(paths: Iterable[str], table: str) -> list[str]:
     )
 
 
+def top(paths: Sequence[str], files: Files) -> str | None:
+    """The folder that holds the training table, packed or not: "" or with a slash at its end. None: not one alone."""
+    found = _tops([path.removesuffix(".zip") for path in paths], files.train_table)
+    return found[0] if len(found) == 1 else None
+
+
 def zips_to_open(paths: Sequence[str], files: Files) -> list[str]:
     """Those of the zips in a source that may hold something of the competition.
 
     A zip is left closed if what it would give is there unpacked beside it. Where the training table is in no folder of
     the source, any zip may hold it.
     """
-    zips = [path for path in paths if path.lower().endswith(".zip") and not is_hidden(path)]
-    if not zips:
-        return []
-    plain, bare = set(paths) - set(zips), {path: path[: -len(".zip")] for path in zips}
-    tops = _tops([*plain, *bare.values()], files.train_table)
-    if len(tops) != 1:
-        return [] if tops else zips
-    top = tops[0]
-    patterns = [Pattern(key, getattr(files, key), files.id_separator) for key in ("train_images", "test_images")]
-    tables = (files.train_table, files.sample_submission)
-    unpacked = [
-        path[len(top) :]
-        for path in plain
-        if path.startswith(top)
-        and (path[len(top) :] in tables or (_is_image(path) and any(p.name(path[len(top) :]) for p in patterns)))
+    zips = {path: path[: -len(".zip")] for path in paths if path.lower().endswith(".zip") and not is_hidden(path)}
+    place = top(paths, files)
+    if place is None:
+        return [] if _tops(paths, files.train_table) else list(zips)
+    patterns, tables = _patterns(files), (files.train_table, files.sample_submission)
+    below = [path[len(place) :] for path in paths if path.startswith(place) and path not in zips]
+    there = [
+        path for path in below if zips and (path in tables or (_is_image(path) and any(p.name(path) for p in patterns)))
     ]
     wanted = [*(pattern.literal for pattern in patterns), *tables]
     return [
         path
-        for path, folder in bare.items()
-        if folder.startswith(top)
-        and _may_hold(folder[len(top) :], wanted)
-        and not any(f"{found}/".startswith(f"{folder[len(top) :]}/") for found in unpacked)
+        for path, folder in zips.items()
+        if folder.startswith(place)
+        and _may_hold(folder[len(place) :], wanted)
+        and not any(f"{found}/".startswith(f"{folder[len(place) :]}/") for found in there)
     ]
+
+
+def _patterns(files: Files) -> tuple[Pattern, Pattern]:
+    """Of the training and of the test images."""
+    return (
+        Pattern("train_images", files.train_images, files.id_separator),
+        Pattern("test_images", files.test_images, files.id_separator),
+    )
 
 
 def _may_hold(folder: str, wanted: Iterable[str]) -> bool:
@@ -142,57 +149,58 @@ def _may_hold(folder: str, wanted: Iterable[str]) -> bool:
     return any(text == folder or text.startswith(inside) or inside.startswith(text) for text in wanted)
 
 
-def arrange(entries: Sequence[Found], files: Files) -> list[tuple[str, Found]]:
+def arrange(entries: Sequence[Found], files: Files, place: str | None = None) -> list[tuple[str, Found]]:
     """Pairs of path in data/raw and file, sorted by the path.
 
     Args:
         entries: all files of a source; those that do not belong to the competition are left out.
         files: where the competition has them.
+        place: the folder of the training table if it is known, see `top`.
 
     Raises:
         UserError: the training table is in no or in several places, something is missing, two files give the same
             image, or an id is not a file name.
     """
-    tops = _tops((entry.path for entry in entries), files.train_table)
+    tops = _tops((entry.path for entry in entries), files.train_table) if place is None else [place]
     if len(tops) != 1:
         raise UserError(_no_place([entry.path for entry in entries], [top or "." for top in tops], files))
-    below = {entry: entry.path[len(tops[0]) :] for entry in entries if entry.path.startswith(tops[0])}
-    train, test = (Pattern(key, getattr(files, key), files.id_separator) for key in ("train_images", "test_images"))
+    below = [(entry.path[len(tops[0]) :], entry) for entry in entries if entry.path.startswith(tops[0])]
+    patterns = _patterns(files)
     placed: dict[str, Found] = {}
-    for entry, path in below.items():
-        for wanted in _places(path, files, train, test):
-            if wanted in placed:
-                pattern = test if wanted.startswith(TEST_FOLDER) else train
-                raise UserError(
-                    f"expected one file for {wanted}, found {placed[wanted].shown} and {entry.shown} ({pattern})"
-                )
-            placed[wanted] = entry
-    _check_complete(placed, list(below.values()), files, (train, test))
+    by_id: dict[tuple[str, str], Found] = {}
+    for path, entry in below:
+        found = _place(path, files, patterns)
+        if found is None:
+            continue
+        wanted, image, pattern = found
+        earlier = placed.get(wanted) or by_id.get((wanted.partition("/")[0], image))
+        if earlier is not None:
+            raise UserError(f"expected one file for {image!r}, found {earlier.shown} and {entry.shown} ({pattern})")
+        placed[wanted] = by_id[wanted.partition("/")[0], image] = entry
+    _check_complete(placed, [path for path, _ in below], files, patterns)
     return sorted(placed.items())
 
 
-def _places(path: str, files: Files, train: Pattern, test: Pattern) -> list[str]:
-    """Where a file belongs: one place, or none."""
+def _place(path: str, files: Files, patterns: Sequence[Pattern]) -> tuple[str, str, object] | None:
+    """Where a file belongs, its id, and what says so; None: nowhere."""
     if path == files.train_table:
-        return [TRAIN_TABLE]
+        return TRAIN_TABLE, path, "competition.files.train_table"
     if path == files.sample_submission:
-        return [SAMPLE]
-    if not _is_image(path):
-        return []
-    found = []
-    for folder, pattern in ((TRAIN_FOLDER, train), (TEST_FOLDER, test)):
-        image = pattern.image_id(path)
-        if image is None:
-            continue
-        if not is_file_name(image):
-            raise UserError(
-                "expected ids that are file names, in UTF-8, without slashes and control characters, "
-                f"found {image!r} for {path!r} ({pattern})"
-            )
-        found.append(f"{folder}/{pattern.name(path)}")
-    if len(found) == 2:
-        raise UserError(f"expected each image for training or for testing, found {path!r} for both ({train}; {test})")
-    return found
+        return SAMPLE, path, "competition.files.sample_submission"
+    matching = [pattern for pattern in patterns if _is_image(path) and pattern.image_id(path) is not None]
+    if not matching:
+        return None
+    if len(matching) == 2:
+        both = "; ".join(map(str, matching))
+        raise UserError(f"expected each image for training or for testing, found {path!r} for both ({both})")
+    image = matching[0].image_id(path) or ""
+    if not is_file_name(image):
+        raise UserError(
+            "expected ids that are file names, in UTF-8, without slashes and control characters, "
+            f"found {image!r} for {path!r} ({matching[0]})"
+        )
+    folder = TRAIN_FOLDER if matching[0] is patterns[0] else TEST_FOLDER
+    return f"{folder}/{matching[0].name(path)}", image, matching[0]
 
 
 def _check_complete(placed: dict[str, Found], paths: list[str], files: Files, patterns: Sequence[Pattern]) -> None:

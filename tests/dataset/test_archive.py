@@ -150,9 +150,15 @@ def test_the_tiny_competition(competition_folder: Path, target: Path) -> None:
         ("t", ["expected train.csv (competition.files.train_table in params.yaml) in one place, found it in none"]),
         (
             "s",
-            ["expected sample_submission.csv (competition.files.sample_submission in params.yaml), found the tables"],
+            ["expected sample_submission.csv (competition.files.sample_submission in params.yaml), found none"],
         ),
-        ("train_", [f"expected images that match {TRAIN}, found none", "There are 1 images: 1 in test_images"]),
+        (
+            "train_",
+            [
+                f"expected images that match {TRAIN}, found none",
+                "There are the tables sample_submission.csv, train.csv, and 1 images: 1 in test_images",
+            ],
+        ),
     ],
 )
 def test_missing_parts(tmp_path: Path, target: Path, missing: str, parts: list[str]) -> None:
@@ -169,8 +175,8 @@ def test_another_layout(tmp_path: Path, target: Path) -> None:
     """Where nothing matches, the message shows what is there: folders with their counts, and two examples."""
     files = below("train/a", {"1.jpg": b"", "2.jpg": b""}) | below("test", {"3.jpg": b""}) | {"train.csv": b""}
     assert message(laid(tmp_path / "source", files | {"sample_submission.csv": b""}), target) == (
-        f"expected images that match {TRAIN}, found none; expected images that match {TEST}, found none. There are 3 "
-        f"images: 2 in train/a, 1 in test; such as test/3.jpg and train/a/2.jpg. {HINT}"
+        f"expected images that match {TRAIN}, found none; expected images that match {TEST}, found none. There are the "
+        f"tables sample_submission.csv, train.csv, and 3 images: 2 in train/a, 1 in test; such as test/3.jpg and train/a/2.jpg. {HINT}"
     )
 
 
@@ -178,14 +184,18 @@ def test_a_lone_table_in_a_zip(tmp_path: Path, target: Path) -> None:
     """A zip of train.csv alone, as the browser saves it, lacks the rest."""
     reported = message(zipped(tmp_path / "train.csv.zip", {"train.csv": b"x"}), target)
     assert "found none; expected sample_submission.csv (competition.files.sample_submission in params.yaml)" in reported
-    assert "There are no images (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .dcm) among 1 files: train.csv. " in reported
+    assert (
+        "There are the tables train.csv, and no images (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .dcm) among 1 files: train.csv. "
+        in reported
+    )
 
 
 def test_two_competitions_in_one_folder(tmp_path: Path, target: Path) -> None:
     """Where there are two layouts, none is guessed."""
     source = laid(tmp_path / "source", below("one") | below("two"))
     assert message(source, target) == (
-        "expected train.csv (competition.files.train_table in params.yaml) in one place, found it in 2 of them: one/, two/"
+        "expected train.csv (competition.files.train_table in params.yaml) in one place, found it in 2 of them: "
+        "one/, two/"
     )
 
 

@@ -1,14 +1,16 @@
 """Bring the competition's data into data/raw: the built-in sample, a folder or zip, or Kaggle's archive.
 
-Writes data/raw in the competition's layout, and metrics/download.json with source, size and SHA-256. DVC does not watch
-a path outside the repository: when its contents change, `dvc repro --force download` reads it again. A download from
-Kaggle that was interrupted continues where it stopped: the parts are in data/kaggle until the stage has succeeded.
+Writes data/raw in one form, whatever the competition (see stages/dataset/archive.py), and metrics/download.json with
+source, size and SHA-256. DVC does not watch a path outside the repository: when its contents change, `dvc repro --force
+download` reads it again. A download from Kaggle that was interrupted continues where it stopped: the parts are in
+data/kaggle until the stage has succeeded.
 """
 
 import shutil
 from pathlib import Path
 
 from stages.dataset import archive
+from stages.dataset.layout import Layout
 from stages.kaggle import client
 from stages.pipeline import cli, outputs, paths, settings
 from stages.synthetic import generate
@@ -29,7 +31,7 @@ def download() -> None:
 
 def _fetch(options: settings.Settings, folder: Path) -> Path:
     """Fill `folder`. Returns what the digest is taken of: the file that was read, or `folder` itself."""
-    source = options.download.source
+    source, files = options.download.source, Layout.of(options.competition).files
     if source == "sample":
         counts = options.download.sample_train_images, options.download.sample_test_images
         generate.generate(folder, *counts, options.seed)
@@ -38,10 +40,10 @@ def _fetch(options: settings.Settings, folder: Path) -> Path:
         staging = paths.DOWNLOAD_STATE / options.competition.slug
         staging.mkdir(parents=True, exist_ok=True)
         found = client.Client(options.competition.slug).download(staging)
-        archive.copy(found, folder, f"the archive of {options.competition.slug}")
+        archive.copy(found, folder, f"the archive of {options.competition.slug}", files)
         return found
     found = Path(source).expanduser()
-    archive.copy(found, folder, f"params.yaml: download: source: {source}")
+    archive.copy(found, folder, f"params.yaml: download: source: {source}", files)
     return found if found.is_file() else folder
 
 

@@ -24,10 +24,10 @@ LONGEST_NAME = 50  # of a Kaggle data set, in characters
 # What the script imports. No module that imports DVC, pydantic or segmentation_models: Kaggle has none of them.
 MODULES = (
     "stages.dataset.dicom",
-    "stages.dataset.file_patterns",
     "stages.dataset.geometry",
     "stages.dataset.image_headers",
     "stages.dataset.image_names",
+    "stages.dataset.image_paths",
     "stages.dataset.images",
     "stages.dataset.label_maps",
     "stages.dataset.layout",

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import hashlib
+import io
 import os
 import stat
 import zipfile
@@ -11,10 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from stages.dataset import archive
+from stages.dataset import archive, zips
+from stages.dataset.image_paths import HINT
+from stages.dataset.layout import Files
 from stages.pipeline.cli import UserError
 
-PARTS = "train_images/, test_images/, train.csv and sample_submission.csv"
+USUAL = Files()
+TRAIN, TEST = (
+    "competition.files.train_images: train_images/([^/]+)",
+    "competition.files.test_images: test_images/([^/]+)",
+)
 FILES = {
     "train_images/a.jpg": b"A" * 999,
     "train_images/b.jpg": b"B",
@@ -59,10 +66,10 @@ def below(top: str, files: dict[str, bytes] = FILES) -> dict[str, bytes]:
     return {f"{top}/{name}": content for name, content in files.items()}
 
 
-def message(source: Path, target: Path) -> str:
+def message(source: Path, target: Path, files: Files = USUAL) -> str:
     """The message about a source that is refused."""
     with pytest.raises(UserError) as reported:
-        archive.copy(source, target, "the source")
+        archive.copy(source, target, "the source", files)
     assert str(reported.value).startswith("the source: ")
     return str(reported.value).removeprefix("the source: ")
 
@@ -77,35 +84,37 @@ def test_folder_and_zip(tmp_path: Path, target: Path, top: str) -> None:
         "other/train_images.txt": b"x",
         f"{top or '.'}/train_images/.cache/d.txt": b"x",
     }
-    archive.copy(laid(tmp_path / "source", files | around), target, "the source")
+    archive.copy(laid(tmp_path / "source", files | around), target, "the source", USUAL)
     assert contents(target) == FILES
     again = tmp_path / "again"
     again.mkdir()
-    archive.copy(zipped(tmp_path / "source.zip", files | around), again, "the source")
+    archive.copy(zipped(tmp_path / "source.zip", files | around), again, "the source", USUAL)
     assert contents(again) == FILES
 
 
 def test_zip_made_on_a_mac(tmp_path: Path, target: Path) -> None:
     """The shadow files that a Mac adds are left out."""
     shadows = {"__MACOSX/._train.csv": b"x", "__MACOSX/train_images/._a.jpg": b"x", "s/train_images/._a.jpg": b"x"}
-    archive.copy(zipped(tmp_path / "source.zip", below("s") | shadows | {"s/.DS_Store": b"x"}), target, "the source")
+    archive.copy(
+        zipped(tmp_path / "source.zip", below("s") | shadows | {"s/.DS_Store": b"x"}), target, "the source", USUAL
+    )
     assert contents(target) == FILES
 
 
 def test_zip_with_entries_for_folders_and_stored(tmp_path: Path, target: Path) -> None:
     """Entries of folders and files without compression are read too."""
     entries = {"train_images/": b"", "empty/": b""} | FILES
-    archive.copy(zipped(tmp_path / "source.zip", entries, zipfile.ZIP_STORED), target, "the source")
+    archive.copy(zipped(tmp_path / "source.zip", entries, zipfile.ZIP_STORED), target, "the source", USUAL)
     assert contents(target) == FILES
 
 
 def test_links_to_another_disk(tmp_path: Path, target: Path) -> None:
     """A folder of images that is a link, as where data is large, is followed."""
     disk = laid(tmp_path / "disk", FILES)
-    source = laid(tmp_path / "source", {name: FILES[name] for name in archive.TABLES})
-    for name in archive.FOLDERS:
+    source = laid(tmp_path / "source", {name: FILES[name] for name in ("train.csv", "sample_submission.csv")})
+    for name in ("train_images", "test_images"):
         (source / name).symlink_to(disk / name)
-    archive.copy(source, target, "the source")
+    archive.copy(source, target, "the source", USUAL)
     assert contents(target) == FILES
 
 
@@ -122,48 +131,72 @@ def test_a_lone_table(tmp_path: Path, target: Path, name: str) -> None:
     """A table of any name, packed or not, becomes train.csv."""
     content = FILES["train.csv"]
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    archive.copy(tmp_path / name, target, "the source")
+    archive.copy(tmp_path / name, target, "the source", USUAL)
     assert contents(target) == {"train.csv": content}
 
 
 def test_the_tiny_competition(competition_folder: Path, target: Path) -> None:
     """A complete competition is copied whole."""
-    archive.copy(competition_folder, target, "the source")
+    archive.copy(competition_folder, target, "the source", USUAL)
     assert contents(target) == contents(competition_folder)
     assert len(contents(target)) == 12 + 3 + 2
 
 
 @pytest.mark.parametrize(
-    ("missing", "found"),
+    ("missing", "parts"),
     [
-        ("train_images", "found no train_images"),
-        ("test_images", "found no test_images"),
-        ("sample_submission.csv", "found no sample_submission.csv"),
-        ("t", "in one place, found train.csv in none"),
-        ("s", "found no sample_submission.csv"),
-        ("te", "found no test_images"),
+        ("train_images", [f"expected images that match {TRAIN}, found none"]),
+        ("test_images", [f"expected images that match {TEST}, found none"]),
+        ("t", ["expected train.csv (competition.files.train_table in params.yaml) in one place, found it in none"]),
+        (
+            "s",
+            ["expected sample_submission.csv (competition.files.sample_submission in params.yaml), found none"],
+        ),
+        (
+            "train_",
+            [
+                f"expected images that match {TRAIN}, found none",
+                "There are the tables sample_submission.csv, train.csv, and 1 images: 1 in test_images",
+            ],
+        ),
     ],
 )
-def test_missing_parts(tmp_path: Path, target: Path, missing: str, found: str) -> None:
-    """Each part that is missing is named, in a folder and in a zip."""
+def test_missing_parts(tmp_path: Path, target: Path, missing: str, parts: list[str]) -> None:
+    """Each part that is missing is named, in a folder and in a zip, with what is there and the list of recipes."""
     files = {name: content for name, content in FILES.items() if not name.startswith(missing)}
-    reported = f"expected {PARTS}, {found}".replace(", in one place", " in one place")
-    assert message(laid(tmp_path / "source", files), target) == reported
-    assert message(zipped(tmp_path / "source.zip", files), target) == reported
+    for source in (laid(tmp_path / "source", files), zipped(tmp_path / "source.zip", files)):
+        reported = message(source, target)
+        assert all(part in reported for part in parts), reported
+        assert reported.endswith(HINT)
+    assert contents(target) == {}
+
+
+def test_another_layout(tmp_path: Path, target: Path) -> None:
+    """Where nothing matches, the message shows what is there: folders with their counts, and two examples."""
+    files = below("train/a", {"1.jpg": b"", "2.jpg": b""}) | below("test", {"3.jpg": b""}) | {"train.csv": b""}
+    assert message(laid(tmp_path / "source", files | {"sample_submission.csv": b""}), target) == (
+        f"expected images that match {TRAIN}, found none; expected images that match {TEST}, found none. There are the "
+        f"tables sample_submission.csv, train.csv, and 3 images: 2 in train/a, 1 in test; such as test/3.jpg and train/a/2.jpg. {HINT}"
+    )
 
 
 def test_a_lone_table_in_a_zip(tmp_path: Path, target: Path) -> None:
     """A zip of train.csv alone, as the browser saves it, lacks the rest."""
-    source = zipped(tmp_path / "train.csv.zip", {"train.csv": b"x"})
-    assert message(source, target) == (
-        f"expected {PARTS}, found no train_images and no test_images and no sample_submission.csv"
+    reported = message(zipped(tmp_path / "train.csv.zip", {"train.csv": b"x"}), target)
+    assert "found none; expected sample_submission.csv (competition.files.sample_submission in params.yaml)" in reported
+    assert (
+        "There are the tables train.csv, and no images (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .dcm) among 1 files: train.csv. "
+        in reported
     )
 
 
 def test_two_competitions_in_one_folder(tmp_path: Path, target: Path) -> None:
     """Where there are two layouts, none is guessed."""
     source = laid(tmp_path / "source", below("one") | below("two"))
-    assert message(source, target) == f"expected {PARTS} in one place, found train.csv in 2 of them: one, two"
+    assert message(source, target) == (
+        "expected train.csv (competition.files.train_table in params.yaml) in one place, found it in 2 of them: "
+        "one/, two/"
+    )
 
 
 @pytest.mark.parametrize("entry", ["../outside.jpg", "/etc/outside.jpg", "train_images/../../outside.jpg", "a\\..\\b"])
@@ -267,7 +300,7 @@ def test_digest_of_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "images", "rows"), [("severstal-sample.zip", 58, 45), ("steel-900.zip", 720, 720)])
 def test_real_archives(real_data: Path, target: Path, name: str, images: int, rows: int) -> None:
     """Both real archives are unpacked, byte for byte."""
-    archive.copy(real_data / name, target, name)
+    archive.copy(real_data / name, target, name, USUAL)
     copied = contents(target)
     assert sum(path.startswith("train_images/") for path in copied) == images
     with zipfile.ZipFile(real_data / name) as opened:
@@ -281,9 +314,8 @@ def test_real_archives(real_data: Path, target: Path, name: str, images: int, ro
 def test_images_in_deeper_folders_are_reported(tmp_path: Path, target: Path) -> None:
     """They would be missing without a word otherwise."""
     source = laid(tmp_path / "source", FILES | {"train_images/2019/d.JPG": b"x", "train_images/2020/e.png": b"x"})
-    assert message(source, target).endswith(
-        "expected images in train_images and test_images themselves, "
-        "found 2 in folders below, such as train_images/2019/d.JPG"
+    assert message(source, target) == (
+        f"expected images in train_images/ itself ({TRAIN}), found 2 in folders below, such as train_images/2019/d.JPG"
     )
 
 
@@ -303,8 +335,9 @@ def test_a_file_name_that_is_not_utf_8_is_reported(tmp_path: Path, target: Path)
     """As another system may have written it."""
     source = laid(tmp_path / "source", FILES)
     (source / "train_images" / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
-    assert "expected file names in UTF-8 without control characters, found 'train_images/\\udcff.jpg'" in message(
-        source, target
+    assert message(source, target) == (
+        "expected ids that are file names, in UTF-8, without slashes and control characters, found '\\udcff.jpg' for "
+        f"'train_images/\\udcff.jpg' ({TRAIN})"
     )
 
 
@@ -329,10 +362,10 @@ def test_links_in_a_zip_are_refused(tmp_path: Path, target: Path, mode: int, wha
 def test_a_zip_that_unpacks_to_absurd_size(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """10 MB of zeros in 10 kB: refused before anything is written, with figure and limit; honest packing is not."""
     source = zipped(tmp_path / "source.zip", FILES | {"train_images/z.jpg": bytes(10_000_000)})
-    archive.copy(source, target, "the source")
+    archive.copy(source, target, "the source", USUAL)
     again = tmp_path / "again"
     again.mkdir()
-    monkeypatch.setattr(archive, "ALLOWANCE", 1000)
+    monkeypatch.setattr(zips, "ALLOWANCE", 1000)
     limit, found = 100 * source.stat().st_size + 1000, 10_000_000 + sum(map(len, FILES.values()))
     assert message(source, again) == (
         f"expected at most {limit:,} bytes when unpacked (100 times its size plus 1,000), found {found:,}"
@@ -342,8 +375,8 @@ def test_a_zip_that_unpacks_to_absurd_size(tmp_path: Path, target: Path, monkeyp
 
 def test_a_packed_table_of_absurd_size(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A .csv.gz does not state its size: it is unpacked up to the limit and no further."""
-    monkeypatch.setattr(archive, "ALLOWANCE", 1000)
-    monkeypatch.setattr(archive, "_CHUNK", 1000)
+    monkeypatch.setattr(zips, "ALLOWANCE", 1000)
+    monkeypatch.setattr(archive, "CHUNK", 1000)
     source = tmp_path / "train.csv.gz"
     source.write_bytes(gzip.compress(bytes(10_000_000)))
     limit = 100 * source.stat().st_size + 1000
@@ -381,21 +414,21 @@ def test_overlapping_entries(tmp_path: Path, target: Path) -> None:
 
 
 def test_a_zip_in_a_zip_stays_one(tmp_path: Path, target: Path) -> None:
-    """Nothing nested is unpacked: an image that is a zip is copied, and reported when images are read."""
+    """An image that is a zip is copied, and reported when images are read."""
     inner = zipped(tmp_path / "inner.zip", {"a.jpg": bytes(1_000_000)}).read_bytes()
-    archive.copy(zipped(tmp_path / "source.zip", FILES | {"train_images/z.jpg": inner}), target, "the source")
+    archive.copy(zipped(tmp_path / "source.zip", FILES | {"train_images/z.jpg": inner}), target, "the source", USUAL)
     assert contents(target) == FILES | {"train_images/z.jpg": inner}
 
 
 def test_too_many_entries(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By their number, and by the length of their list, which is reported before it is read."""
     source = zipped(tmp_path / "source.zip", FILES)
-    monkeypatch.setattr(archive, "MOST_ENTRIES", 4)
+    monkeypatch.setattr(zips, "MOST_ENTRIES", 4)
     assert message(source, target) == "expected at most 4 entries, found 5"
-    monkeypatch.setattr(archive, "_DIRECTORY", 50)
+    monkeypatch.setattr(zips, "_DIRECTORY", 50)
     monkeypatch.setattr(zipfile, "ZipFile", None)
     with pytest.raises(UserError, match=r"expected a list of entries of at most 50 bytes, found 3\d\d"):
-        archive.copy(source, target, "the source")
+        archive.copy(source, target, "the source", USUAL)
 
 
 def test_a_list_of_entries_of_absurd_length_in_zip64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +438,7 @@ def test_a_list_of_entries_of_absurd_length_in_zip64(tmp_path: Path, monkeypatch
     end = b"PK\5\6" + bytes(8) + b"\xff" * 8 + bytes(2)
     source.write_bytes(wide + b"PK\6\7" + bytes(16) + end)
     with pytest.raises(UserError, match=r"expected a list of entries of at most .* found 1,099,511,627,776"):
-        archive._bound_directory(source, "the source")
+        zips.bound_directory(io.BytesIO(source.read_bytes()), "the source")
 
 
 def test_an_entry_that_is_there_twice(tmp_path: Path, target: Path) -> None:
@@ -430,9 +463,9 @@ def test_what_is_no_file_in_a_folder(tmp_path: Path, target: Path) -> None:
 def test_names_in_any_script(tmp_path: Path, target: Path, name: str) -> None:
     """They stay letter by letter what they are, from a folder and from a zip."""
     files = FILES | {f"train_images/{name}": b"x"}
-    archive.copy(zipped(tmp_path / "source.zip", files), target, "the source")
+    archive.copy(zipped(tmp_path / "source.zip", files), target, "the source", USUAL)
     assert contents(target) == files
     again = tmp_path / "again"
     again.mkdir()
-    archive.copy(laid(tmp_path / "source", files), again, "the source")
+    archive.copy(laid(tmp_path / "source", files), again, "the source", USUAL)
     assert contents(again) == files

@@ -1,5 +1,6 @@
 # make          set up, and run the pipeline with the parameters in params.yaml
 # make test     set up, and run the tests
+# make RECIPE=NAME SOURCE=PATH   the pipeline on another competition or data set
 # make help     all targets
 
 .DEFAULT_GOAL := all
@@ -17,6 +18,9 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
+# A recipe (a name in recipes/ or the path of a file) that fills params.yaml first, and the data for it.
+RECIPE ?=
+SOURCE ?=
 # The losses that `make compare` compares.
 LOSSES ?= cce cce_dice
 # Rows or groups of rows for `make bench`; empty: all except the group `memory`.
@@ -52,6 +56,7 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 	@cp $(REQUIREMENTS) $@
 
 repro: setup
+	$(if $(RECIPE),@python -m stages recipe "$(RECIPE)" $(if $(SOURCE),--source "$(SOURCE)"))
 	@python -m stages check
 	@dvc repro
 
@@ -135,6 +140,7 @@ clean:
 
 help:
 	@echo "make          set up and run the pipeline; GPU=1 installs TensorFlow's CUDA libraries"
+	@echo "make RECIPE=NAME SOURCE=PATH  the same for another competition or data set: python -m stages recipe lists them"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
 	@echo "make ablation what each variant of ablation.yaml gains; DATA=PATH says on which data"
 	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"

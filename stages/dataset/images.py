@@ -25,7 +25,7 @@ LARGEST_EXTRAS = 1 << 26  # bytes of a file besides its pixels: previews, colour
 LARGEST_FILE = 1 << 32  # bytes, where the size in pixels is not known beforehand
 LOOKED_AT = 64  # images of a set that are looked at for colours, which decoding a JPEG to grey levels would hide
 GREY = Images()
-_COLOURED = 8  # levels by which channels of a grey image differ at most, after JPEG's rounding
+_COLOURED = 2  # levels by which the channels of a grey image differ at most, after rounding
 _COLOURS = (
     "expected grey levels (competition.images.channels: 1), found colours: set channels to 3 to train on them, or "
     "grey_from_colour to true to turn them to grey"

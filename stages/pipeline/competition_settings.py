@@ -153,7 +153,7 @@ class MetricSection(Section):
 class Competition(Section):
     """What the competition prescribes."""
 
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
     image_height: Side
     image_width: Side
     classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=254)]

@@ -8,7 +8,7 @@ There are no defaults here: every value is in params.yaml, with its explanation.
 
 import importlib.util
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -216,4 +216,9 @@ def load(path: Path = paths.PARAMS) -> Settings:
         UserError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or is
             impossible. The message lists every mistake on its own line, each as `params.yaml: section: key: …`.
     """
-    return check(Settings, yaml_files.read(path, "the parameters of the pipeline"), str(path), RENAMED)
+    return parsed(yaml_files.read(path, "the parameters of the pipeline"), path)
+
+
+def parsed(content: Any, path: Path = paths.PARAMS) -> Settings:
+    """Check the content of `params.yaml`; raises as `load` does."""
+    return check(Settings, content, str(path), RENAMED)

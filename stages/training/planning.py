@@ -14,8 +14,9 @@ import numpy as np
 from stages.dataset import label_maps
 from stages.dataset.prepared import Dataset
 from stages.pipeline.cli import UserError
-from stages.pipeline.settings import Train
-from stages.training.timing import Seconds
+from stages.pipeline.settings import Settings, Train
+from stages.training.job import Job
+from stages.training.timing import Seconds, measure
 
 EXPORT = 15.0  # seconds for writing one network in a process of its own
 LEAST_EPOCHS, MOST_EPOCHS = 3, 60
@@ -110,3 +111,23 @@ def _of_fold(data: Dataset, options: Train, measured: Seconds, fold: int) -> tup
     images = len(data.training(fold))
     steps = max(1, images * options.crops_per_image // options.batch_size)
     return measured.start + EXPORT, steps * measured.step + len(data.fold(fold)) * measured.image
+
+
+def plan(options: Settings, data: Dataset, minutes: float) -> TrainingPlan:
+    """Plan the training of `train.folds`.
+
+    Args:
+        options: all of params.yaml.
+        data: the prepared data set.
+        minutes: that all networks together may take.
+
+    Raises:
+        UserError: the time is too short for the fastest candidate.
+    """
+    for changes in candidates(data, options.train):
+        train = options.train.model_copy(update=changes)
+        measured = measure(Job(data, train, options.training_seed), train.folds[0])
+        found = fitted(data, train, measured, minutes)
+        if found is not None:
+            return TrainingPlan(changes | found.changes, found.seconds, found.reasons)
+    raise too_short(data, train, measured, minutes)

@@ -25,7 +25,7 @@ LARGEST_EXTRAS = 1 << 26  # bytes of a file besides its pixels: previews, colour
 LARGEST_FILE = 1 << 32  # bytes, where the size in pixels is not known beforehand
 LOOKED_AT = 64  # images of a set that are looked at for colours, which decoding a JPEG to grey levels would hide
 GREY = Images()
-_COLOURED = 2  # levels by which the channels of a grey image differ at most, after rounding
+MOST_GREY = 2  # levels by which the channels of a grey image differ at most, after rounding
 _COLOURS = (
     "expected grey levels (competition.images.channels: 1), found colours: set channels to 3 to train on them, or "
     "grey_from_colour to true to turn them to grey"
@@ -220,4 +220,4 @@ def _channels(image: UInt8, path: Path, form: Images) -> UInt8:
 
 def _coloured(image: UInt8) -> Bool:
     """Pixels whose channels differ by more than JPEG's rounding."""
-    return np.asarray(np.ptp(image.astype(np.int16), axis=-1) > _COLOURED)
+    return np.asarray(np.ptp(image.astype(np.int16), axis=-1) > MOST_GREY)

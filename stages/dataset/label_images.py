@@ -1,10 +1,11 @@
-"""Drawn labels, and the sizes of images, read one by one for a conversion.
+"""Drawn labels, read one by one for a conversion.
 
 A label either holds class ids (0 background, else ClassId; in a palette image, the index counts and not the colour), or
 it is black and white, and the caller says of which class it is.
 """
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from PIL import Image
 from stages.pipeline.arrays import Bool, UInt8
 from stages.pipeline.cli import UserError
 
-RECODED = (".bmp", ".tif", ".tiff")  # formats that the pipeline does not read; they become PNG
 HIGHEST = 254  # ClassId; labels are stored as uint8, and 255 in a label means white, or "ignore"
 WHITE = 128  # levels of a black-and-white label from here on are inside: borders are often smoothed
 
@@ -40,6 +40,32 @@ def label_map(label: Path, class_id: int) -> UInt8:
         raise UserError(f"{label}: expected a label, found no readable picture ({error})") from None
 
 
+def by_colour(label: Path, colours: Mapping[tuple[int, int, int], int]) -> UInt8:
+    """Read a label with one colour per class; black is the background unless it is a class.
+
+    Args:
+        label: the file.
+        colours: ClassId of each colour, red first.
+
+    Raises:
+        UserError: the file is not a picture, or holds another colour.
+    """
+    try:
+        with Image.open(label) as picture:
+            pixels = np.asarray(picture.convert("RGB"), np.uint32)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        raise UserError(f"{label}: expected a label, found no readable picture ({error})") from None
+    codes = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+    known = {(red << 16) | (green << 8) | blue: class_id for (red, green, blue), class_id in colours.items()}
+    known.setdefault(0, 0)
+    drawn = np.zeros(codes.shape, np.uint8)
+    for code in np.unique(codes).tolist():
+        if code not in known:
+            raise UserError(f"{label}: expected the colours of --colours, found #{code:06x}")
+        drawn[codes == code] = known[code]
+    return drawn
+
+
 def _ids(label: Path, picture: Image.Image) -> UInt8:
     values: npt.NDArray[Any] = np.asarray(picture)  # for a palette image, the indices
     if values.ndim == 3 and (values[..., :3] == values[..., :1]).all():  # grey, stored as RGB
@@ -49,7 +75,7 @@ def _ids(label: Path, picture: Image.Image) -> UInt8:
     if values.max() > HIGHEST or values.min() < 0:
         raise UserError(
             f"{label}: expected class ids of 0 … {HIGHEST}, found {values.max() if values.max() > 0 else values.min()} "
-            "(black-and-white labels need --class-prefixes)"
+            "(black-and-white labels need --class, --class-prefixes or --class-folders)"
         )
     return values.astype(np.uint8)
 
@@ -66,22 +92,7 @@ def _white(label: Path, picture: Image.Image) -> Bool:
     if 0 < levels.max() < WHITE:
         raise UserError(
             f"{label}: expected black and white, found nothing brighter than {levels.max()} of 255 "
-            "(labels that hold class ids go without --class-prefixes)"
+            "(labels that hold class ids go without --class, --class-prefixes and --class-folders)"
         )
     white: Bool = levels >= WHITE
     return white
-
-
-def size(image: Path) -> tuple[int, int]:
-    """Height and width of an image as stored, in pixels, from its header.
-
-    Raises:
-        UserError: the file is not an image, or holds several.
-    """
-    try:
-        with Image.open(image) as picture:
-            if image.suffix.lower() in RECODED and getattr(picture, "n_frames", 1) != 1:
-                raise UserError(f"{image}: expected one image, found several pages in one file")
-            return picture.height, picture.width
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise UserError(f"{image}: expected an image, found no readable one ({error})") from None

@@ -4,14 +4,19 @@ import csv
 import hashlib
 import shutil
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from stages.dataset import archive, from_folders, label_images
+from stages.dataset import archive, label_images, own_competition
+from stages.dataset.layout import Files
+from stages.dataset.own_measures import OwnImage
+from stages.dataset.own_sources import ClassOf
 from stages.pipeline import cli, settings
 from stages.pipeline.cli import UserError
 
@@ -78,25 +83,21 @@ def test_black_and_white_labels_become_run_lengths(steel: Path) -> None:
     run("out", *PREFIXES, *with_test_images())
     rows = "".join(
         f"{name},{number},{RUNS[name[:4]]}\n"
-        for name, number in (("In_1.jpg", 1), ("In_2.png", 1), ("Pa_1.png", 2), ("Pa_2.jpg", 2))
+        for name, number in (("In_1.jpg", 1), ("In_2.bmp", 1), ("Pa_1.png", 2), ("Pa_2.jpg", 2))
     )
     assert Path("out/train.csv").read_bytes().decode() == f"ImageId,ClassId,EncodedPixels\n{rows}"
-    expected = "ImageId_ClassId,EncodedPixels\nt.png_1,\nt.png_2,\n"
+    expected = "ImageId_ClassId,EncodedPixels\nt.bmp_1,\nt.bmp_2,\n"
     assert Path("out/sample_submission.csv").read_bytes().decode() == expected
-    assert sorted(path.name for path in Path("out").iterdir()) == sorted(from_folders.LAYOUT)
-    assert [path.name for path in Path("out/test_images").iterdir()] == ["t.png"]
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted(own_competition.LAYOUT)
+    assert [path.name for path in Path("out/test_images").iterdir()] == ["t.bmp"]
     assert not Path("out.test-masks.csv").exists()
 
 
-def test_images_keep_every_byte_or_every_pixel(steel: Path) -> None:
-    """JPEG and PNG are copied, BMP becomes a PNG of the same pixels."""
+def test_images_keep_every_byte(steel: Path) -> None:
+    """JPEG, PNG and BMP are copied: the pipeline reads all of them."""
     run("out", *PREFIXES, *with_test_images())
-    for name in ("In_1.jpg", "Pa_1.png"):
+    for name in ("In_1.jpg", "Pa_1.png", "In_2.bmp"):
         assert Path("out/train_images", name).read_bytes() == Path("images", name).read_bytes()
-    before, after = (
-        cv2.imread(path, cv2.IMREAD_UNCHANGED) for path in ("images/In_2.bmp", "out/train_images/In_2.png")
-    )
-    np.testing.assert_array_equal(before, after)
 
 
 def test_a_share_is_held_back_with_its_masks(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,8 +118,18 @@ def test_a_share_is_held_back_with_its_masks(steel: Path, capsys: pytest.Capture
     ]
     reported = capsys.readouterr().out
     assert "2 training images (0 without a defect), 2 test images, 64×128 pixels" in reported
-    assert "  image_height: 64\n  image_width: 128\n  classes: [inclusion, patches]\n" in reported
-    assert "'competition.classes=[inclusion,patches]'" in reported
+    assert reported.endswith("convert: next: make RECIPE=steel.recipe.yaml\n")
+    recipe = yaml.safe_load(Path("steel.recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe == {
+        "download": {"source": str(steel / "steel.zip")},
+        "competition": {
+            "image_height": 64,
+            "image_width": 128,
+            "classes": ["inclusion", "patches"],
+            "overlapping_classes": False,
+            "images": {"sizes": "equal", "channels": 1},
+        },
+    }
     assert [line.split() for line in reported.splitlines() if line.startswith("inclusion")] == [["inclusion", "1", "1"]]
 
 
@@ -126,8 +137,8 @@ def test_the_download_stage_takes_the_zip(steel: Path) -> None:
     """What is written is the layout that the pipeline reads."""
     run("steel.zip", *PREFIXES, *HALF)
     Path("raw").mkdir()
-    archive.copy(Path("steel.zip"), Path("raw"), "steel.zip")
-    assert sorted(path.name for path in Path("raw").iterdir()) == sorted(from_folders.LAYOUT)
+    archive.copy(Path("steel.zip"), Path("raw"), "steel.zip", Files())
+    assert sorted(path.name for path in Path("raw").iterdir()) == sorted(own_competition.LAYOUT)
 
 
 def test_the_same_input_gives_the_same_bytes(steel: Path) -> None:
@@ -226,9 +237,9 @@ def test_class_ids_are_counted_and_named(steel: Path, capsys: pytest.CaptureFixt
     both = drawn("In_1", 1) + drawn("In_2", 2)
     cv2.imwrite("labels/In_1.png", both)
     run("out", *with_test_images())
-    assert "classes: [defect_1, defect_2]" in capsys.readouterr().out
+    assert yaml.safe_load(Path("out.recipe.yaml").read_text())["competition"]["classes"] == ["defect_1", "defect_2"]
     rows = Path("out/train.csv").read_text(encoding="utf-8").splitlines()
-    assert rows[1:4] == ["In_1.jpg,1,1 2", "In_1.jpg,2,8192 1", "In_2.png,1,8192 1"]
+    assert rows[1:4] == ["In_1.jpg,1,1 2", "In_1.jpg,2,8192 1", "In_2.bmp,1,8192 1"]
 
 
 def test_a_gap_in_the_class_ids_is_refused_unless_named(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,9 +248,11 @@ def test_a_gap_in_the_class_ids_is_refused_unless_named(steel: Path, capsys: pyt
         cv2.imwrite(f"labels/{stem}.png", drawn(stem, 3 if stem == "Pa_2" else 1))
     options = with_test_images()
     assert "the highest, 3, in some label, found none of 2" in refused(capsys, "out", *options)
-    assert "Pa_2.png: expected class ids of 0 … 2, found 3" in refused(capsys, "out", *options, "--classes", "a", "b")
+    assert "Pa_2.jpg: expected class ids of 0 … 2 in its label, found 3" in refused(
+        capsys, "out", *options, "--classes", "a", "b"
+    )
     run("out", *options, "--classes", "a", "b", "c", "d")
-    assert Path("out/sample_submission.csv").read_text(encoding="utf-8").count("t.png_") == 4
+    assert Path("out/sample_submission.csv").read_text(encoding="utf-8").count("t.bmp_") == 4
 
 
 def test_images_and_labels_must_pair(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,18 +270,12 @@ def test_images_and_labels_must_pair(steel: Path, capsys: pytest.CaptureFixture[
     assert "expected an image in images for every label, found 1 (Pa_1.png) without one" in reported
 
 
-def test_sizes_must_agree(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The image and the label that differ are named, with both sizes, and so is a test image."""
+def test_a_label_has_the_size_of_its_image(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The label that differs is named, with both sizes."""
     options = with_test_images()
-    cv2.imwrite("images/Pa_1.png", np.zeros((64, 130), np.uint8))
     cv2.imwrite("labels/Pa_2.png", np.zeros((65, 128), np.uint8))
     reported = refused(capsys, "out", *PREFIXES, *options)
-    assert "images/Pa_1.png: expected 64×128 pixels (height×width), as the first image, found 64×130" in reported
     assert "labels/Pa_2.png: expected 64×128 pixels (height×width), as its image, found 65×128" in reported
-    cv2.imwrite("images/Pa_1.png", np.zeros((64, 128), np.uint8))
-    cv2.imwrite("labels/Pa_2.png", np.zeros((64, 128), np.uint8))
-    cv2.imwrite("more/u.png", np.zeros((128, 64), np.uint8))
-    assert "more/u.png: expected 64×128 pixels" in refused(capsys, "out", *PREFIXES, *options)
     assert not Path("out").exists()
 
 
@@ -278,10 +285,14 @@ def test_sizes_must_agree(steel: Path, capsys: pytest.CaptureFixture[str]) -> No
         ([*HALF, "--class-prefixes", "In"], "labels/Pa_1.png: expected a name that starts with one of In"),
         ([*HALF, "--class-prefixes", "In", "In"], "--class-prefixes: expected different prefixes"),
         ([*HALF, *PREFIXES, "--classes", "one"], "--classes: expected 2 names, as there are prefixes, found 1"),
-        ([*HALF, *PREFIXES, "--classes", "a b", "c"], "--classes: String should match pattern"),
+        ([*HALF, *PREFIXES, "--classes", "a b", "c"], "--classes: expected names of letters, digits, _ and -, not"),
         (["--test-share", "0.3", *PREFIXES], "at least 10 groups of near-duplicates for a share of 3/10, found 4"),
         (["--test-images", "none", *PREFIXES], "none: expected a folder, found none"),
-        (["--test-images", "labels/..", *PREFIXES], "labels/..: expected files that end in"),
+        (
+            [*HALF, *PREFIXES, "--keep", "none.zip"],
+            "none.zip: expected an earlier output of convert, found no readable",
+        ),
+        ([*HALF, *PREFIXES, "--test-labels", "labels"], "--test-labels: expected --test-images with it, found none"),
     ],
 )
 def test_options_that_do_not_fit(
@@ -294,8 +305,16 @@ def test_options_that_do_not_fit(
 
 def test_the_longest_prefix_counts() -> None:
     """`In` does not take what `Inner` fits better, whatever the order, and "" takes the rest."""
-    classes = [from_folders._class(Path(f"{stem}.png"), ["In", "", "Inner"]) for stem in ("In_1", "Inner_1", "other")]
-    assert classes == [1, 3, 2]
+    class_of = ClassOf(prefixes=("In", "", "Inner"))
+    assert [class_of.of(Path(f"{stem}.png")) for stem in ("In_1", "Inner_1", "other")] == [1, 3, 2]
+
+
+def test_the_output_stands_first_or_after_two_dashes(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a list of names it would be taken for another name: the message says where to put it."""
+    reported = refused(capsys, *HALF, *PREFIXES, "--classes", "a", "b", "out.zip")
+    assert reported == "convert: expected an OUTPUT first, before the options, or after --; found none"
+    run(*HALF, *PREFIXES, "--classes", "a", "b", "--", "out.zip")
+    assert Path("out.zip").is_file()
 
 
 def test_nothing_is_overwritten_unasked(steel: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -325,12 +344,11 @@ def test_a_failure_while_writing_leaves_the_old_output(
     masks = Path("out.test-masks.csv").read_bytes()
     names = sorted(path.name for path in steel.iterdir())
 
-    def broken(image: Path) -> bytes:
-        if image.stem == "Pa_2":
-            raise UserError("no such luck")
-        return b"other bytes"
+    def broken(found: Sequence[OwnImage]) -> Iterator[tuple[str, int, str]]:
+        yield "In_1.jpg", 1, "1 1"
+        raise UserError("no such luck")
 
-    monkeypatch.setattr(from_folders, "_encoded", broken)
+    monkeypatch.setattr(own_competition, "_rows", broken)
     assert refused(capsys, *options, "--force", "--seed", "1") == "convert: no such luck"
     assert archive.digest(Path(output)) == before
     assert Path("out.test-masks.csv").read_bytes() == masks
@@ -347,13 +365,13 @@ def test_true_masks_of_an_earlier_share_go_with_it(
     stale, other = Path("out.test-masks.csv"), Path("other.test-masks.csv")
     assert "out: expected nothing there" in refused(capsys, "out", *PREFIXES, *options)
     with monkeypatch.context() as patched:
-        patched.setattr(from_folders, "_encoded", lambda image: 1 / 0)
+        patched.setattr(own_competition, "_rows", lambda found: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run("out", *PREFIXES, *options, "--force")
     assert stale.is_file()
     run("out", *PREFIXES, *options, "--force")
     assert (stale.exists(), other.is_file()) == (False, True)
-    assert [path.name for path in Path("out/test_images").iterdir()] == ["t.png"]
+    assert [path.name for path in Path("out/test_images").iterdir()] == ["t.bmp"]
 
 
 def test_the_split_follows_params(steel: Path) -> None:

@@ -9,7 +9,7 @@ in the form ImageId_ClassId,EncodedPixels, which has a row for every image and c
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -53,7 +53,9 @@ def score(sent: Path, truth: Path, sizes: ImageSizes) -> str:
     if unknown and tables.header(truth, sizes.layout).pairs:
         raise UserError(f"{truth}: expected every image of {sent}, found {len(unknown)} missing, such as {unknown[0]}")
     layout = sizes.layout
-    return summary(*count(predicted, true, sizes), layout.classes, layout.metric)
+    return summary(
+        *count(predicted, true, sizes), ("any class",) if layout.metric.joined else layout.classes, layout.metric
+    )
 
 
 def predictions(path: Path, sizes: ImageSizes) -> Masks:
@@ -113,16 +115,22 @@ def true_masks(path: Path, sizes: ImageSizes) -> Masks:
 def count(predicted: Masks, true: Masks, sizes: ImageSizes) -> tuple[Int64, Int64, Int64]:
     """Pixels in both masks, in the true mask and in the predicted mask, each int64 (images, classes)."""
     layout = sizes.layout
-    both, drawn, found = (np.zeros((len(predicted), layout.number_of_classes), np.int64) for _ in range(3))
+    joined = layout.metric.joined  # rows name no class: all masks of an image are one
+    pairs = 1 if joined else layout.number_of_classes
+    both, drawn, found = (np.zeros((len(predicted), pairs), np.int64) for _ in range(3))
     for position, image in enumerate(tqdm(predicted, "score: images", unit=" images", disable=None)):
-        for number in layout.class_ids:
-            native, scored = sizes.of(image), sizes.scored(image)
-            sent = _joined(predicted[image].get(number, []), scored, layout)
-            right = _joined(true.get(image, {}).get(number, []), native, layout)
-            right = label_maps.resized(right, scored)
+        native, scored = sizes.of(image), sizes.scored(image)
+        for number in range(1, pairs + 1):
+            chosen = layout.class_ids if joined else (number,)
+            sent = _joined(_of(predicted[image], chosen), scored, layout)
+            right = label_maps.resized(_joined(_of(true.get(image, {}), chosen), native, layout), scored)
             place = position, number - 1
             both[place], drawn[place], found[place] = (right & sent).sum(), right.sum(), sent.sum()
     return both, drawn, found
+
+
+def _of(masks: dict[int, list[str]], class_ids: Iterable[int]) -> list[str]:
+    return [runs for class_id in class_ids for runs in masks.get(class_id, [])]
 
 
 def _joined(masks: list[str], size: Size, layout: Layout) -> UInt8:

@@ -134,10 +134,13 @@ class Metric:
     Attributes:
         name: see `stages.scoring.metric`.
         empty_pair: the score of an image and class whose true and predicted masks are both empty.
+        joined: whether the masks of all classes are joined before they are scored, because rows name no class. It
+            follows from the submission's form.
     """
 
     name: MetricName = "mean_dice"
     empty_pair: float = 1.0
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,8 @@ class Layout:
         del stated["slug"]
         size = {"height": stated.pop("image_height"), "width": stated.pop("image_width")}
         size["overlapping"] = stated.pop("overlapping_classes")
+        nameless = stated["submission"]["rows"] in ("images", "components")
+        stated["metric"]["joined"] = nameless and len(stated["classes"]) > 1
         return cls.from_json(stated | size)
 
     @classmethod

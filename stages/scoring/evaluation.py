@@ -57,15 +57,20 @@ def headline(images: list[ScoredImage], metric: Metric = MEAN_DICE) -> dict[str,
     """
     counts = of_classes(images)
     plain = overlaps.of_classes(np.stack([image.plain for image in images]))
+    scored, scored_plain = counts, plain
+    if metric.joined:
+        pixels = np.array([image.matrix.sum() for image in images], np.int64)
+        scored = overlaps.joined(np.stack([image.overlaps for image in images]), pixels)
+        scored_plain = overlaps.joined(np.stack([image.plain for image in images]), pixels)
     return {
         "images": len(images),
-        "score": score(metric, *counts),
-        "all_empty_score": score_of_nothing(metric, counts[1]),
+        "score": score(metric, *scored),
+        "all_empty_score": score_of_nothing(metric, scored[1]),
         "mean_dice": mean_dice(*counts),
         "all_empty_mean_dice": all_empty_mean_dice(counts[1]),
         "positive_mean_dice": mean_defined(positive_dice(*counts)),
         "without_postprocessing": {
-            "score": score(metric, *plain),
+            "score": score(metric, *scored_plain),
             "mean_dice": mean_dice(*plain),
             "positive_mean_dice": mean_defined(positive_dice(*plain)),
         },

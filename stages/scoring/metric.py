@@ -86,7 +86,8 @@ def title(metric: Metric) -> str:
     ('score (global_dice)', 'score (mean_dice, empty 0)')
     """
     empty = "" if metric.empty_pair == 1 else f", empty {metric.empty_pair:g}"
-    return f"score ({metric.name}{empty})"
+    joined = ", classes joined" if metric.joined else ""
+    return f"score ({metric.name}{empty}{joined})"
 
 
 def _precision(intersection: Int64, true: Int64, predicted: Int64) -> Float64:

@@ -47,6 +47,21 @@ def of_matrix(matrix: Int64) -> Int64:
     return np.stack([intersection, matrix.sum(axis=-1), matrix.sum(axis=-2)], axis=-2)
 
 
+def joined(overlaps: Int64, pixels: Int64) -> tuple[Int64, Int64, Int64]:
+    """Pixels that have any class: the arguments of `metric.score` where classes are joined.
+
+    Args:
+        overlaps: shape (images, 3, 1 + classes).
+        pixels: of each image, int64 (images,).
+
+    Returns:
+        intersection, true and predicted pixels, each of shape (images, 1).
+    """
+    both, true, predicted = (overlaps[:, row, 0] for row in range(3))  # of the background
+    counts = pixels - true - predicted + both, pixels - true, pixels - predicted
+    return counts[0][:, np.newaxis], counts[1][:, np.newaxis], counts[2][:, np.newaxis]
+
+
 def of_classes(overlaps: Int64) -> tuple[Int64, Int64, Int64]:
     """Pixels per class, without the background: the arguments of `dice` and of `metric.score`.
 

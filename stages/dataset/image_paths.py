@@ -1,25 +1,19 @@
-"""Which files of a source belong to a competition, by the patterns of `stages.dataset.layout.Files`.
-
->>> pattern = Pattern("train_images", r"train/(case\\d+)/(slice_\\d+)_.*\\.png", "_")
->>> pattern.image_id("train/case7/slice_3_266.png"), pattern.name("train/case7/slice_3_266.png"), pattern.folder
-('case7_slice_3', 'case7_slice_3.png', 'train/')
-"""
+"""Which files of a source belong to a competition, by the patterns of `stages.dataset.layout.Files`."""
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from stages.dataset.images import SUFFIXES
 from stages.dataset.layout import Files
+from stages.dataset.path_patterns import Pattern, is_hidden, is_image
 from stages.dataset.tables import is_file_name
 from stages.pipeline.cli import UserError
 
 TRAIN_FOLDER, TEST_FOLDER, TRAIN_TABLE, SAMPLE = "train_images", "test_images", "train.csv", "sample_submission.csv"
 HINT = "`python -m stages recipe` lists recipes for known layouts; competition.files in params.yaml states this one"
 
-_LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*")
 _SHOWN = 2  # examples in messages
 _FOLDERS_SHOWN = 5
 
@@ -37,68 +31,6 @@ class Entry(Protocol):
 
 
 Found = TypeVar("Found", bound=Entry)
-
-
-class Pattern:
-    """The regular expression for the paths of images, and the names that follow from its groups.
-
-    Args:
-        key: its key in `competition.files`.
-        text: the expression; it has a group.
-        separator: between the groups of an id.
-
-    Attributes:
-        literal: the text that every matching path begins with.
-        folder: the part of it that ends in a slash.
-    """
-
-    def __init__(self, key: str, text: str, separator: str) -> None:
-        self.key, self.text, self._separator = f"competition.files.{key}", text, separator
-        self._pattern = re.compile(text)
-        self.literal = _literal(text)
-        self.folder = self.literal[: self.literal.rfind("/") + 1]
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.text}"
-
-    def image_id(self, path: str) -> str | None:
-        """The id of an image, which tables use; None: the path does not match.
-
-        Args:
-            path: relative to the folder of the training table.
-        """
-        match = self._pattern.fullmatch(path)
-        return None if match is None else self._separator.join(group for group in match.groups() if group is not None)
-
-    def name(self, path: str) -> str | None:
-        """The name under which an image is stored: its id, with the file's extension unless the id ends in it."""
-        image, suffix = self.image_id(path), posixpath.splitext(path)[1]
-        return image if image is None or image.lower().endswith(suffix.lower()) else image + suffix
-
-
-def matching(paths: Iterable[str], pattern: Pattern) -> dict[str, str]:
-    """Paths of the images among some files, by the names under which they are stored."""
-    return {name: path for path in sorted(paths) if _is_image(path) and (name := pattern.name(path)) is not None}
-
-
-def _literal(pattern: str) -> str:
-    """The text with which every match of a regular expression begins, as far as it is easy to see."""
-    if "|" in pattern:
-        return ""
-    found = _LITERAL.match(pattern)
-    text, rest = (found[0], pattern[found.end() :]) if found else ("", pattern)
-    if rest.startswith(("*", "?", "{")) and text:  # the last character may be absent
-        text = text[: -2 if text[-2:-1] == "\\" else -1]
-    return re.sub(r"\\(.)", r"\1", text)
-
-
-def is_hidden(path: str) -> bool:
-    """Whether a file or one of its folders is hidden, or is a shadow that a Mac adds."""
-    return "/." in f"/{path}" or "__MACOSX" in path
-
-
-def _is_image(path: str) -> bool:
-    return posixpath.splitext(path)[1].lower() in SUFFIXES and not is_hidden(path)
 
 
 def _tops(paths: Iterable[str], table: str) -> list[str]:
@@ -128,7 +60,7 @@ def zips_to_open(paths: Sequence[str], files: Files) -> list[str]:
     patterns, tables = _patterns(files), (files.train_table, files.sample_submission)
     below = [path[len(place) :] for path in paths if path.startswith(place) and path not in zips]
     there = [
-        path for path in below if zips and (path in tables or (_is_image(path) and any(p.name(path) for p in patterns)))
+        path for path in below if zips and (path in tables or (is_image(path) and any(p.name(path) for p in patterns)))
     ]
     wanted = [*(pattern.literal for pattern in patterns), *tables]
     return [
@@ -192,7 +124,7 @@ def _place(path: str, files: Files, patterns: Sequence[Pattern]) -> tuple[str, s
         return TRAIN_TABLE, path, "competition.files.train_table"
     if path == files.sample_submission:
         return SAMPLE, path, "competition.files.sample_submission"
-    matching = [pattern for pattern in patterns if _is_image(path) and pattern.image_id(path) is not None]
+    matching = [pattern for pattern in patterns if is_image(path) and pattern.image_id(path) is not None]
     if not matching:
         return None
     if len(matching) == 2:
@@ -215,12 +147,9 @@ def _check_complete(placed: dict[str, Found], paths: list[str], files: Files, pa
         if not hidden and not any(wanted.startswith(f"{folder}/") for wanted in placed):
             missing.append(f"expected images that match {pattern}, found none")
         _refuse_deeper(folder, pattern, placed, paths)
-    if SAMPLE not in placed:
-        tables = [path for path in paths if path.lower().endswith((".csv", ".csv.zip")) and not is_hidden(path)]
-        missing.append(
-            f"expected {files.sample_submission} (competition.files.sample_submission in params.yaml), "
-            f"found the tables {_some(tables)}"
-        )
+    for key, table in (("train_table", TRAIN_TABLE), ("sample_submission", SAMPLE)):
+        if table not in placed:
+            missing.append(f"expected {getattr(files, key)} (competition.files.{key} in params.yaml), found none")
     if missing:
         raise UserError("; ".join(missing) + f". There are {_inventory(paths)}. {HINT}")
 
@@ -231,7 +160,7 @@ def _refuse_deeper(folder: str, pattern: Pattern, placed: dict[str, Found], path
         return
     deeper = []
     for path in paths:
-        if path.startswith(pattern.folder) and path.count("/") > pattern.folder.count("/") and _is_image(path):
+        if path.startswith(pattern.folder) and path.count("/") > pattern.folder.count("/") and is_image(path):
             name = pattern.name(pattern.folder + posixpath.basename(path))
             if name and pattern.name(path) is None and f"{folder}/{name}" not in placed:
                 deeper.append(path)
@@ -249,21 +178,23 @@ def _no_place(paths: list[str], tops: list[str], files: Files) -> str:
     )
     if tops:
         return message
-    tables = sorted(path for path in paths if path.lower().endswith(".csv") and not is_hidden(path))
-    return f"{message}. There are the tables {_some(tables, 3)}, and {_inventory(paths)}. {HINT}"
+    return f"{message}. There are {_inventory(paths)}. {HINT}"
 
 
 def _inventory(paths: Iterable[str]) -> str:
-    """How many images there are in which folders, with two examples."""
+    """Which tables there are, and how many images in which folders, with two examples."""
     seen = sorted(path for path in paths if not is_hidden(path))
-    found = [path for path in seen if _is_image(path)]
+    tables = f"the tables {_some([path for path in seen if path.lower().endswith('.csv')], 3)}"
+    found = [path for path in seen if is_image(path)]
     if not found:
-        return f"no images ({', '.join(SUFFIXES)}) among {len(seen):,} files: {_some(seen, _FOLDERS_SHOWN)}"
+        files = f"{len(seen):,} files ({_some(seen, _FOLDERS_SHOWN)})"
+        return f"{tables}, and among {files} no image that ends in {', '.join(SUFFIXES)}"
     folders = Counter(posixpath.dirname(path) or "." for path in found).most_common()
     counts = [f"{count:,} in {folder}" for folder, count in folders[:_FOLDERS_SHOWN]]
     if len(folders) > _FOLDERS_SHOWN:
         counts.append(f"the others in {len(folders) - _FOLDERS_SHOWN:,} more folders")
-    return f"{len(found):,} images: {', '.join(counts)}; such as {found[0]}{f' and {found[-1]}' if found[1:] else ''}"
+    examples = " and ".join(dict.fromkeys((found[0], found[-1])))
+    return f"{tables}, and {len(found):,} image{'s' * (len(found) > 1)}: {', '.join(counts)}; such as {examples}"
 
 
 def _some(names: Sequence[str], shown: int = _SHOWN) -> str:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.dataset import image_paths, images, submission
+from stages.dataset import images, path_patterns, submission
 from stages.dataset.image_names import ImageNames
-from stages.dataset.image_paths import Pattern
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.inference import savedmodel, segmentation
@@ -107,7 +106,9 @@ def _competition(mounted: Path, layout: Layout) -> tuple[Path, dict[str, str]]:
             continue
         folder = path.parents[len(Path(layout.files.sample_submission).parts) - 1]
         files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-        names = image_paths.matching(files, Pattern("test_images", layout.files.test_images, layout.files.id_separator))
+        names = path_patterns.matching(
+            files, path_patterns.Pattern("test_images", layout.files.test_images, layout.files.id_separator)
+        )
         if names:
             found.append((folder, names))
     if len(found) != 1:

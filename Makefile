@@ -56,6 +56,7 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 	@cp $(REQUIREMENTS) $@
 
 repro: setup
+	$(if $(SOURCE),$(if $(RECIPE),,@echo "make: expected a recipe for $(SOURCE): make RECIPE=NAME SOURCE=PATH" >&2; exit 1))
 	$(if $(RECIPE),@python -m stages recipe "$(RECIPE)" $(if $(SOURCE),--source "$(SOURCE)"))
 	@python -m stages check
 	@dvc repro

@@ -11,6 +11,7 @@ remains; `auto` changes the training of the recipe that is there. Nothing is wri
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def run(given: argparse.Namespace) -> None:
         if given.minutes is not None:
             raise UserError("--minutes: expected the recipe auto with it, found another")
         chosen = [_read(recipes.BASE), _read(recipes.find(given.name))]
+        _refuse_without_data(given.name, [*chosen[1:], *further])
     changes = recipes.apply([*chosen, *further])
     print("\n".join(changes) if changes else f"nothing to change in {paths.PARAMS}")
 
@@ -63,6 +65,12 @@ def _source(source: str | None) -> dict[str, Any]:
     if source not in ("sample", "kaggle") and not Path(source).expanduser().exists():
         raise UserError(f"--source: expected a folder, a zip, kaggle or sample, found nothing at {source}")
     return {"download": {"source": source}}
+
+
+def _refuse_without_data(name: str, given: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a recipe for data that nothing names: the built-in sample would be taken, which has another layout."""
+    if "competition" in given[0] and not any("source" in (each.get("download") or {}) for each in given):
+        raise UserError(f"{name}: expected --source PATH, the folder or zip of its data, found none")
 
 
 def _setting(text: str) -> dict[str, Any]:

@@ -86,8 +86,6 @@ def _round_trip() -> Any:
 
 
 def _merge(content: Any, recipe: Mapping[str, Any], sections: tuple[str, ...]) -> None:
-    from ruamel.yaml.comments import CommentedSeq
-
     for key, value in recipe.items():
         if key not in content:
             known, where = ", ".join(content), ".".join((*sections, str(key)))
@@ -95,10 +93,19 @@ def _merge(content: Any, recipe: Mapping[str, Any], sections: tuple[str, ...]) -
         if isinstance(value, Mapping) and isinstance(content[key], Mapping):
             _merge(content[key], value, (*sections, key))
         elif content[key] != value or (type(content[key]) is not type(value) and not isinstance(value, list | str)):
-            if isinstance(value, list):
-                value = CommentedSeq(value)  # noqa: PLW2901
-                value.fa.set_flow_style()
-            content[key] = value
+            content[key] = _styled(value)
+
+
+def _styled(value: Any) -> Any:
+    """Lists in one line; texts in quotes where they would be read as something else, by YAML 1.1 or 1.2."""
+    from ruamel.yaml.comments import CommentedSeq
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    if isinstance(value, list):
+        styled = CommentedSeq(map(_styled, value))
+        styled.fa.set_flow_style()
+        return styled
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and not yaml_files.is_plain(value) else value
 
 
 def _leaves(content: Mapping[str, Any], sections: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -110,4 +117,9 @@ def _leaves(content: Mapping[str, Any], sections: tuple[str, ...] = ()) -> Itera
 
 
 def _shown(value: Any) -> str:
+    """As YAML writes it in one line; texts in quotes only where they would otherwise be read as something else."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, str):
+        return value if yaml_files.is_plain(value) else f'"{value}"'
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -210,7 +210,7 @@ MISTAKES = [
     (
         "competition.slug",
         "https://kaggle.com/c/x",
-        "competition: slug: string should match pattern '^[a-z0-9-]+$'; found 'https://kaggle.com/c/x'",
+        "competition: slug: string should match pattern '^[a-z0-9_-]+$'; found 'https://kaggle.com/c/x'",
     ),
     ("competition.classes", "scratch", "competition: classes: input should be a valid list; found 'scratch'"),
     (

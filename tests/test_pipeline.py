@@ -40,6 +40,16 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def two_losses(clone: Path) -> Path:
+    """The same repository, in which the experiment `cce_dice` has run as well."""
+    if "cce_dice" not in call(clone, "dvc", "exp", "list", "--name-only").split():
+        call(clone, "dvc", "exp", "apply", "cce")
+        experiment(clone, "cce_dice", "train.loss=cce_dice")
+        call(clone, "git", "checkout", "--force", "--quiet", ".")
+    return clone
+
+
 def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:
     """A valid submission, and the metrics under their names, without lists or NaN."""
     call(clone, "dvc", "exp", "apply", "cce")
@@ -109,27 +119,27 @@ def test_post_processing_changes_without_a_network(clone: Path) -> None:
 
 
 @pytest.mark.long
-def test_networks_of_other_experiments_are_added(clone: Path) -> None:
+def test_networks_of_other_experiments_are_added(two_losses: Path) -> None:
     """`train.blend` takes them from DVC's cache, trains nothing again, and reports what cannot be blended."""
-    printed = experiment(clone, "blend", *FAST, "train.blend=[cce_dice]")
+    printed = experiment(two_losses, "blend", *FAST, "train.blend=[cce_dice]")
     assert "train: 1 network(s) of cce_dice added" in printed
     assert "epoch 1" not in printed  # taken from what was trained before
-    ensemble = json.loads((clone / "data/model/ensemble.json").read_text())
+    ensemble = json.loads((two_losses / "data/model/ensemble.json").read_text())
     assert [member["folder"] for member in ensemble["members"]] == ["fold_0", "blend_0/fold_0"]
-    assert json.loads((clone / "metrics/predict.json").read_text())["networks"] == 2
-    found = [path.parent.name for path in (clone / "data/kernel").rglob("ensemble.json")]
+    assert json.loads((two_losses / "metrics/predict.json").read_text())["networks"] == 2
+    found = [path.parent.name for path in (two_losses / "data/kernel").rglob("ensemble.json")]
     assert found == ["model"]  # by which the notebook knows the folder of the networks
     for blended, reason in (("nobody", "expected an experiment or commit with data/model"), ("HEAD", "expected ")):
-        printed = call(clone, "dvc", "exp", "run", "-S", f"train.blend=[{blended}]", succeeds=False)
+        printed = call(two_losses, "dvc", "exp", "run", "-S", f"train.blend=[{blended}]", succeeds=False)
         assert f"train: params.yaml: train: blend: {blended}: {reason}" in printed
         assert "Traceback" not in printed
-    call(clone, "git", "checkout", "--force", "--quiet", ".")
+    call(two_losses, "git", "checkout", "--force", "--quiet", ".")
 
 
-def test_plots_and_graph_can_be_shown(clone: Path) -> None:
+def test_plots_and_graph_can_be_shown(two_losses: Path) -> None:
     """`dvc plots show`, `dvc metrics show` and `dvc dag` work."""
-    call(clone, "dvc", "exp", "apply", "cce")
-    printed = call(clone, "dvc", "plots", "show")
+    call(two_losses, "dvc", "exp", "apply", "cce")
+    printed = call(two_losses, "dvc", "plots", "show")
     assert "WARNING" not in printed
     page = Path(printed.strip().removeprefix("file://")).read_text()
     for shown in (
@@ -138,9 +148,9 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
         "Held-out fold by class", "training loss",
     ):  # fmt: skip
         assert shown in page
-    assert "evaluate" in call(clone, "dvc", "dag")
-    assert "positive_mean_dice" in call(clone, "dvc", "metrics", "show", "--md")
-    printed = call(clone, "dvc", "plots", "diff", "cce", "cce_dice")
+    assert "evaluate" in call(two_losses, "dvc", "dag")
+    assert "positive_mean_dice" in call(two_losses, "dvc", "metrics", "show", "--md")
+    printed = call(two_losses, "dvc", "plots", "diff", "cce", "cce_dice")
     assert "WARNING" not in printed
     page = Path(printed.strip().removeprefix("file://")).read_text()
     assert page.count('"rev": "cce"') > 100
@@ -148,43 +158,43 @@ def test_plots_and_graph_can_be_shown(clone: Path) -> None:
 
 
 @pytest.mark.long
-def test_make_compare_starts_from_the_committed_parameters(clone: Path) -> None:
+def test_make_compare_starts_from_the_committed_parameters(two_losses: Path) -> None:
     """Both variants come from the run cache, can run again, and leave changed parameters in the workspace alone."""
-    call(clone, "dvc", "exp", "apply", "cce")
-    call(clone, "git", "add", "--all")
-    call(clone, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
-    params = (clone / "params.yaml").read_text()
+    call(two_losses, "dvc", "exp", "apply", "cce")
+    call(two_losses, "git", "add", "--all")
+    call(two_losses, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
+    params = (two_losses / "params.yaml").read_text()
     changed = params.replace("learning_rate: 0.002", "learning_rate: 0.5")
     assert changed != params
-    (clone / "params.yaml").write_text(changed)
+    (two_losses / "params.yaml").write_text(changed)
     for _ in range(2):
-        printed = call(clone, "make", "--assume-old=setup", "compare")
+        printed = call(two_losses, "make", "--assume-old=setup", "compare")
         assert "Traceback" not in printed
         assert "Running stage" not in printed
     assert "A: compare-cce\nB: compare-cce_dice\n" in printed
     assert "| mean Dice " in printed
     assert "true \\ predicted" in printed
-    assert (clone / "params.yaml").read_text() == changed
-    printed = call(clone, "make", "--assume-old=setup", "compare", "LOSSES=bce nope", succeeds=False)
+    assert (two_losses / "params.yaml").read_text() == changed
+    printed = call(two_losses, "make", "--assume-old=setup", "compare", "LOSSES=bce nope", succeeds=False)
     assert "compare: expected losses, one of cce, cce_dice, " in printed
     assert "Running stage" not in printed
-    call(clone, "git", "checkout", "params.yaml")
-    assert call(clone, "git", "status", "--porcelain") == ""
+    call(two_losses, "git", "checkout", "params.yaml")
+    assert call(two_losses, "git", "status", "--porcelain") == ""
 
 
 @pytest.mark.prove
-def test_a_grid_is_queued_and_run(clone: Path) -> None:
+def test_a_grid_is_queued_and_run(two_losses: Path) -> None:
     """`dvc exp run --queue` over two losses, then `dvc queue start`: both succeed, here from the run cache."""
-    call(clone, "dvc", "exp", "run", "--queue", "-S", "train.loss=cce,cce_dice")
-    assert call(clone, "dvc", "queue", "status").count("Queued") == 2
-    call(clone, "dvc", "queue", "start")
+    call(two_losses, "dvc", "exp", "run", "--queue", "-S", "train.loss=cce,cce_dice")
+    assert call(two_losses, "dvc", "queue", "status").count("Queued") == 2
+    call(two_losses, "dvc", "queue", "start")
     for _ in range(120):
-        status = call(clone, "dvc", "queue", "status")
+        status = call(two_losses, "dvc", "queue", "status")
         if "Queued" not in status and "Running" not in status:
             break
         time.sleep(1)
     assert status.count("Success") == 2, status
-    call(clone, "git", "checkout", "--force", "--quiet", ".")
+    call(two_losses, "git", "checkout", "--force", "--quiet", ".")
 
 
 def test_experiments_that_cannot_be_compared(clone: Path) -> None:

@@ -42,7 +42,7 @@ def absolute(text: str, size: tuple[int, int], order: str = "F") -> Bool:
     numbers = [int(number) for number in text.split()]
     for start, length in zip(numbers[::2], numbers[1::2], strict=True):
         flat[start - 1 : start - 1 + length] = True
-    return flat.reshape(size, order=order)  # type: ignore[call-overload,no-any-return]
+    return flat.reshape(size, order=order)  # type: ignore[call-overload]
 
 
 def from_the_end_before(text: str, size: tuple[int, int]) -> Bool:
@@ -99,7 +99,7 @@ def sent(name: str, path: Path, truth: Masks) -> Masks:
         for row in csv.DictReader(file):
             image, label, text = READERS[name](row)
             if text:
-                found[image, label] |= drawn(name, text, truth[image, label].shape)  # type: ignore[arg-type]
+                found[image, label] |= drawn(name, text, truth[image, label].shape)
     return found
 
 
@@ -114,12 +114,12 @@ def mean_dice(found: Masks, truth: Masks, empty: float) -> float:
 
 def iou_thresholds(found: Masks, truth: Masks) -> float:
     """Mean over images of the share of the thresholds 0.5, 0.55, …, 0.95 that the IoU exceeds."""
-    values = []
+    values: list[float] = []
     for key, true in truth.items():
         union = int((true | found[key]).sum())
         iou = int((true & found[key]).sum()) / union if union else 1.0
-        values.append(np.mean([iou > 0.5 + 0.05 * step + 1e-12 for step in range(10)]) if union else 1.0)
-    return float(np.mean(values))
+        values.append(sum(iou > 0.5 + 0.05 * step + 1e-12 for step in range(10)) / 10 if union else 1.0)
+    return sum(values) / len(values)
 
 
 def project(folder: Path, name: str, archive: Path) -> Path:
@@ -171,8 +171,8 @@ def test_a_recipe_from_the_archive_to_the_score(name: str, tmp_path: Path) -> No
             (folder / f"data/raw/test_images/{image}.png").write_bytes(raw)
     masks = sent(name, submission, archive.truth)
     truth = tmp_path / "truth.csv"
-    with truth.open("w", newline="") as file:
-        csv.writer(file).writerows(archive.truth_rows)
+    with truth.open("w", newline="") as table:
+        csv.writer(table).writerows(archive.truth_rows)
     printed = repository.call(folder, sys.executable, "-m", "stages", "score", str(submission), str(truth))
     title = {
         "tgs-salt": "score (iou_thresholds)",

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def shorten_test(images: int) -> None:
 
     def template(path: Path, layout: Layout) -> submission.Template:
         sample = whole(path, layout)
-        return submission.Template(layout, sample.header, sample.images[:images], sample.rows[:images])
+        return replace(sample, images=sample.images[:images], rows=sample.rows[:images])
 
     submission.template = template
 

@@ -151,7 +151,7 @@ def test_coco(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("--coco", "coco.json")
     assert rows() == {row for row in expected() if row[0] in ("a.jpg", "b.jpg")}
     assert "the class 'a pit' is called a_pit" in capsys.readouterr().out
-    content["annotations"][0]["segmentation"] = [[1, 1, 2, 2]]  # type: ignore[index]
+    content["annotations"][0]["segmentation"] = [[1, 1, 2, 2]]
     Path("coco.json").write_text(json.dumps(content))
     reported = refused(capsys, "--coco", "coco.json", "--force")
     assert "coco.json: annotation 1: expected a polygon of at least 3 corners, found 4 numbers" in reported
@@ -222,7 +222,7 @@ def test_added_images_keep_the_earlier_split(workplace: Path) -> None:
         noise = np.random.default_rng(50 + number).integers(0, 250, (64, 96)).astype(np.uint8)
         cv2.imwrite(f"images/n{number}.jpg", noise)
     for file in Path("images").iterdir():
-        cv2.imwrite(f"labels/{file.stem}.png", box(cv2.imread(str(file), 0).shape))  # type: ignore[arg-type]
+        cv2.imwrite(f"labels/{file.stem}.png", box(cv2.imread(str(file), 0).shape))
     options = ["--images", "images", "--labels", "labels", "--class", "pit", "--test-share", "0.25"]
     cli.run_command("convert", ["before.zip", *options])
     cli.run_command("convert", ["first", *options])

@@ -101,7 +101,7 @@ def test_engines_agree_on_a_trained_network(prepared: Dataset, options: settings
 
     options = options.model_copy(update={"downscale": 1, "epochs": 3, "crops_per_image": 6, "learning_rate": 0.003})
     fitted = fit.fit(Job(prepared, options, 1), 0, tmp_path / "state", lambda *logs: None)
-    export(fit.exported(options, prepared), 2, fitted.weights, tmp_path / "fold_0")
+    export(fit.exported(options, prepared), prepared.layout, fitted.weights, tmp_path / "fold_0")
     images = [prepared.images[position] for position in range(len(prepared.images))]
     theirs = predicted("openvino", tmp_path / "fold_0", images)
     assert_alike(predicted("tensorflow", tmp_path / "fold_0", images), theirs)

@@ -154,3 +154,17 @@ def test_unrelated_real_images_stay_apart(real_data: Path) -> None:
         names = [name for name in archive.namelist() if name.startswith("train_images/") and name.endswith(".jpg")]
         images = [cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE) for name in names]
     assert len(set(groups(*images))) == len(names) == 58
+
+
+def test_a_chain_that_would_fill_a_fold_is_divided() -> None:
+    """Sixty signatures, each like the next: one group, then groups of ten at most; identical ones stay together."""
+    generator = np.random.default_rng(0)
+    walk = np.cumsum(generator.normal(0, 0.35, (60, 64)), axis=0) + generator.normal(size=64)
+    chain = (walk / np.linalg.norm(walk, axis=1, keepdims=True)).astype(np.float32)
+    whole = duplicates.groups(chain, 0.6)
+    assert set(whole.tolist()) == {0}
+    parts, found = duplicates.divided(chain, whole, 0.6, 10)
+    assert np.bincount(parts).max() <= 10
+    assert found.keys() == {60}
+    same = np.repeat(chain[:1], 20, axis=0)
+    assert set(duplicates.divided(same, np.zeros(20, np.int64), 0.6, 5)[0].tolist()) == {0}

@@ -101,7 +101,7 @@ def test_parameters_exist(page: Path) -> None:
     """Every `-S section.key=value` and every `section.key` in backticks is in params.yaml."""
     text = page.read_text(encoding="utf-8")
     given = [words[place + 1] for words in in_page(page) for place, word in enumerate(words[:-1]) if word == "-S"]
-    named = re.findall(rf"`((?:{'|'.join(map(str, PARAMS))})\.(?!csv|yaml)[a-z_]+)(?::[^`]*)?`", text)
+    named = re.findall(rf"`((?:{'|'.join(map(str, PARAMS))})\.(?!csv|yaml|zip)[a-z_]+)(?::[^`]*)?`", text)
     changelog = page.name == "CHANGELOG.md"  # which also names keys as they were
     for key in [name.partition("=")[0] for name in given] + ([] if changelog else named):
         section, _, name = key.partition(".")

@@ -204,14 +204,14 @@ def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
 
 def _binary(labels: tf.Tensor, logits: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Masks and logits of the classes without the background, both float32 (batch, height, width, classes)."""
-    planes = labels.shape.rank == 4
+    planes = len(labels.shape) == 4
     true = tf.cast(labels, tf.float32) if planes else _one_hot(labels, classes)[..., 1:]
     return true, tf.reshape(tf.cast(logits, tf.float32), tf.shape(true))  # Keras drops the last axis of a single class
 
 
 def _weight_of_pixel(of_class: tf.Tensor, labels: tf.Tensor, true: tf.Tensor) -> tf.Tensor:
     """The class weight of each pixel, float32 (batch, height, width, 1)."""
-    if labels.shape.rank != 4:
+    if len(labels.shape) != 4:
         return tf.gather(of_class, tf.cast(labels, tf.int32))[..., tf.newaxis]
     largest = tf.reduce_max(true * of_class[1:], axis=-1, keepdims=True)
     return tf.where(tf.reduce_any(true > 0, axis=-1, keepdims=True), largest, of_class[0])

@@ -25,6 +25,10 @@ PACKAGES = (  # whose versions change crops or networks
 # The modules whose code changes crops or networks: everything that `stages.training.fit` imports, except modules that
 # act only through the options or that only write and report. A test compares this list with the imports.
 MODULES = (
+    "stages.dataset.encoded_store",
+    "stages.dataset.images",
+    "stages.dataset.label_maps",
+    "stages.dataset.layout",
     "stages.dataset.prepared",
     "stages.inference.averaging",
     "stages.inference.savedmodel",
@@ -32,6 +36,7 @@ MODULES = (
     "stages.postprocessing.rules",
     "stages.scoring.confusion",
     "stages.scoring.dice",
+    "stages.scoring.overlaps",
     "stages.training.augment",
     "stages.training.callbacks",
     "stages.training.crops",

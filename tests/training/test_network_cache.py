@@ -12,6 +12,13 @@ ROOT = Path(__file__).parents[2]
 # Modules that `stages.training.fit` imports and whose code changes no network: they act through the options alone
 # (settings and what reads them), only report mistakes, or only name types.
 WITHOUT_EFFECT = {
+    # What they did is in the digest of the prepared data, or they serve the scores alone.
+    "stages.dataset.dicom",
+    "stages.dataset.geometry",
+    "stages.dataset.image_headers",
+    "stages.dataset.rle",
+    "stages.dataset.true_masks",
+    "stages.pipeline.competition_settings",
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
     "stages.pipeline.paths",

@@ -149,7 +149,7 @@ def test_test_images_of_other_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     photograph([noise(1000, 250, WIDTH + 8), noise(1001, 250, WIDTH - 2)])
     with pytest.raises(UserError) as reported:
         check_data()
-    first, *faults, _ = str(reported.value).split("\n  ")
+    first, *faults, _, _ = str(reported.value).split("\n  ")
     assert first == "the data has 2 fault(s):"
     assert [fault.split("found ")[1][:6] for fault in faults] == ["64×136", "64×126"]
     content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))

@@ -26,6 +26,7 @@ from stages.dataset.layout import RunLengths
 from stages.pipeline.arrays import Bool, Int64, UInt8
 
 USUAL = RunLengths()
+MARKERS = ("-1", "-", "nan", "NaN", "None", "null")  # of an empty mask in some tables; read only where that is stated
 _DIGITS_AND_SPACES = b"0123456789 "
 
 
@@ -130,7 +131,9 @@ def _numbers(text: str) -> Int64:
     """The numbers of a run-length text, an even count."""
     if text.encode().translate(None, _DIGITS_AND_SPACES):
         found = next(word for word in text.split(" ") if not (word.isascii() and word.isdigit()) and word)
-        raise RunLengthError(f"expected whole numbers separated by spaces, found {found[:20]!r}")
+        known = text.strip(" ") in MARKERS
+        hint = " (texts for an empty mask belong into competition.run_lengths.empty)" if known else ""
+        raise RunLengthError(f"expected whole numbers separated by spaces, found {found[:20]!r}{hint}")
     numbers = np.fromstring(text, dtype=np.int64, sep=" ") if text.strip() else np.zeros(0, np.int64)
     if len(numbers) % 2:
         raise RunLengthError(f"expected pairs of start and length, found {len(numbers)} numbers, an odd count")

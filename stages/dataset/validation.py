@@ -55,7 +55,8 @@ def explaining_how_to_correct() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"{error}\n  {HOW_TO_CORRECT}") from None
+        choice = "if the data is right, change params.yaml; otherwise\n  " if "competition." in str(error) else ""
+        raise UserError(f"{error}\n  {choice}{HOW_TO_CORRECT}") from None
 
 
 def training_images(layout: Layout, folds: int) -> list[str]:

@@ -14,6 +14,8 @@ from pycocotools import mask as coco
 
 from stages.dataset import rle
 
+MARKER = "(texts for an empty mask belong into competition.run_lengths.empty)"
+
 # Masks of 2×3 pixels, numbered  1 3 5
 #                                2 4 6
 DRAWN = [
@@ -36,8 +38,14 @@ WRONG = [
     ("1", "expected pairs of start and length, found 1 numbers, an odd count"),
     ("1 2 3", "expected pairs of start and length, found 3 numbers, an odd count"),
     ("1 1 x 2", "expected whole numbers separated by spaces, found 'x'"),
-    ("nan", "expected whole numbers separated by spaces, found 'nan'"),
-    ("-1", "expected whole numbers separated by spaces, found '-1'"),
+    (
+        "nan",
+        "expected whole numbers separated by spaces, found 'nan' " + MARKER,
+    ),
+    (
+        "-1",
+        "expected whole numbers separated by spaces, found '-1' " + MARKER,
+    ),
     ("1.0 2.0", "expected whole numbers separated by spaces, found '1.0'"),
     ("1e1 1", "expected whole numbers separated by spaces, found '1e1'"),
     ("1,2", "expected whole numbers separated by spaces, found '1,2'"),

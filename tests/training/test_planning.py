@@ -1,0 +1,59 @@
+"""A training planned from the data and a timing of the machine."""
+
+import pytest
+
+from stages.dataset.prepared import Dataset
+from stages.pipeline import settings
+from stages.pipeline.cli import UserError
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_objects_are_measured(prepared: Dataset) -> None:
+    """The squares of the drawn data are 16 pixels wide: wide enough for half the resolution."""
+    from stages.training import planning
+
+    assert planning.object_width(prepared) == 16
+
+
+def test_the_time_decides_the_epochs(prepared: Dataset, options: settings.Train) -> None:
+    """Four training images, two crops each, batches of two: 4 steps of 2 s and 4 images of 0.5 s are 10 s an epoch.
+
+    Start and export take 20 + 15 s, so 3 minutes have room for 14 epochs.
+    """
+    from stages.training import planning
+    from stages.training.timing import Seconds
+
+    options = options.model_copy(update={"crops_per_image": 2, "batch_size": 2})
+    plan = planning.fitted(prepared, options, Seconds(20, 2, 0.5), 3)
+    assert plan is not None
+    assert (plan.changes["epochs"], plan.changes["early_stopping_patience"], plan.seconds) == (14, 14, 175)
+    assert planning.fitted(prepared, options, Seconds(20, 2, 0.5), 1) is None
+    reported = planning.too_short(prepared, options, Seconds(20, 2, 0.5), 1)
+    assert "expected at least 2 minutes for 3 epochs of 1 network(s) on this machine, found 1" in str(reported)
+
+
+def test_what_is_tried(prepared: Dataset, options: settings.Train) -> None:
+    """The best first: half the resolution and two crops, then one, then a quarter; crops no larger than the images."""
+    from stages.training import planning
+
+    tried = list(planning.candidates(prepared, options))
+    assert [(each["downscale"], each["crops_per_image"]) for each in tried] == [(2, 2), (2, 1), (4, 2), (4, 1)]
+    assert (tried[0]["crop_height"], tried[0]["crop_width"]) == (40, 72)
+
+
+@pytest.mark.usefixtures("few_layers")
+def test_a_training_is_timed(prepared: Dataset, options: settings.Train) -> None:
+    """Steps and validation take some time, and a time that is too short is refused."""
+    from stages.training.job import Job
+    from stages.training.planning import plan
+    from stages.training.timing import measure
+
+    seconds = measure(Job(prepared, options, 1), 0)
+    assert min(seconds.start, seconds.step, seconds.image) > 0
+    everything = settings.load().model_copy(update={"train": options})
+    with pytest.raises(UserError, match="recipe auto: --minutes: expected at least"):
+        plan(everything, prepared, 0.01)
+    found = plan(everything, prepared, 5)
+    assert found.changes["epochs"] >= 3
+    assert found.seconds <= 300

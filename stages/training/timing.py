@@ -1,12 +1,15 @@
 """How long a training would take on this machine: a few steps of it, measured."""
 
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from stages.inference import savedmodel
+from stages.pipeline import paths
 from stages.training import augment, fit, losses, model
 from stages.training.callbacks import Logs, validate
 from stages.training.crops import Crops
@@ -15,7 +18,7 @@ from stages.training.losses import LOSSES
 
 keras: Any = tf.keras
 
-WARM_UP, STEPS = 3, 12  # steps that are left out, and steps that are timed
+WARM_UP, STEPS = 3, 20  # steps that are left out, and steps that are timed
 IMAGES = 8  # validated at least, after a first batch that is left out
 
 
@@ -27,11 +30,13 @@ class Seconds:
         start: until the first steps are done: building and tracing the network.
         step: of one training step.
         image: of one validation image.
+        save: of writing the state at the end of an epoch.
     """
 
     start: float
     step: float
     image: float
+    save: float = 0.0
 
 
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -65,4 +70,14 @@ def measure(job: Job, fold: int) -> Seconds:
     traced = time.perf_counter()
     validate(wrapped, data, samples, options.validation_batch_size)
     image = (time.perf_counter() - traced) / len(samples)
-    return Seconds(traced - begin - STEPS * step, step, image)
+    return Seconds(traced - begin - STEPS * step, step, image, _save(network))
+
+
+def _save(network: Any) -> float:
+    """Seconds for what `callbacks` writes after an epoch that is the best so far."""
+    bare = model.bare(network)
+    with tempfile.TemporaryDirectory(dir=paths.PREPARED.parent) as folder:
+        begin = time.perf_counter()
+        bare.save_weights(Path(folder, "best.weights.h5"))
+        tf.train.Checkpoint(model=bare, optimizer=network.optimizer).write(str(Path(folder, "weights")))
+        return time.perf_counter() - begin

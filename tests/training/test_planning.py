@@ -1,5 +1,7 @@
 """A training planned from the data and a timing of the machine."""
 
+from pathlib import Path
+
 import pytest
 
 from stages.dataset.prepared import Dataset
@@ -19,17 +21,17 @@ def test_the_objects_are_measured(prepared: Dataset) -> None:
 def test_the_time_decides_the_epochs(prepared: Dataset, options: settings.Train) -> None:
     """Four training images, two crops each, batches of two: 4 steps of 2 s and 4 images of 0.5 s are 10 s an epoch.
 
-    Start and export take 20 + 15 s, so 3 minutes have room for 14 epochs.
+    Start and export take 15 + 20 s, so 3 minutes have room for 14 epochs.
     """
     from stages.training import planning
     from stages.training.timing import Seconds
 
     options = options.model_copy(update={"crops_per_image": 2, "batch_size": 2})
-    plan = planning.fitted(prepared, options, Seconds(20, 2, 0.5), 3)
+    plan = planning.fitted(prepared, options, Seconds(15, 2, 0.5), 3)
     assert plan is not None
     assert (plan.changes["epochs"], plan.changes["early_stopping_patience"], plan.seconds) == (14, 14, 175)
-    assert planning.fitted(prepared, options, Seconds(20, 2, 0.5), 1) is None
-    reported = planning.too_short(prepared, options, Seconds(20, 2, 0.5), 1)
+    assert planning.fitted(prepared, options, Seconds(15, 2, 0.5), 1) is None
+    reported = planning.too_short(prepared, options, Seconds(15, 2, 0.5), 1)
     assert "expected at least 2 minutes for 3 epochs of 1 network(s) on this machine, found 1" in str(reported)
 
 
@@ -43,15 +45,19 @@ def test_what_is_tried(prepared: Dataset, options: settings.Train) -> None:
 
 
 @pytest.mark.usefixtures("few_layers")
-def test_a_training_is_timed(prepared: Dataset, options: settings.Train) -> None:
+def test_a_training_is_timed(
+    prepared: Dataset, options: settings.Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Steps and validation take some time, and a time that is too short is refused."""
     from stages.training.job import Job
     from stages.training.planning import plan
     from stages.training.timing import measure
 
+    everything = settings.load().model_copy(update={"train": options})
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
     seconds = measure(Job(prepared, options, 1), 0)
     assert min(seconds.start, seconds.step, seconds.image) > 0
-    everything = settings.load().model_copy(update={"train": options})
     with pytest.raises(UserError, match="recipe auto: --minutes: expected at least"):
         plan(everything, prepared, 0.01)
     found = plan(everything, prepared, 5)

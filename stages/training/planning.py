@@ -18,7 +18,7 @@ from stages.pipeline.settings import Settings, Train
 from stages.training.job import Job
 from stages.training.timing import Seconds, measure
 
-EXPORT = 20.0  # seconds for starting TensorFlow, and for writing one network in a process of its own
+EXPORT = 32.0  # seconds on two cores: start TensorFlow, and write one network in a process of its own
 LEAST_EPOCHS, MOST_EPOCHS = 3, 60
 NARROW = 16  # pixels; objects that are narrower lose their shape at half the resolution
 CROP = 256  # pixels of a crop's side, where images are that large

@@ -21,17 +21,17 @@ def test_the_objects_are_measured(prepared: Dataset) -> None:
 def test_the_time_decides_the_epochs(prepared: Dataset, options: settings.Train) -> None:
     """Four training images, two crops each, batches of two: 4 steps of 2 s and 4 images of 0.5 s are 10 s an epoch.
 
-    Start and export take 15 + 20 s, so 3 minutes have room for 14 epochs.
+    Start and export take 3 + 32 s, so 3 minutes have room for 14 epochs.
     """
     from stages.training import planning
     from stages.training.timing import Seconds
 
     options = options.model_copy(update={"crops_per_image": 2, "batch_size": 2})
-    plan = planning.fitted(prepared, options, Seconds(15, 2, 0.5), 3)
+    plan = planning.fitted(prepared, options, Seconds(3, 2, 0.5), 3)
     assert plan is not None
     assert (plan.changes["epochs"], plan.changes["early_stopping_patience"], plan.seconds) == (14, 14, 175)
-    assert planning.fitted(prepared, options, Seconds(15, 2, 0.5), 1) is None
-    reported = planning.too_short(prepared, options, Seconds(15, 2, 0.5), 1)
+    assert planning.fitted(prepared, options, Seconds(3, 2, 0.5), 1) is None
+    reported = planning.too_short(prepared, options, Seconds(3, 2, 0.5), 1)
     assert "expected at least 2 minutes for 3 epochs of 1 network(s) on this machine, found 1" in str(reported)
 
 

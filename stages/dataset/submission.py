@@ -73,6 +73,7 @@ def template(path: Path, layout: Layout) -> Template:
         raise UserError(f"{path}: expected the rows of one image one after the other, found {twice} in two places")
     found = Template(layout, places.header, images, rows, kind)
     _check_rows(path, found)
+    _check_sizes(path, found)
     return found
 
 
@@ -109,6 +110,25 @@ def _check_rows(path: Path, sample: Template) -> None:
             raise UserError(
                 f"{path}: {image}: expected one row (competition.submission.rows: images), found {len(found)}"
             )
+
+
+def _check_sizes(path: Path, sample: Template) -> None:
+    """The sample's own runs, such as a filler over the whole image, must fit into the size at which masks are sent."""
+    layout = sample.layout
+    if layout.images.sizes != "equal" and layout.submission.height is None:
+        return  # the size of each image would have to be known
+    size = layout.scored_size(layout.size)
+    for image, own in zip(sample.images, sample.rows, strict=True):
+        for _, runs in own:
+            try:
+                if not is_empty(runs, layout):
+                    rle.parse(runs, *size, layout.run_lengths)
+            except rle.RunLengthError as error:
+                raise UserError(
+                    f"{path}: {image}: expected masks of {size[0]}×{size[1]} pixels (height×width; "
+                    "competition.image_height, image_width, or competition.submission.height, width), found a row "
+                    f"that does not fit: {error}"
+                ) from None
 
 
 def _labels(class_ids: list[int], layout: Layout) -> str:

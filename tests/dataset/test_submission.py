@@ -165,6 +165,14 @@ def test_wrong_samples(tmp_path: Path, text: str, message: str) -> None:
     assert str(reported.value) == f"{tmp_path / 'sample_submission.csv'}: {message}"
 
 
+def test_a_sample_of_another_size(tmp_path: Path) -> None:
+    """A filler over 2×4 pixels contradicts images of 2×3."""
+    with pytest.raises(
+        UserError, match=r"a\.jpg: expected masks of 2×3 pixels .* found a row that does not fit: expected "
+    ):
+        sample(tmp_path, TODAY.replace("a.jpg,1 6,0", "a.jpg,1 8,0"))
+
+
 def test_a_sample_with_more_classes_than_params_name(tmp_path: Path) -> None:
     """A class that params.yaml does not name points to params.yaml."""
     with pytest.raises(

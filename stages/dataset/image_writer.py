@@ -20,6 +20,7 @@ from stages.pipeline import paths
 from stages.pipeline.arrays import Bool, Float32, Int64, UInt8
 
 Masks = list[tuple[int, rle.Runs]]  # ClassId and runs
+LOOKED_AT = 32  # images that are looked at for colours, and their masks for the order of pixels
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class ImageWriter:
         self.measured, self._masks = measured, masks
         count, layout = len(measured.names), measured.layout
         self._true_masks = TrueMasksWriter(folder)
-        self._looked_at = max(1, count // images.LOOKED_AT)  # every so many images
+        self._looked_at = max(1, count // LOOKED_AT)  # every so many images
         self._pixels: tuple[ImageStore, ImageStore] | None = None
         self._encoded: tuple[EncodedWriter, EncodedWriter] | None = None
         if encoded_store.worth_encoding(count, layout.shape):
@@ -188,10 +189,13 @@ class ImageWriter:
             measured.claimed_twice[position] = own.sum() - size[0] * size[1]
             measured.lost[position] = (own - label_maps.pixels(labels, classes))[1:]
         fitted = geometry.fitted_labels(labels, layout)
-        measured.pixels[position] = label_maps.pixels(fitted, classes)[1:]
-        measured.claimed[position] = (
-            label_maps.pixels(whole, classes)[1:] if whole is not fitted else (measured.pixels[position])
-        )
+        for class_id in {class_id for class_id, _ in masks}:  # a tenth of the time of counting all classes by bins
+            measured.pixels[position, class_id - 1] = np.count_nonzero(label_maps.of_class(fitted, class_id))
+            measured.claimed[position, class_id - 1] = (
+                measured.pixels[position, class_id - 1]
+                if whole is fitted
+                else np.count_nonzero(label_maps.of_class(whole, class_id))
+            )
         measured.has_mask[position] = True
         stored = label_maps.packed(fitted) if layout.overlapping else fitted
         scored = layout.scored_size(size)

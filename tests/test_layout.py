@@ -19,7 +19,7 @@ PACKAGES = (
     {"figures"},
     {"inference"},
     {"postprocessing"},
-    {"scoring", "synthetic"},
+    {"conversion", "scoring", "synthetic"},
     {"dataset"},
     {"pipeline"},
 )

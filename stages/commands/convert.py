@@ -24,31 +24,17 @@ images of an earlier output on their side, when images are added.
 
 import argparse
 import shlex
-from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from stages.dataset import (
-    duplicates,
-    earlier_split,
-    folds,
-    own_classes,
-    own_competition,
-    own_labels,
-    own_measures,
-    own_outputs,
-    own_sources,
-)
-from stages.dataset.own_measures import OwnImage, OwnMeasures
-from stages.pipeline import outputs, settings
-from stages.pipeline.arrays import Bool
+from stages.conversion import class_names, competition, forms, measures, pairing, report, split, targets
+from stages.conversion.labels import LabelledImage
+from stages.conversion.split import FINEST
+from stages.pipeline import outputs
 from stages.pipeline.cli import UserError
-
-FINEST = 20  # a share is rounded to a fraction whose denominator is at most this
 
 
 def convert(given: argparse.Namespace) -> None:
@@ -62,123 +48,42 @@ def convert(given: argparse.Namespace) -> None:
     """
     if given.output is None:
         raise UserError("expected an OUTPUT first, before the options, or after --; found none")
-    masks, recipe = own_outputs.beside(given.output, "test-masks.csv"), own_outputs.beside(given.output, "recipe.yaml")
-    own_outputs.refuse_overwriting(given, [masks, recipe])
-    found, names = _labelled(given, given.images, given.labels or given.yolo or given.labelme)
-    measured = own_measures.measure(found, len(names) or None)
-    names = names or own_classes.numbered(measured.pixels)
-    test, held_back = _test_images(given, found, measured, names)
-    train = [one for one, out in zip(found, held_back, strict=True) if not out]
-    scored = masks if any(one.label for one in test) or given.test_share else None
-    own_competition.write(given.output, train, test, len(names), scored)
-    if given.force and scored is None:
-        own_outputs.remove(masks)  # they belong to the output that was replaced
-    fragment = own_competition.recipe(given.output, names, measured)
+    masks, recipe = targets.beside(given.output, "test-masks.csv"), targets.beside(given.output, "recipe.yaml")
+    targets.refuse_overwriting(given, [masks, recipe])
+    names, read = forms.of(given)
+    first = read(forms.training_place(given))
+    found = [*first, *_test_images(given, first, read)]
+    is_test = np.arange(len(found)) >= len(first)
+    measured = measures.measure(found, len(names) or None)
+    given_first = measured.part(~is_test)
+    names = names or class_names.numbered(given_first.pixels)
+    if given.test_share:
+        is_test = split.held_back(given, found, measured)
+    train, test = ([one for one, out in zip(found, is_test, strict=True) if out == side] for side in (False, True))
+    sides = report.Sides(is_test, bool(given.test_share) or any(one.label for one in test), given_first.working_size)
+    competition.write(given.output, train, test, len(names), masks if sides.scored else None)
+    if given.force and not sides.scored:
+        targets.remove(masks)  # they belong to the output that was replaced
+    fragment = competition.recipe(given.output, names, measured, sides.working_size)
     with outputs.file(recipe) as stream:
         stream.write(f"# Own images: {given.output.name}, as convert wrote it.\n")
         yaml.safe_dump(fragment, stream, sort_keys=False, allow_unicode=True)
-    print(_report(given.output, measured, held_back, len(test), names))
-    if scored:
+    print(report.text(given.output, measured, sides, names))
+    if sides.scored:
         print(f"convert: {masks}: true masks of the test images, for python -m stages score")
     print(f"convert: next: make RECIPE={shlex.quote(str(recipe))}")
 
 
-def _labelled(given: argparse.Namespace, folder: Path, labels: Path | None) -> tuple[list[OwnImage], list[str]]:
-    """Images with their labels, and the names of the classes; no names if they follow from the labels."""
-    clean = given.unlabelled_are_clean
-    if given.coco:
-        found, names = own_sources.coco(folder, given.coco)
-        return found, own_classes.checked(given.classes or own_classes.plain(names), len(names), "categories")
-    if labels is None or not labels.is_dir():
-        raise UserError(f"{labels}: expected a folder, found none (seen from {Path.cwd()})")
-    if given.yolo:
-        if not given.classes:
-            raise UserError("--yolo: expected --classes NAME …, in the order of the numbers in the files, found none")
-        names = own_classes.checked(given.classes, len(given.classes), "names")
-        return own_sources.texts(folder, labels, ".txt", lambda file: own_labels.yolo(file, len(names)), clean), names
-    if given.labelme:
-        stated = own_labels.labelme_names(sorted(labels.rglob("*.json")))
-        names = own_classes.checked(given.classes or own_classes.plain(stated), len(stated), "labels")
-        class_ids = {label: number for number, label in enumerate(stated, start=1)}
-        read = lambda file: own_labels.labelme(file, class_ids.__getitem__)  # noqa: E731
-        return own_sources.texts(folder, labels, ".json", read, clean), names
-    class_of, names = own_classes.class_of(given)
-    return own_sources.pictures(folder, labels, class_of, clean), names
-
-
-def _test_images(
-    given: argparse.Namespace, found: list[OwnImage], measured: OwnMeasures, names: list[str]
-) -> tuple[list[OwnImage], Bool]:
-    """The test images, and which of the images are held back for them, boolean (images,)."""
+def _test_images(given: argparse.Namespace, first: list[LabelledImage], read: forms.Read) -> list[LabelledImage]:
+    """The images of --test-images, if they are in a folder of their own."""
     if given.test_share:
-        held_back = _held_back(given, found, measured)
-        return [one for one, out in zip(found, held_back, strict=True) if out], held_back
-    labelled = given.test_labels is not None
-    test = (
-        _labelled(given, given.test_images, given.test_labels)[0]
-        if labelled
-        else (own_sources.unlabelled(given.test_images))
-    )
-    taken = {one.name for one in found} & {one.name for one in test}
+        return []
+    place = forms.test_place(given)
+    test = read(place) if given.test_labels else pairing.unlabelled(place.images, place.apart)
+    taken = {one.name for one in first} & {one.name for one in test}
     if taken:
         raise UserError(f"{given.test_images}: expected other names than in {given.images}, found {min(taken)} in both")
-    own_measures.measure(test, len(names))  # for its checks
-    return test, np.zeros(len(found), np.bool_)
-
-
-def _held_back(given: argparse.Namespace, found: list[OwnImage], measured: OwnMeasures) -> Bool:
-    """Which images become test images, boolean (images,)."""
-    options = settings.load()
-    groups = duplicates.groups(measured.signatures, options.preprocess.duplicate_correlation)
-    share = Fraction(given.test_share).limit_denominator(FINEST)
-    groups, _ = duplicates.divided(
-        measured.signatures, groups, options.preprocess.duplicate_correlation, -(-len(found) // share.denominator)
-    )
-    seed = options.seed if given.seed is None else given.seed
-    earlier = earlier_split.read(given.keep) if given.keep else {}
-    fixed, free = earlier_split.sides([one.name for one in found], groups, earlier)
-    if not free.any():
-        return fixed
-    count = len(np.unique(groups[free]))
-    if count < share.denominator and not earlier:
-        raise UserError(
-            f"{given.images}: expected at least {share.denominator} groups of near-duplicates for a share of {share}, "
-            f"found {count} among {len(groups)} images"
-        )
-    parts = min(count, share.denominator)
-    if parts > 1:
-        fixed[free] = folds.assign(measured.pixels[free], groups[free], parts, seed) < round(share * parts)
-    return fixed
-
-
-def _report(output: Path, measured: OwnMeasures, held_back: Bool, test: int, names: Sequence[str]) -> str:
-    """What was written, as text."""
-    pixels, sizes = measured.pixels, measured.sizes
-    clean = int((pixels[~held_back].sum(axis=1) == 0).sum())
-    height, width = measured.working_size
-    same = (sizes == sizes[0]).all()
-    extent = (
-        f"{height}×{width} pixels (height×width)"
-        if same
-        else (
-            f"from {sizes[:, 0].min()}×{sizes[:, 1].min()} to {sizes[:, 0].max()}×{sizes[:, 1].max()} pixels "
-            f"(height×width), which networks see at {height}×{width}"
-        )
-    )
-    lines = [
-        f"convert: {output}: {int((~held_back).sum())} training images ({clean} without a defect), {test} test images, "
-        f"{extent}",
-        f"{'images with a mask':28}{'training':>10}{'test':>10}",
-    ]
-    for number, name in enumerate(names):
-        here, there = (int((pixels[side, number] > 0).sum()) for side in (~held_back, held_back))
-        lines.append(f"{name:28}{here:>10}{there if held_back.any() else '-':>10}")
-    if measured.claimed_twice.any():
-        lines.append(
-            f"convert: {measured.claimed_twice.sum():,} pixels belong to several classes: the recipe keeps all of them "
-            "(competition.overlapping_classes: true)"
-        )
-    return "\n".join(lines)
+    return test
 
 
 def _share(text: str) -> float:
@@ -231,7 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     test: Any = parser.add_mutually_exclusive_group(required=True)
     test.add_argument("--test-images", type=Path, metavar="FOLDER", help="test images, which need no labels")
     test.add_argument("--test-share", type=_share, metavar="SHARE", help="images to hold back for testing, such as 0.2")
-    add("--test-labels", type=Path, metavar="FOLDER", help="labels of --test-images")
+    add("--test-labels", type=Path, metavar="FOLDER", help="labels of --test-images; with --coco, a COCO file")
     add("--keep", type=Path, metavar="EARLIER", help="an earlier output, whose images stay on their side")
     add("--seed", type=_seed, metavar="N", help="chooses that share (default: seed in params.yaml)")
     add("--force", action="store_true", help="overwrite the output and what stands next to it")
@@ -241,10 +146,6 @@ def run(given: argparse.Namespace) -> None:
     """Run the command."""
     if given.test_labels and not given.test_images:
         raise UserError("--test-labels: expected --test-images with it, found none")
-    if given.test_labels and given.coco:
-        raise UserError(
-            "--test-labels: expected label pictures, --yolo or --labelme, found --coco: score its masks apart"
-        )
     if given.keep and not given.test_share:
         raise UserError("--keep: expected --test-share with it, found none")
     convert(given)

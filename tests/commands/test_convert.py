@@ -13,10 +13,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages.dataset import archive, label_images, own_competition
+from stages.conversion import competition, label_pictures
+from stages.conversion.class_rules import ClassOf
+from stages.conversion.labels import LabelledImage
+from stages.dataset import archive
 from stages.dataset.layout import Files
-from stages.dataset.own_measures import OwnImage
-from stages.dataset.own_sources import ClassOf
 from stages.pipeline import cli, settings
 from stages.pipeline.cli import UserError
 
@@ -88,7 +89,7 @@ def test_black_and_white_labels_become_run_lengths(steel: Path) -> None:
     assert Path("out/train.csv").read_bytes().decode() == f"ImageId,ClassId,EncodedPixels\n{rows}"
     expected = "ImageId_ClassId,EncodedPixels\nt.bmp_1,\nt.bmp_2,\n"
     assert Path("out/sample_submission.csv").read_bytes().decode() == expected
-    assert sorted(path.name for path in Path("out").iterdir()) == sorted(own_competition.LAYOUT)
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted(competition.LAYOUT)
     assert [path.name for path in Path("out/test_images").iterdir()] == ["t.bmp"]
     assert not Path("out.test-masks.csv").exists()
 
@@ -138,7 +139,7 @@ def test_the_download_stage_takes_the_zip(steel: Path) -> None:
     run("steel.zip", *PREFIXES, *HALF)
     Path("raw").mkdir()
     archive.copy(Path("steel.zip"), Path("raw"), "steel.zip", Files())
-    assert sorted(path.name for path in Path("raw").iterdir()) == sorted(own_competition.LAYOUT)
+    assert sorted(path.name for path in Path("raw").iterdir()) == sorted(competition.LAYOUT)
 
 
 def test_the_same_input_gives_the_same_bytes(steel: Path) -> None:
@@ -176,7 +177,7 @@ def test_class_ids_are_read_whatever_the_form(tmp_path: Path, form: str) -> None
         picture = Image.fromarray(ids)
         picture = {"grey": picture, "rgb": picture.convert("RGB"), "bits": Image.fromarray(ids.astype(np.bool_))}[form]
     picture.save(path)
-    np.testing.assert_array_equal(label_images.label_map(path, 0), ids)
+    np.testing.assert_array_equal(label_pictures.label_map(path, 0), ids)
 
 
 def test_a_palette_with_few_colours_keeps_its_ids(tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_a_palette_with_few_colours_keeps_its_ids(tmp_path: Path) -> None:
     picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
     picture.save(tmp_path / "a.png", bits=2)
     assert (tmp_path / "a.png").read_bytes()[24:26] == b"\x02\x03"  # bit depth and kind of colour
-    np.testing.assert_array_equal(label_images.label_map(tmp_path / "a.png", 0), ids)
+    np.testing.assert_array_equal(label_pictures.label_map(tmp_path / "a.png", 0), ids)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_a_palette_with_few_colours_keeps_its_ids(tmp_path: Path) -> None:
 def test_what_counts_as_white(tmp_path: Path, levels: list[int], inside: list[int]) -> None:
     """128 and more is inside; a label of 0 and 1 alone is taken at its word."""
     cv2.imwrite(str(tmp_path / "a.png"), np.array([levels], np.uint8))
-    assert label_images.label_map(tmp_path / "a.png", 2).tolist() == [inside]
+    assert label_pictures.label_map(tmp_path / "a.png", 2).tolist() == [inside]
 
 
 def test_the_colour_of_a_black_and_white_palette_counts(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_the_colour_of_a_black_and_white_palette_counts(tmp_path: Path) -> None:
     picture = Image.frombytes("P", (3, 1), bytes([0, 1, 1]))
     picture.putpalette([255, 255, 255, 0, 0, 0])
     picture.save(tmp_path / "a.png")
-    assert label_images.label_map(tmp_path / "a.png", 1).tolist() == [[1, 0, 0]]
+    assert label_pictures.label_map(tmp_path / "a.png", 1).tolist() == [[1, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_labels_of_two_meanings_are_refused(tmp_path: Path, picture: np.ndarray,
     """What could be read in more than one way is refused, not guessed."""
     Image.fromarray(picture).save(tmp_path / "a.png")
     with pytest.raises(UserError) as refusal:
-        label_images.label_map(tmp_path / "a.png", class_id)
+        label_pictures.label_map(tmp_path / "a.png", class_id)
     assert message in str(refusal.value)
     assert str(tmp_path / "a.png") in str(refusal.value)
 
@@ -344,11 +345,11 @@ def test_a_failure_while_writing_leaves_the_old_output(
     masks = Path("out.test-masks.csv").read_bytes()
     names = sorted(path.name for path in steel.iterdir())
 
-    def broken(found: Sequence[OwnImage]) -> Iterator[tuple[str, int, str]]:
+    def broken(found: Sequence[LabelledImage]) -> Iterator[tuple[str, int, str]]:
         yield "In_1.jpg", 1, "1 1"
         raise UserError("no such luck")
 
-    monkeypatch.setattr(own_competition, "_rows", broken)
+    monkeypatch.setattr(competition, "_rows", broken)
     assert refused(capsys, *options, "--force", "--seed", "1") == "convert: no such luck"
     assert archive.digest(Path(output)) == before
     assert Path("out.test-masks.csv").read_bytes() == masks
@@ -365,7 +366,7 @@ def test_true_masks_of_an_earlier_share_go_with_it(
     stale, other = Path("out.test-masks.csv"), Path("other.test-masks.csv")
     assert "out: expected nothing there" in refused(capsys, "out", *PREFIXES, *options)
     with monkeypatch.context() as patched:
-        patched.setattr(own_competition, "_rows", lambda found: 1 / 0)
+        patched.setattr(competition, "_rows", lambda found: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run("out", *PREFIXES, *options, "--force")
     assert stale.is_file()

@@ -10,16 +10,21 @@ from typing import IO, Any, TextIO, cast
 
 from tqdm import tqdm
 
-from stages.dataset import own_images, rle
-from stages.dataset.own_measures import OwnImage, OwnMeasures, joined
+from stages.conversion import image_files
+from stages.conversion.labels import LabelledImage
+from stages.conversion.measures import Measures, joined
+from stages.dataset import rle
 from stages.dataset.tables import MASKS, PAIRS
 from stages.pipeline import outputs, parallel
+from stages.pipeline.competition_settings import MOST_OVERLAPPING
 
 LAYOUT = ("train_images", "test_images", "train.csv", "sample_submission.csv")
 Open = Callable[[str], IO[bytes]]
 
 
-def write(output: Path, train: Sequence[OwnImage], test: Sequence[OwnImage], classes: int, masks: Path | None) -> None:
+def write(
+    output: Path, train: Sequence[LabelledImage], test: Sequence[LabelledImage], classes: int, masks: Path | None
+) -> None:
     """Write the competition, as a zip if `output` ends in .zip, else as a folder; the same input gives the same bytes.
 
     Args:
@@ -43,21 +48,21 @@ def write(output: Path, train: Sequence[OwnImage], test: Sequence[OwnImage], cla
             outputs.write_table(masks, PAIRS, _all_pairs(test, class_ids))
 
 
-def _rows(found: Sequence[OwnImage]) -> Iterator[tuple[str, int, str]]:
+def _rows(found: Sequence[LabelledImage]) -> Iterator[tuple[str, int, str]]:
     """Name, ClassId and run lengths of every mask."""
 
-    def read(one: OwnImage) -> list[tuple[str, int, str]]:
+    def read(one: LabelledImage) -> list[tuple[str, int, str]]:
         if one.label is None:
             return []
-        size = own_images.kind(one.image).size
-        masks = joined(one.label.masks(size), size)
+        kind = image_files.kind(one.image)
+        masks = joined(one.masks(kind), kind.size)
         return [(one.name, class_id, rle.encode(mask)) for class_id, mask in masks.items() if mask.any()]
 
     for rows in parallel.in_order(read, found):
         yield from rows
 
 
-def _all_pairs(found: Sequence[OwnImage], class_ids: range) -> Iterator[tuple[str, str]]:
+def _all_pairs(found: Sequence[LabelledImage], class_ids: range) -> Iterator[tuple[str, str]]:
     runs = {(name, class_id): text for name, class_id, text in _rows(found)}
     for one in found:
         for class_id in class_ids:
@@ -92,11 +97,18 @@ def _table(stream: IO[bytes], header: Sequence[str], rows: Iterable[Sequence[Any
         writer.writerows(rows)
 
 
-def recipe(output: Path, names: Sequence[str], measured: OwnMeasures) -> dict[str, Any]:
-    """The fragment of params.yaml that reads what `write` has written."""
-    height, width = measured.working_size
-    overlapping = bool(measured.claimed_twice.any()) and len(names) <= 8
-    shown: dict[str, Any] = {"sizes": "equal" if (measured.sizes == measured.sizes[0]).all() else "resized"}
+def recipe(output: Path, names: Sequence[str], measured: Measures, working_size: tuple[int, int]) -> dict[str, Any]:
+    """The fragment of params.yaml that reads what `write` has written.
+
+    Args:
+        output: what was written.
+        names: of the classes.
+        measured: all images, those for testing included.
+        working_size: height and width at which networks see them.
+    """
+    height, width = working_size
+    overlapping = keeps_overlaps(measured, len(names))
+    shown: dict[str, Any] = {"sizes": "equal" if measured.equal else "resized"}
     shown["channels"] = 3 if measured.coloured.any() else 1
     if measured.levels:
         shown["levels"] = list(measured.levels)
@@ -106,3 +118,8 @@ def recipe(output: Path, names: Sequence[str], measured: OwnMeasures) -> dict[st
         "competition": competition | {"overlapping_classes": overlapping, "images": shown},
     }
     return fragment | ({"train": {"loss": "bce_dice"}} if overlapping else {})
+
+
+def keeps_overlaps(measured: Measures, classes: int) -> bool:
+    """Whether the recipe lets a pixel belong to several classes: if any does, and there are not too many classes."""
+    return bool(measured.claimed_twice.any()) and classes <= MOST_OVERLAPPING

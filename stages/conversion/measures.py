@@ -1,18 +1,19 @@
 """One's own images and labels, read and measured before they are written as a competition."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from stages.dataset import duplicates, images, label_maps, own_images
-from stages.dataset.label_images import HIGHEST
-from stages.dataset.own_images import ImageKind
-from stages.dataset.own_labels import Label, Masks
+from stages.conversion import image_files
+from stages.conversion.image_files import UPRIGHT, ImageKind
+from stages.conversion.label_pictures import HIGHEST
+from stages.conversion.labels import LabelledImage, Masks
+from stages.conversion.remarks import some, tell
+from stages.dataset import duplicates, images, label_maps
 from stages.dataset.validation import Faults
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Bool, Float32, Int64
@@ -20,29 +21,15 @@ from stages.pipeline.cli import UserError
 
 
 @dataclass(frozen=True)
-class OwnImage:
-    """One image and its label.
-
-    Attributes:
-        image: the file as it was found.
-        name: its name in the competition.
-        label: its masks; None for an image without a defect.
-    """
-
-    image: Path
-    name: str
-    label: Label | None = None
-
-
-@dataclass(frozen=True)
-class OwnMeasures:
+class Measures:
     """What is known of the images; the arrays are in their order.
 
     Attributes:
-        kinds: size and depth of each.
+        kinds: what the header of each says.
         pixels: pixels of each class, int64 (images, classes).
         claimed_twice: pixels that several classes claim, int64 (images,).
         coloured: whether red, green and blue differ, boolean (images,).
+        transparent: whether a pixel is not opaque, boolean (images,).
         signatures: of `duplicates`, float32 (images, duplicates.SIZE).
         levels: the values that become black and white, for images of more than 8 bits.
     """
@@ -51,6 +38,7 @@ class OwnMeasures:
     pixels: Int64
     claimed_twice: Int64
     coloured: Bool
+    transparent: Bool
     signatures: Float32
     levels: tuple[int, int] | None
 
@@ -60,16 +48,33 @@ class OwnMeasures:
         return np.array([kind.size for kind in self.kinds], np.int64).reshape(-1, 2)
 
     @property
+    def equal(self) -> bool:
+        """Whether all images have one size."""
+        return bool((self.sizes == self.sizes[0]).all())
+
+    @property
     def working_size(self) -> tuple[int, int]:
         """That of all images; if they differ, about the median, multiples of 32, at most 512."""
-        if (self.sizes == self.sizes[0]).all():
+        if self.equal:
             return self.kinds[0].size
         height, width = np.median(self.sizes, axis=0)
         scale = min(1.0, 512 / max(height, width))
         return max(32, round(scale * height / 32) * 32), max(32, round(scale * width / 32) * 32)
 
+    def part(self, chosen: Bool) -> "Measures":
+        """Those of some of the images, boolean (images,)."""
+        return replace(
+            self,
+            kinds=[kind for kind, is_in in zip(self.kinds, chosen.tolist(), strict=True) if is_in],
+            pixels=self.pixels[chosen],
+            claimed_twice=self.claimed_twice[chosen],
+            coloured=self.coloured[chosen],
+            transparent=self.transparent[chosen],
+            signatures=self.signatures[chosen],
+        )
 
-def measure(found: Sequence[OwnImage], classes: int | None) -> OwnMeasures:
+
+def measure(found: Sequence[LabelledImage], classes: int | None) -> Measures:
     """Read every image and label and check them.
 
     Args:
@@ -79,31 +84,43 @@ def measure(found: Sequence[OwnImage], classes: int | None) -> OwnMeasures:
     Raises:
         UserError: what is unreadable or does not fit, listed; or images of 8 and of more bits together.
     """
-    kinds = _each(lambda one: own_images.kind(one.image), found, "headers")
+    kinds = _each(lambda one: image_files.kind(one.image), found, "headers")
     levels = _levels(found, kinds)
     count = len(found)
-    blank = OwnMeasures(kinds, np.zeros((count, 1), np.int64), np.zeros(count, np.int64), np.zeros(count, np.bool_),
-                     np.zeros((count, duplicates.SIZE), np.float32), levels)  # fmt: skip
-    sized = len({kind.size for kind in kinds}) == 1
-    target = None if sized else blank.working_size
+    blank = Measures(kinds, np.zeros((count, 1), np.int64), np.zeros(count, np.int64), np.zeros(count, np.bool_),
+                     np.zeros(count, np.bool_), np.zeros((count, duplicates.SIZE), np.float32), levels)  # fmt: skip
+    target = None if blank.equal else blank.working_size
 
     def read(number: int) -> Int64:
         one, kind = found[number], kinds[number]
-        pixels = own_images.read(one.image, levels)
-        blank.coloured[number] = own_images.is_coloured(pixels)
+        pixels = image_files.read(one.image, levels)
+        blank.coloured[number] = image_files.is_coloured(pixels)
+        blank.transparent[number] = kind.alpha and image_files.is_transparent(one.image)
         grey = images.grey(pixels) if blank.coloured[number] else np.ascontiguousarray(pixels[..., 0])
         if target:
             grey = label_maps.resize(grey, target, cv2.INTER_AREA)
         blank.signatures[number] = duplicates.signature(grey)
-        masks = one.label.masks(kind.size) if one.label else []
+        masks = one.masks(kind)
         blank.claimed_twice[number] = _claimed_twice(masks, kind.size)
         return _areas(one, masks, classes)
 
     areas = np.stack(_each(read, range(count), "reading"))
     present = int(np.flatnonzero(areas.any(axis=0)).max(initial=-1)) + 1
-    return OwnMeasures(
-        kinds, areas[:, : classes or present], blank.claimed_twice, blank.coloured, blank.signatures, levels
-    )
+    measured = replace(blank, pixels=areas[:, : classes or present])
+    _tell(found, measured)
+    return measured
+
+
+def _tell(found: Sequence[LabelledImage], measured: Measures) -> None:
+    turned = [one.name for one, kind in zip(found, measured.kinds, strict=True) if kind.orientation != UPRIGHT]
+    if turned:
+        tell(
+            f"images that EXIF turns are kept as stored, which is how networks see them, and masks that were drawn on "
+            f"the turned picture are turned back: {some(turned)}"
+        )
+    transparent = [one.name for one, is_so in zip(found, measured.transparent, strict=True) if is_so]
+    if transparent:
+        tell(f"images with transparent pixels, of which the colour counts: {some(transparent)}")
 
 
 def _each(work: Callable[[Any], Any], items: Sequence[Any], title: str) -> list[Any]:
@@ -125,7 +142,7 @@ def _each(work: Callable[[Any], Any], items: Sequence[Any], title: str) -> list[
     return results
 
 
-def _levels(found: Sequence[OwnImage], kinds: Sequence[ImageKind]) -> tuple[int, int] | None:
+def _levels(found: Sequence[LabelledImage], kinds: Sequence[ImageKind]) -> tuple[int, int] | None:
     deep = [one for one, kind in zip(found, kinds, strict=True) if kind.deep]
     if not deep:
         return None
@@ -135,7 +152,7 @@ def _levels(found: Sequence[OwnImage], kinds: Sequence[ImageKind]) -> tuple[int,
             f"{deep[0].image}: expected all images to have 8 bits per channel or all more, found more here, and 8 in "
             f"{shallow.image}"
         )
-    largest = max(own_images.largest_value(one.image) for one in deep)
+    largest = max(_each(lambda one: image_files.largest_value(one.image), deep, "levels"))
     return 0, (1 << max(8, int(largest).bit_length())) - 1
 
 
@@ -154,7 +171,7 @@ def joined(masks: Masks, size: tuple[int, int]) -> dict[int, Bool]:
     return {class_id: joined[class_id] for class_id in sorted(joined)}
 
 
-def _areas(one: OwnImage, masks: Masks, classes: int | None) -> Int64:
+def _areas(one: LabelledImage, masks: Masks, classes: int | None) -> Int64:
     areas = np.zeros(HIGHEST, np.int64)
     for class_id, mask in masks:
         if class_id > (classes or HIGHEST):

@@ -6,7 +6,7 @@ may describe more or fewer images than there are, because one often describes se
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from stages.conversion import folders, image_files, label_pictures, matching
@@ -52,6 +52,8 @@ def pictures(place: InputFolders, class_of: ClassOf, palettes: Palettes) -> list
         UserError: an image without a label, a label without an image, several labels where one is expected, or a name
             that tells no class.
     """
+    if folders.is_folder(place.labels) and folders.is_folder(place.images) and place.labels.samefile(place.images):
+        place = replace(place, labels=place.images)  # two ways to write one folder
     found, drawn = _apart(place, class_of)
     images = matching.by_key(found, place.images, "image")
     readings = {picture: _reading(picture, place.labels, class_of, images) for picture in drawn}
@@ -70,7 +72,7 @@ def pictures(place: InputFolders, class_of: ClassOf, palettes: Palettes) -> list
 def _apart(place: InputFolders, class_of: ClassOf) -> tuple[list[Path], list[Path]]:
     """The images and the label pictures."""
     found = folders.pictures(place.images, (*place.apart, place.labels))
-    if not place.images.samefile(place.labels):
+    if place.labels != place.images:
         listing = folders.listing(place.labels, folders.PICTURES, (place.images, *place.apart))
         drawn = [path for path in listing.chosen if path.suffix.lower() in LOSSLESS]
         lossy = [path.relative_to(place.labels) for path in listing.chosen if path not in set(drawn)]

@@ -30,7 +30,7 @@ def decode(encoded: Any, size: tuple[int, int]) -> Bool:
     """
     if not isinstance(encoded, dict) or not {"size", "counts"} <= set(encoded):
         raise ValueError("expected run lengths with size and counts, found others")
-    if list(encoded["size"]) != list(size):
+    if encoded["size"] not in (list(size), tuple(size)):
         raise ValueError(f"expected a mask of {list(size)} pixels (height, width), found {encoded['size']}")
     stated = encoded["counts"]
     counts = _counts(stated) if isinstance(stated, str) else stated

@@ -6,9 +6,10 @@
         --class-folders MT_Blowhole=blowhole MT_Crack=crack
     make RECIPE=steel.recipe.yaml
 
-Images are JPEG, PNG, BMP or TIFF of any sizes, in one folder or in folders below it. Labels are one of:
+Images are JPEG, PNG, BMP or TIFF of any sizes, in one folder or in folders below it. A label has the path of its image
+before the dot; where folders differ, a name that one image alone has will do. Labels are one of:
 
---labels    pictures (PNG, BMP, TIFF) with the same name before the dot, in a folder of their own or beside the images.
+--labels    pictures (PNG, BMP, TIFF), in a folder of their own or beside the images.
             They hold class ids (0 background, then 1, 2, …; of a palette the index counts), one colour per class
             (--colours), or are black and white, and their class follows from --class, --class-prefixes,
             --class-suffixes (several pictures per image) or --class-folders. An all-black picture is a clean image.
@@ -19,7 +20,7 @@ Images are JPEG, PNG, BMP or TIFF of any sizes, in one folder or in folders belo
 The test images are a share of the images, chosen so that near-duplicates stay together and classes are spread evenly;
 or those of --test-images, which may have labels of the same kind (--test-labels). The true masks of labelled test
 images are written next to the output, as NAME.test-masks.csv, for python -m stages score. --keep EARLIER leaves the
-images of an earlier output on their side, when images are added.
+images of an earlier output on their side, when images are added; their content decides, not their names.
 """
 
 import argparse

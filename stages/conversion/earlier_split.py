@@ -112,12 +112,12 @@ def compare(names: Sequence[str], contents: Sequence[bytes], earlier: Earlier) -
         contents: SHA-256 of each.
         earlier: the images of the earlier output.
     """
-    pairs = list(zip(names, contents, strict=True))
+    pairs, present = list(zip(names, contents, strict=True)), set(contents)
     before = {name for known in earlier.names.values() for name in known}
     renamed = [name for name, content in pairs if content in earlier.names and name not in earlier.names[content]]
     changed = [name for name, content in pairs if content not in earlier.names and name in before]
     new = [name for name, content in pairs if content not in earlier.names and name not in before]
-    gone = {content: known for content, known in earlier.names.items() if content not in set(contents)}
+    gone = {content: known for content, known in earlier.names.items() if content not in present}
     test = [name for known in gone.values() for name, side in known.items() if side]
     train = [name for known in gone.values() for name, side in known.items() if not side]
     for what, found in (

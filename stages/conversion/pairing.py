@@ -74,27 +74,32 @@ def _apart(place: InputFolders, class_of: ClassOf) -> tuple[list[Path], list[Pat
     found = folders.pictures(place.images, (*place.apart, place.labels))
     if place.labels != place.images:
         listing = folders.listing(place.labels, folders.PICTURES, (place.images, *place.apart))
-        drawn = [path for path in listing.chosen if path.suffix.lower() in LOSSLESS]
-        lossy = [path.relative_to(place.labels) for path in listing.chosen if path not in set(drawn)]
+        drawn = [path for path in listing.chosen if _is_lossless(path)]
+        lossy = [path.relative_to(place.labels) for path in listing.chosen if not _is_lossless(path)]
         if lossy:
             tell(f"{place.labels}: labels are PNG, BMP or TIFF; JPEGs among them are left out: {some(lossy)}")
         if not drawn:
             raise UserError(f"{place.labels}: expected labels that end in {', '.join(LOSSLESS)}, found none")
         return found, drawn
-    lossless = [path for path in found if path.suffix.lower() in LOSSLESS]
+    lossless = [path for path in found if _is_lossless(path)]
     keys = Counter(key(path, place.images) for path in found)
     if class_of.suffixes:
         drawn = [path for path in lossless if _is_followed(key(path, place.images), class_of, keys)]
     else:  # of two files with one name before the dot, the PNG is the label
-        photographs = {key(path, place.images) for path in found if path not in set(lossless)}
+        photographs = {key(path, place.images) for path in found if not _is_lossless(path)}
         drawn = [path for path in lossless if key(path, place.images) in photographs]
-        lone = [path.relative_to(place.images) for path in lossless if path not in set(drawn)]
+        lone = [path.relative_to(place.images) for path in lossless if key(path, place.images) not in photographs]
         if drawn and lone:
             raise UserError(
                 f"{place.images}: expected a JPEG beside every {', '.join(LOSSLESS)}, found none for {some(lone)}: "
                 "each may be an image or a label; put labels into a folder of their own"
             )
-    return [path for path in found if path not in set(drawn)], drawn
+    labels = set(drawn)
+    return [path for path in found if path not in labels], drawn
+
+
+def _is_lossless(path: Path) -> bool:
+    return path.suffix.lower() in LOSSLESS
 
 
 def _is_followed(path: str, class_of: ClassOf, keys: Mapping[str, int]) -> bool:

@@ -202,3 +202,35 @@ def test_colour_and_depth_are_stated(workplace: Path, capsys: pytest.CaptureFixt
     assert (
         "expected all images to have 8 bits per channel or all more, found more here, and 8 in images/a.png" in reported
     )
+
+
+def test_overlaps_of_more_classes_than_the_pipeline_keeps(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With nine classes the recipe cannot keep overlaps, and the report says what becomes of them."""
+    Path("labels").mkdir()
+    for stem, size in SIZES.items():
+        for suffix in ("_1", "_2"):
+            cv2.imwrite(f"labels/{stem}{suffix}.png", box(size))
+    run("--labels", "labels", "--class-suffixes", *(f"_{number}" for number in range(1, 10)))
+    assert recipe()["overlapping_classes"] is False
+    assert "960 pixels belong to several classes: with 9 classes, training gives each to the highest class alone" in (
+        capsys.readouterr().out
+    )
+
+
+def test_transparent_pixels_of_images_are_told(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their colour counts, as everywhere in the pipeline."""
+    Path("labels").mkdir()
+    for stem, size in SIZES.items():
+        cv2.imwrite(f"labels/{stem}.png", box(size))
+    Path("images/b.jpg").unlink()
+    cv2.imwrite("images/b.png", np.full((*SIZES["b"], 4), (9, 9, 9, 128), np.uint8))
+    run("--labels", "labels", "--class", "pit")
+    assert "images with transparent pixels, of which the colour counts: 1 (b.png)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [["--class-folders", "a=pit", "a=line"], ["--class-suffixes", "_a", "_a"]])
+def test_one_sign_of_two_classes(workplace: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
+    """One of the two would be ignored."""
+    Path("labels").mkdir()
+    reported = refused(capsys, "--labels", "labels", *options)
+    assert "expected different" in reported

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stages.conversion import coco, pairing
+from stages.conversion.labels import Shapes
 from stages.conversion.pairing import InputFolders
 from stages.pipeline.cli import UserError
 
@@ -124,7 +125,8 @@ def paired(names: str, files: str, *, clean: bool = False) -> dict[str, str]:
     content = coco.read(written(lambda content: content.update(images=images, annotations=[])))
     place = InputFolders(Path("images"), Path("coco.json"), unlabelled_are_clean=clean)
     found = pairing.coco(place, content.labels)
-    return {str(one.image): one.label.where.removeprefix("coco.json: ") if one.label else "" for one in found}
+    stated = {str(one.image): one.label.where if isinstance(one.label, Shapes) else "" for one in found}
+    return {image: where.removeprefix("coco.json: ") for image, where in stated.items()}
 
 
 def test_names_with_folders() -> None:

@@ -17,7 +17,7 @@ from stages.pipeline.cli import UserError
 def test_depth_and_transparency(tmp_path: Path, suffix: str, channels: int, dtype: type) -> None:
     """Pillow opens colours of 16 bits as if they had 8."""
     file = tmp_path / f"a{suffix}"
-    values = np.full((4, 6, channels), 200, dtype)
+    values: np.ndarray = np.full((4, 6, channels), 200, dtype)
     cv2.imwrite(str(file), values[..., 0] if channels == 1 else values)
     found = image_files.kind(file)
     assert (found.size, found.deep, found.alpha) == ((4, 6), dtype == np.uint16, channels == 4)

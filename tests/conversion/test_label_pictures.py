@@ -1,5 +1,6 @@
 """Drawn labels: class ids, colours, black and white, and what is refused because it has two meanings."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -111,13 +112,14 @@ def test_a_channel_of_transparency_is_left_out_if_opaque(tmp_path: Path, mode: s
     picture = grey.convert(mode)
     picture.putalpha(Image.fromarray(np.array([[255, 0, 255]], np.uint8)))
     picture.save(tmp_path / "a.png")
-    for read in (
-        lambda: label_pictures.label_map(tmp_path / "a.png", 0),
-        lambda: label_pictures.label_map(tmp_path / "a.png", 1),
-        lambda: label_pictures.by_colour(tmp_path / "a.png", {(1, 1, 1): 1, (2, 2, 2): 2}),
-    ):
+    reads: list[Callable[[Path], object]] = [
+        lambda label: label_pictures.label_map(label, 0),
+        lambda label: label_pictures.label_map(label, 1),
+        lambda label: label_pictures.by_colour(label, {(1, 1, 1): 1, (2, 2, 2): 2}),
+    ]
+    for read in reads:
         with pytest.raises(UserError, match="expected an opaque label, found transparent pixels"):
-            read()
+            read(tmp_path / "a.png")
 
 
 def test_a_label_that_would_be_read_in_part(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from stages.conversion import pairing
 from stages.conversion.class_rules import ClassOf
 from stages.conversion.label_pictures import Palettes
+from stages.conversion.labels import Pictures
 from stages.conversion.pairing import InputFolders
 from stages.pipeline.cli import UserError
 
@@ -33,10 +34,11 @@ def touch(names: str) -> None:
 
 def labels(place: InputFolders = BOTH, class_of: ClassOf = SINGLE) -> dict[str, list[tuple[str, int]]]:
     """The label pictures of each image, by the name under which it is stored."""
-    return {
-        one.name: [(str(file), class_id) for file, class_id in one.label.files] if one.label else []
-        for one in pairing.pictures(place, class_of, Palettes())
-    }
+    found: dict[str, list[tuple[str, int]]] = {}
+    for one in pairing.pictures(place, class_of, Palettes()):
+        files = one.label.files if isinstance(one.label, Pictures) else ()
+        found[one.name] = [(str(file), class_id) for file, class_id in files]
+    return found
 
 
 def refusal(place: InputFolders = BOTH, class_of: ClassOf = SINGLE) -> str:

@@ -142,7 +142,7 @@ PICTURES: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 
 def _outlined(data: Dataset, sample: Sample, name: str, position: int) -> UInt8:
-    image, labels = overlays.enlarge(data.images[sample.position], data.labels[sample.position])
+    image, labels = overlays.enlarge(data.image(sample), data.label_map(sample))
     text = f"{name}: {sample.pixels[position]:,} px"
     return overlays.caption(overlays.outline(image, labels, thickness=3), "", {text: overlays.colour(position + 1)})
 

@@ -11,8 +11,8 @@ from functools import cache
 from tqdm import tqdm
 
 from stages.dataset.prepared import Dataset, Sample
-from stages.inference import engines, ensemble, probabilities
-from stages.inference.averaging import Network, predictions
+from stages.inference import averaging, engines, ensemble, probabilities
+from stages.inference.averaging import Network
 from stages.pipeline import cli, outputs, paths, settings
 from stages.postprocessing.prediction import Prediction
 
@@ -30,8 +30,8 @@ def infer() -> None:
         members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
     ) -> Iterator[tuple[str, Prediction]]:
         loaded = [load(member.folder) for member in members]
-        images = (data.images[sample.position] for sample in tqdm(samples, title, unit=" images", disable=None))
-        found = predictions(loaded, images, options.inference.batch_size, options.inference.flips)
+        images = (data.image(sample) for sample in tqdm(samples, title, unit=" images", disable=None))
+        found = averaging.of_images(loaded, images, data.layout, options.inference.batch_size, options.inference.flips)
         return zip((sample.image for sample in samples), found, strict=True)
 
     def validation() -> Iterator[tuple[str, Prediction]]:

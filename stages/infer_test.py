@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from stages.dataset import geometry, images, submission, validation
 from stages.dataset.layout import Layout
-from stages.inference import engines, ensemble, probabilities
-from stages.inference.averaging import Network, predictions
+from stages.inference import averaging, engines, ensemble, probabilities
+from stages.inference.averaging import Network
 from stages.pipeline import cli, outputs, parallel, paths, settings
 from stages.pipeline.cli import UserError
 
@@ -41,7 +41,7 @@ def store(options: settings.Inference, layout: Layout, files: dict[str, Path], n
     """
     progress = tqdm(files.values(), "infer_test", unit=" images", disable=None)
     photographs = parallel.in_order(lambda file: geometry.read(file, layout)[0], progress)
-    found = predictions(networks, photographs, options.batch_size, options.flips)
+    found = averaging.of_images(networks, photographs, layout, options.batch_size, options.flips)
     try:
         with outputs.folder(paths.TEST_PROBABILITIES.parent) as folder:
             return probabilities.write(folder / paths.TEST_PROBABILITIES.name, zip(files, found, strict=True))

@@ -122,11 +122,12 @@ def iou_thresholds(found: Masks, truth: Masks) -> float:
     return sum(values) / len(values)
 
 
-def project(folder: Path, name: str, archive: Path) -> Path:
-    """A repository in which the recipe has been applied, reduced, and the pipeline has run."""
+def project(folder: Path, name: str, archive: Path, *changes: str) -> Path:
+    """A repository in which the recipe has been applied, reduced and changed, and the pipeline has run."""
     folder.mkdir()
     repository.start(folder)
-    repository.call(folder, sys.executable, "-m", "stages", "recipe", name, "--source", str(archive), "--set", *REDUCED)
+    command = ["recipe", name, "--source", str(archive), "--set", *REDUCED, *changes]
+    repository.call(folder, sys.executable, "-m", "stages", *command)
     printed = repository.call(folder, "dvc", "repro")
     assert "Traceback" not in printed
     return folder
@@ -184,6 +185,25 @@ def test_a_recipe_from_the_archive_to_the_score(name: str, tmp_path: Path) -> No
     expected = mean_dice(masks, archive.truth, 0.0 if name == "uw-madison" else 1.0) if own is None else own
     assert float(line.split()[-1]) == pytest.approx(expected, abs=6e-5)
     assert any(mask.any() for mask in masks.values()), "no mask was sent: the test shows nothing"
+
+
+def test_images_cut_into_tiles(tmp_path: Path) -> None:
+    """Images of 320×480 in tiles of 160: masks of full size are sent, and the notebook draws the same ones."""
+    archive = MAKERS["carvana"](tmp_path, np.random.default_rng(5))
+    changes = [
+        "images.sizes=tiled",
+        "image_height=160",
+        "image_width=160",
+        "submission.height=null",
+        "submission.width=null",
+    ]
+    folder = project(tmp_path / "project", "carvana", archive.path, *(f"competition.{change}" for change in changes))
+    assert (folder / "metrics/evaluation.json").is_file()
+    masks = sent("carvana", folder / "data/submission.csv", archive.truth)
+    assert mean_dice(masks, archive.truth, 1.0) > 0.5
+    of_notebook = sent("carvana", run_notebook(folder, archive, tmp_path), archive.truth)
+    for key, mask in masks.items():  # OpenVINO here, TensorFlow in the notebook
+        assert (mask != of_notebook[key]).mean() < 1e-3
 
 
 def test_every_competition_has_a_maker() -> None:

@@ -44,10 +44,8 @@ class TestImages:
 
 def training_images(data: Dataset) -> Described:
     """Describe all training images; their signatures come from preprocess."""
-    work = parallel.in_order(
-        lambda position: shift.features(images.grey(data.images[position])), range(len(data.images))
-    )
-    found = list(tqdm(work, "check_data: training images", len(data.images), unit=" images", disable=None))
+    work = parallel.in_order(lambda sample: shift.features(images.grey(data.image(sample))), data.index)
+    found = list(tqdm(work, "check_data: training images", len(data.index), unit=" images", disable=None))
     return Described(np.stack(found), data.signatures)
 
 
@@ -68,9 +66,10 @@ def test_images(folder: Path, layout: Layout) -> TestImages:
                 images.refuse_colours(raw, files[number])
             native = geometry.native(raw, files[number], layout)
             image = images.grey(geometry.fitted(native, layout, files[number]))
+            signature = duplicates.signature(geometry.thumbnail(image, layout))
         except images.ImageError as error:
             return str(error)
-        return shift.features(image), duplicates.signature(image), (native.shape[0], native.shape[1])
+        return shift.features(image), signature, (native.shape[0], native.shape[1])
 
     with threadpool_limits(1, "blas"):  # NumPy's own threads would wait for one another in every worker
         work = parallel.in_order(describe, range(len(files)))

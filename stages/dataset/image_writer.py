@@ -14,6 +14,7 @@ from stages.dataset.layout import Layout
 from stages.dataset.mask_store import MaskStore
 from stages.dataset.prepared import IMAGES, LABELS, ImageStore
 from stages.dataset.reading_order import PartsByOrder
+from stages.dataset.tiles import Grid
 from stages.dataset.true_masks import TrueMasksWriter
 from stages.dataset.validation import Faults
 from stages.pipeline import paths
@@ -31,6 +32,8 @@ class Measured:
         layout: of the competition.
         names: file names of the images.
         pixels: pixels of each class as training reads them, int64 (images, classes).
+        first_tile: place of each image's first tile in the arrays, then the number of all tiles, int64 (images + 1,).
+        tile_pixels: pixels of each class in each tile, int64 (tiles, classes).
         has_mask: whether an image has a mask, boolean (images,).
         claimed_twice: pixels of an image that several classes claim, int64 (images,).
         claimed: pixels of each class as the table gives them, int64 (images, classes).
@@ -43,6 +46,8 @@ class Measured:
     layout: Layout
     names: list[str]
     pixels: Int64
+    first_tile: Int64
+    tile_pixels: Int64
     has_mask: Bool
     claimed_twice: Int64
     claimed: Int64
@@ -55,10 +60,13 @@ class Measured:
     def empty(cls, layout: Layout, names: list[str]) -> "Measured":
         """Zeros, to be filled in."""
         count, classes = len(names), layout.number_of_classes
+        first_tile = np.cumsum([0, *_tiles(names, layout)])
         return cls(
             layout=layout,
             names=names,
             pixels=np.zeros((count, classes), np.int64),
+            first_tile=first_tile,
+            tile_pixels=np.zeros((first_tile[-1], classes), np.int64),
             has_mask=np.zeros(count, np.bool_),
             claimed_twice=np.zeros(count, np.int64),
             claimed=np.zeros((count, classes), np.int64),
@@ -76,14 +84,14 @@ class Block:
     Attributes:
         faults, faults_of_masks: what is wrong with the images, and with their masks.
         masks: the true masks at the size at which they are scored, by position.
-        encoded: image and label map as PNG, by position, if they are not stored as pixels.
+        encoded: image and label map of each tile as PNG, by position, if they are not stored as pixels.
         parts: of the masks that were looked at.
     """
 
     faults: Faults = field(default_factory=Faults)
     faults_of_masks: Faults = field(default_factory=Faults)
     masks: dict[int, Masks] = field(default_factory=dict)
-    encoded: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    encoded: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     parts: PartsByOrder = field(default_factory=PartsByOrder)
 
 
@@ -92,9 +100,9 @@ class ImageWriter:
 
     def __init__(self, measured: Measured, masks: MaskStore, folder: Path) -> None:
         self.measured, self._masks = measured, masks
-        count, layout = len(measured.names), measured.layout
+        count, layout = int(measured.first_tile[-1]), measured.layout
         self._true_masks = TrueMasksWriter(folder)
-        self._looked_at = max(1, count // LOOKED_AT)  # every so many images
+        self._looked_at = max(1, len(measured.names) // LOOKED_AT)  # every so many images
         self._pixels: tuple[ImageStore, ImageStore] | None = None
         self._encoded: tuple[EncodedWriter, EncodedWriter] | None = None
         if encoded_store.worth_encoding(count, layout.shape):
@@ -111,8 +119,9 @@ class ImageWriter:
             self._true_masks.add(position, masks)
         if self._encoded:
             for position in block:
-                for writer, raw in zip(self._encoded, stored.encoded.get(position, (b"", b"")), strict=True):
-                    writer.append(raw)
+                for pair in stored.encoded.get(position, []):  # an image without any has a fault
+                    for writer, raw in zip(self._encoded, pair, strict=True):
+                        writer.append(raw)
 
     def close(self) -> None:
         """Finish all files."""
@@ -165,17 +174,30 @@ class ImageWriter:
             labels, found.masks[position] = self._drawn(position, [(k, runs) for k, _, runs in masks], size)
         self._write(position, image, labels, found)
         measured.digests[position] = digest.digest()
-        return duplicates.texture(images.grey(image))
+        return duplicates.texture(images.grey(geometry.thumbnail(image, layout)))
 
     def _write(self, position: int, image: UInt8, labels: UInt8 | None, found: Block) -> None:
-        """Store an image and, if it has masks, its label map."""
-        if self._pixels:
-            self._pixels[0][position] = image
+        """Store the tiles of an image and, if it has masks, of its label map."""
+        layout, first = self.measured.layout, self.measured.first_tile[position]
+        grid = Grid.of((image.shape[0], image.shape[1]), layout)
+        stored = np.zeros(image.shape[:2], np.uint8) if labels is None else labels
+        for number, (tile, shown) in enumerate(zip(grid.cut(image), grid.cut(stored), strict=True), start=int(first)):
+            if not self._pixels:
+                found.encoded.setdefault(position, []).append((encoded_store.encode(tile), encoded_store.encode(shown)))
+            else:
+                self._pixels[0][number] = tile
+                if labels is not None:
+                    self._pixels[1][number] = shown
             if labels is not None:
-                self._pixels[1][position] = labels
-            return
-        stored = np.zeros(self.measured.layout.size, np.uint8) if labels is None else labels
-        found.encoded[position] = encoded_store.encode(image), encoded_store.encode(stored)
+                self.measured.tile_pixels[number] = self._pixels_of(position, shown, len(grid))
+
+    def _pixels_of(self, position: int, tile: UInt8, tiles: int) -> Int64:
+        """Pixels of each class in a stored tile, int64 (classes,)."""
+        if tiles == 1:  # already counted
+            return np.asarray(self.measured.pixels[position])
+        classes = self.measured.layout.number_of_classes
+        labels = label_maps.unpacked(tile, classes) if self.measured.layout.overlapping else tile
+        return label_maps.pixels(labels, classes)[1:]
 
     def _drawn(self, position: int, masks: Masks, size: Size) -> tuple[UInt8, Masks]:
         """The label map of an image as it is stored, and its masks at the size at which they are scored."""
@@ -204,3 +226,11 @@ class ImageWriter:
         smaller = label_maps.resized(whole, scored)
         of_class = ((class_id, rle.runs(label_maps.of_class(smaller, class_id))) for class_id in layout.class_ids)
         return stored, [(class_id, runs) for class_id, runs in of_class if len(runs.starts)]
+
+
+def _tiles(names: list[str], layout: Layout) -> list[int]:
+    """How many tiles each training image has, by its header; 1 if that cannot be read, which is told later."""
+    if layout.images.sizes != "tiled":
+        return [1] * len(names)
+    sizes = (images.size(paths.TRAIN_IMAGES / name) for name in names)
+    return [len(Grid.of(size, layout)) if size else 1 for size in sizes]

@@ -151,7 +151,7 @@ def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Form
     if expected is not None and found != expected:
         raise ImageError(
             f"{path}: expected {expected[0]}×{expected[1]} pixels (competition.image_height, image_width), found "
-            f"{found[0]}×{found[1]}; images of different sizes need competition.images.sizes: resized or padded"
+            f"{found[0]}×{found[1]}; images of different sizes need competition.images.sizes: resized, padded or tiled"
         )
     return kind, found
 

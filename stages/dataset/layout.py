@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 Order = Literal["columns", "rows"]
 FirstPixel = Literal[0, 1, "relative"]
-Sizes = Literal["equal", "resized", "padded"]
+Sizes = Literal["equal", "resized", "padded", "tiled"]
 SubmissionRows = Literal["sample", "classes", "images", "components"]
 MetricName = Literal["mean_dice", "global_dice", "iou_thresholds"]
 
@@ -97,6 +97,7 @@ class Images:
     Attributes:
         sizes: equal: all images have image_height × image_width pixels. resized: any size; networks see them resized to
             image_height × image_width. padded: any size up to that; smaller images are filled up by mirroring.
+            tiled: any size; networks see tiles of image_height × image_width (see `stages.dataset.tiles`).
         channels: 1 for grey levels, 3 for colour.
         grey_from_colour: whether colour images may be turned to grey; only with one channel.
         levels: the values that become black (0) and white (255), for images of more than 8 bits; None: 8 bits.

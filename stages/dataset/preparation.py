@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,12 +13,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.dataset import duplicates, encoded_store, folds, validation
+from stages.dataset import duplicates, encoded_store, folds, geometry, validation
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_writer import ImageWriter, Measured
 from stages.dataset.layout import Columns, Files, Layout, Metric, RunLengths, SubmissionForm
 from stages.dataset.mask_store import MaskStore
-from stages.dataset.prepared import INDEX, SIGNATURES, SUMMARY
+from stages.dataset.prepared import INDEX, SIGNATURES, SUMMARY, TILES
 from stages.dataset.reading_order import PartsByOrder
 from stages.dataset.validation import Faults
 from stages.pipeline import outputs, parallel, paths
@@ -38,16 +39,16 @@ def store(names: list[str], layout: Layout, folder: Path) -> Measured:
     Raises:
         UserError: images or masks have faults, or there is no mask at all. Faults of images are reported first.
     """
-    _check_space(len(names), layout, folder)
+    measured = Measured.empty(layout, names)
+    _check_space(len(measured.tile_pixels), layout, folder)
     with MaskStore(folder) as masks:
         faults_of_rows = _read_masks(names, layout, masks)
-        writer = ImageWriter(Measured.empty(layout, names), masks, folder)
+        writer = ImageWriter(measured, masks, folder)
         faults, parts = _run_blocks(writer, len(names))
         writer.close()
     faults.extend(faults_of_rows)
     faults.raise_if_any()
     parts.refuse_wrong_order(str(paths.TRAIN_TABLE), layout.run_lengths)
-    measured = writer.measured
     if not measured.has_mask.any():
         raise UserError(
             f"{paths.TRAIN_TABLE}: expected at least one mask, found none: every EncodedPixels is empty or there are "
@@ -67,8 +68,8 @@ def _check_space(count: int, layout: Layout, folder: Path) -> None:
         print(f"preprocess: {needed / 1e9:.1f} GB of pixels are written to {paths.PREPARED}")
     if needed > free:
         raise UserError(
-            f"{paths.PREPARED}: expected about {needed / 1e9:.1f} GB of free disk space for {count:,} images of "
-            f"{layout}, found {free / 1e9:.1f} GB: a smaller working size (competition.image_height, image_width, "
+            f"{paths.PREPARED}: expected about {needed / 1e9:.1f} GB of free disk space for {count:,} images or tiles "
+            f"of {layout}, found {free / 1e9:.1f} GB: a smaller working size (competition.image_height, image_width, "
             "with images.sizes: resized) needs less"
         )
 
@@ -144,6 +145,10 @@ def write_index(measured: Measured, divided: Folds, folder: Path) -> None:
     rows = [(name, *numbers) for name, numbers in zip(measured.names, table, strict=True)]
     header = ["image", "fold", "group", "height", "width", *(f"pixels_{name}" for name in names)]
     outputs.write_table(folder / INDEX, header, rows)
+    if measured.layout.images.sizes == "tiled":
+        of_tiles = zip(np.repeat(np.arange(len(rows)), np.diff(measured.first_tile)), measured.tile_pixels, strict=True)
+        header = ["image", *(f"pixels_{name}" for name in names)]
+        outputs.write_table(folder / TILES, header, ((measured.names[n], *pixels.tolist()) for n, pixels in of_tiles))
     digest = hashlib.sha256(b"".join(measured.digests))
     digest.update(repr(rows).encode())
     layout = inside(measured.layout).to_json()
@@ -163,7 +168,7 @@ def inside(layout: Layout) -> Layout:
 def figures(measured: Measured, divided: Folds) -> dict[str, Any]:
     """The figures of metrics/preprocess.json."""
     names, pixels, fold = measured.layout.classes, measured.pixels, divided.fold
-    area = len(fold) * measured.layout.pixels
+    area = sum(math.prod(geometry.fitted_size(size, measured.layout)) for size in measured.sizes.tolist())
     return {
         "images": len(fold),
         "clean_images": int((pixels.sum(axis=1) == 0).sum()),

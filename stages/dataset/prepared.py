@@ -5,9 +5,12 @@
         labels.npy       uint8 (image, height, width), 0 background, then ClassId; a bit for each class if they overlap
         signatures.npy   float32 (image, number), by which near-duplicates are found (see `duplicates`)
         masks*.npy       the true masks at the size at which they are scored (see `true_masks`)
+        tiles.csv        one row per tile, if images are cut into tiles: image, pixels of each class
         index.csv        one row per image, in the order of the arrays: image, fold, group, its own height and width,
                          then pixels of each class in labels.npy
         summary.json     folds, layout, and a digest of images, masks and index
+
+The arrays hold an image as networks see it; with `images.sizes: tiled`, the tiles of an image one after the other.
 
 Pixels are stored uncompressed: reading one image is then one read of height × width bytes at a known place, which takes
 a tenth of a millisecond where decoding a JPEG takes four. `ImageStore` replaces NumPy's memory maps, whose pages count
@@ -17,9 +20,11 @@ to start. A data set whose pixels would fill the disk is stored as PNG instead (
 
 import csv
 import json
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +34,13 @@ from stages.dataset import geometry, label_maps, true_masks
 from stages.dataset.encoded_store import EncodedStore
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
+from stages.dataset.tiles import Grid
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
 INDEX = "index.csv"
 SUMMARY = "summary.json"
+TILES = "tiles.csv"
 IMAGES = "images.npy"
 LABELS = "labels.npy"
 SIGNATURES = "signatures.npy"
@@ -110,10 +117,10 @@ def _store(path: Path, shape: tuple[int, ...]) -> ImageStore | EncodedStore:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of the index.
+    """One image of the index, or one of its tiles.
 
     Attributes:
-        position: its place in the arrays, from 0.
+        position: place in the index, from 0; of a tile, in the arrays of images and labels.
         image: file name.
         fold: 0 … folds-1; the last is held out.
         group: number that near-duplicates share, and no other image has.
@@ -147,8 +154,7 @@ class Dataset:
         self.images = _store(folder / IMAGES, self.layout.shape)
         self.labels = LabelStore(_store(folder / LABELS, self.layout.size), self.layout)
         self._masks = true_masks.TrueMasks(folder)
-        with (folder / INDEX).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = self._rows(INDEX)
         self.index = [
             Sample(
                 position,
@@ -160,6 +166,12 @@ class Dataset:
             )
             for position, row in enumerate(rows)
         ]
+        self._grids = [Grid.of(sample.size, self.layout) for sample in self.index]
+        self._first = list(accumulate(map(len, self._grids), initial=0))
+
+    def _rows(self, name: str) -> list[dict[str, str]]:
+        with (self._folder / name).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
 
     def _require(self, *names: str) -> None:
         missing = [name for name in names if not (self._folder / name).is_file()]
@@ -185,9 +197,40 @@ class Dataset:
         size = self.layout.scored_size(sample.size)
         return label_maps.drawn(masks, len(self.classes), size, overlapping=overlapping)
 
+    def image(self, sample: Sample) -> UInt8:
+        """The image as networks see it, uint8 (height, width) or (height, width, 3); whole, if it is cut into tiles."""
+        return self._whole(self.images, sample)
+
+    def label_map(self, sample: Sample) -> UInt8:
+        """The label map or planes of `image`, uint8 (height, width) or (height, width, classes)."""
+        return self._whole(self.labels, sample)
+
+    def _whole(self, store: "ImageStore | EncodedStore | LabelStore", sample: Sample) -> UInt8:
+        first, end = self._first[sample.position : sample.position + 2]
+        return self._grids[sample.position].joined([store[number] for number in range(first, end)])
+
     def picture(self, sample: Sample) -> UInt8:
         """The image at the size of `truth`, uint8 (height, width) or (height, width, 3)."""
-        return geometry.restored(self.images[sample.position], self.layout, sample.size)
+        return geometry.restored(self.image(sample), self.layout, sample.size)
+
+    def tiles(self, samples: list[Sample]) -> list[Sample]:
+        """The tiles of these images, from which crops are taken: the images themselves unless they are cut."""
+        if self.layout.images.sizes != "tiled":
+            return samples
+        return [
+            replace(sample, position=number, pixels=self._tile_pixels[number], size=self.layout.size)
+            for sample in samples
+            for number in range(*self._first[sample.position : sample.position + 2])
+        ]
+
+    @cached_property
+    def _tile_pixels(self) -> list[tuple[int, ...]]:
+        self._require(TILES)
+        return [tuple(int(row[f"pixels_{name}"]) for name in self.classes) for row in self._rows(TILES)]
+
+    def area(self, samples: list[Sample]) -> int:
+        """Pixels of these images as networks see them, those in two tiles once."""
+        return sum(math.prod(geometry.fitted_size(sample.size, self.layout)) for sample in samples)
 
     @property
     def held_out(self) -> int:

@@ -3,6 +3,7 @@
 A saved network takes grey levels and returns probabilities; scaling and activation are part of it.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import reduce
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.dataset.layout import Layout
+from stages.dataset.tiles import Grid
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
@@ -65,6 +68,34 @@ def predictions(
             earlier = rounded
         if earlier:
             yield from earlier.result()
+
+
+def of_images(
+    networks: list[Network], images: Iterable[UInt8], layout: Layout, batch_size: int, flips: bool = False
+) -> Iterator[Prediction]:
+    """The same for images that may be cut into tiles (see `stages.dataset.tiles`).
+
+    Args:
+        networks, batch_size, flips: as of `predictions`.
+        images: as `geometry.fitted` returns them; read tile by tile.
+        layout: says whether they are cut.
+
+    Yields:
+        The prediction of each image, in order. A class is in an image as surely as in the tile that is surest of it.
+    """
+    grids: deque[Grid] = deque()
+
+    def tiles() -> Iterator[UInt8]:
+        for image in images:
+            grids.append(Grid.of((image.shape[0], image.shape[1]), layout))
+            yield from grids[-1].cut(image)
+
+    found = predictions(networks, tiles(), batch_size, flips)
+    for first in found:
+        grid = grids.popleft()
+        parts = [first, *islice(found, len(grid) - 1)]
+        presence = np.max([part.presence for part in parts], axis=0)
+        yield Prediction(grid.joined([part.pixels for part in parts]), presence)
 
 
 def _sum(networks: list[Network], images: UInt8, views: list[View]) -> tuple[Float32, Float32]:

@@ -55,5 +55,5 @@ def _class_shares(data: Dataset, folds: tuple[int, ...]) -> Float64:
     others = [sample for sample in data.index if sample.fold not in (*folds, data.held_out)]
     samples = others or [sample for sample in data.index if sample.fold != data.held_out]
     pixels = np.sum([sample.pixels for sample in samples], axis=0)
-    seen = len(samples) * data.images.height * data.images.width
+    seen = data.area(samples)
     return np.asarray(np.concatenate([[seen - pixels.sum()], pixels]) / seen)

@@ -7,7 +7,8 @@ from pathlib import Path
 from stages.dataset import geometry
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
-from stages.inference.averaging import Network, predictions
+from stages.inference import averaging
+from stages.inference.averaging import Network
 from stages.pipeline import parallel
 from stages.pipeline.arrays import UInt8
 from stages.postprocessing.rules import Rules, label_map
@@ -27,7 +28,7 @@ def label_maps(
         networks: one or more, whose probabilities are averaged.
         files: the photographs.
         layout: of the competition.
-        batch_size, flips: as in `predictions`.
+        batch_size, flips: as in `averaging.of_images`.
         rules: from probabilities to masks.
 
     Yields:
@@ -43,5 +44,5 @@ def label_maps(
             sizes.append(size)
             yield image
 
-    for prediction in predictions(networks, photographs(), batch_size, flips):
+    for prediction in averaging.of_images(networks, photographs(), layout, batch_size, flips):
         yield label_map(prediction.restored(layout, sizes.popleft()), rules)

@@ -34,6 +34,7 @@ MODULES = (
     "stages.dataset.rle",
     "stages.dataset.submission",
     "stages.dataset.tables",
+    "stages.dataset.tiles",
     "stages.inference.averaging",
     "stages.inference.cpu",
     "stages.inference.savedmodel",

@@ -106,7 +106,7 @@ class RunLengthsSection(Section):
 class ImagesSection(Section):
     """How images are stored, and how networks see them."""
 
-    sizes: Literal["equal", "resized", "padded"]
+    sizes: Literal["equal", "resized", "padded", "tiled"]
     channels: Annotated[Literal[1, 3], BeforeValidator(whole)]
     grey_from_colour: Flag
     levels: tuple[Annotated[int, Field(strict=True, ge=-(2**15))], Annotated[int, Field(strict=True, lt=2**16)]] | None

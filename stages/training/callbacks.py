@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from stages.dataset import label_maps
 from stages.dataset.prepared import Dataset, Sample
-from stages.inference import savedmodel
+from stages.inference import averaging, savedmodel
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.postprocessing import rules
@@ -43,15 +43,15 @@ def validate(
     """
     classes = len(data.classes)
     own = samples[cluster.worker :: cluster.workers]
-    images = (data.images[sample.position] for sample in own)
+    images = (data.image(sample) for sample in own)
     counts = np.zeros((len(samples), 3, 1 + classes), np.int64)
     pairs = zip(
         tqdm(own, "train: validation", unit=" images", leave=False, disable=None),
-        savedmodel.predictions([network], images, batch_size),
+        averaging.of_images([network], images, data.layout, batch_size),
         strict=True,
     )
     for number, (sample, prediction) in enumerate(pairs):
-        true = data.labels[sample.position]
+        true = data.label_map(sample)
         found = rules.label_map(prediction, rules.plain(classes, label_maps.are_planes(true)))
         counts[cluster.worker + number * cluster.workers] = overlaps.count(true, found, classes)
     counts = cluster.total(counts)

@@ -30,14 +30,14 @@ class Crops:
     """An endless numbered sequence of crops.
 
     Crop n depends only on n and the seed, so a training can continue from any crop. An epoch has `crops_per_image`
-    crops for every image. A fraction `foreground_fraction` of them shows a class that is drawn at random, weighted by
-    `foreground_sampling`, so that rare classes appear too. The other crops lie anywhere in the images, which take
-    turns.
+    crops for every image, or for every tile of images that are cut into tiles. A fraction `foreground_fraction` of them
+    shows a class that is drawn at random, weighted by `foreground_sampling`, so that rare classes appear too. The other
+    crops lie anywhere in the images, which take turns.
     """
 
     def __init__(self, data: Dataset, samples: list[Sample], options: Train, seed: int) -> None:
         self.data = data
-        self.samples = samples
+        self.samples = samples = data.tiles(samples)
         self.seed = seed
         self.options = options
         self.height = min(options.crop_height, data.images.height)

@@ -30,6 +30,7 @@ MODULES = (
     "stages.dataset.label_maps",
     "stages.dataset.layout",
     "stages.dataset.prepared",
+    "stages.dataset.tiles",
     "stages.inference.averaging",
     "stages.inference.savedmodel",
     "stages.postprocessing.prediction",

@@ -47,7 +47,7 @@ def object_width(data: Dataset) -> float:
     """
     widths: dict[int, list[int]] = {}
     for sample in [sample for sample in data.index if sum(sample.pixels)][:LOOKED_AT]:
-        labels = data.labels[sample.position]
+        labels = data.label_map(sample)
         for class_id in label_maps.present(labels):
             mask = label_maps.of_class(labels, class_id).astype(np.uint8)
             _, _, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -108,7 +108,7 @@ def too_short(data: Dataset, options: Train, measured: Seconds, minutes: float) 
 
 def _of_fold(data: Dataset, options: Train, measured: Seconds, fold: int) -> tuple[float, float]:
     """Seconds of start and export, and of an epoch."""
-    images = len(data.training(fold))
+    images = len(data.tiles(data.training(fold)))
     steps = max(1, images * options.crops_per_image // options.batch_size)
     return measured.start + EXPORT, steps * measured.step + len(data.fold(fold)) * measured.image + measured.save
 

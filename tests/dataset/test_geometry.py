@@ -81,3 +81,14 @@ def test_another_size_is_refused_where_all_are_equal(tmp_path: Path) -> None:
         geometry.read(path, layout(2, 4, "equal"))
     image, size = geometry.read(path, layout(4, 6, "resized"))
     assert (image.shape, size) == ((4, 6), (2, 3))
+
+
+def test_images_that_are_cut_into_tiles_keep_their_size() -> None:
+    """Only a side shorter than a tile is filled up by mirroring, and cut off again. Thumbnails have one size."""
+    of = layout(3, 2, "tiled")
+    whole = geometry.fitted(IMAGE, of, Path("a.png"))
+    assert whole.tolist() == [[0, 40, 80], [120, 160, 200], [120, 160, 200]]
+    assert geometry.fitted_size((2, 3), of) == whole.shape
+    assert geometry.fitted_labels(IMAGE, of).tolist() == whole.tolist()
+    np.testing.assert_array_equal(geometry.restored(whole, of, (2, 3)), IMAGE)
+    assert geometry.thumbnail(whole, of).shape == (3, 2)

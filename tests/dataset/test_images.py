@@ -19,7 +19,7 @@ HALVES = np.repeat(np.array([[40, 200]], np.uint8), 16, axis=1).repeat(16, axis=
 
 
 CUT_OFF = "expected a whole JPEG, found one that is cut off or damaged: Premature end of JPEG file"
-SIZES_DIFFER = "; images of different sizes need competition.images.sizes: resized or padded"
+SIZES_DIFFER = "; images of different sizes need competition.images.sizes: resized, padded or tiled"
 DAMAGED = "expected a whole JPEG, found one that is cut off or damaged: Corrupt JPEG data: "
 
 

@@ -1,6 +1,7 @@
 """One representation inside: the same masks in the forms of several competitions are the same once prepared."""
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,27 @@ def test_masks_in_the_wrong_order_stop_the_stage(tmp_path: Path, monkeypatch: py
     ):
         prepared(tmp_path, {}, monkeypatch)
     assert not Path("data/prepared").exists()
+
+
+def test_tiles_hold_every_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut into tiles of 16×16, images and masks come back whole, and pixels of tiles are counted tile by tile."""
+    rows = [[image, runs(mask(number)), "x"] for number, image in enumerate(IMAGES)]
+    written(tmp_path, ["id", "rle", "organ"], rows)
+    monkeypatch.setattr(sys.modules[__name__], "SIZE", (16, 16))
+    data = prepared(tmp_path, {"images": {"sizes": "tiled"}}, monkeypatch)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    tiles = data.tiles(data.index)
+    assert (len(data.index), len(data.images), len(tiles)) == (6, 6 * 3 * 4, 6 * 3 * 4)
+    assert data.area(data.index) == 6 * 32 * 48
+    for number, sample in enumerate(data.index):
+        noise = np.random.default_rng(number).integers(0, 256, SIZE, dtype=np.uint8)
+        for found in (data.image(sample), data.picture(sample)):
+            np.testing.assert_array_equal(found, noise)
+        for found in (data.label_map(sample), data.truth(sample)):
+            np.testing.assert_array_equal(found, mask(number))
+        assert sample.pixels == (mask(number).sum(),)
+    for tile in tiles:
+        assert data.images[tile.position].shape == (16, 16)
+        assert tile.pixels == (int((data.labels[tile.position] > 0).sum()),)
+        assert (tile.image, tile.fold) == (tiles[tile.position].image, data.index[tile.position // 12].fold)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.dataset.layout import Images, Layout
 from stages.inference import averaging
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
@@ -76,3 +77,23 @@ def test_a_folder_without_a_network_is_reported(tmp_path: Path) -> None:
     """The message says what to do."""
     with pytest.raises(UserError, match="fold_0: expected the network that train writes, found none: run dvc repro"):
         averaging.check(tmp_path / "fold_0")
+
+
+def test_images_cut_into_tiles_are_seen_whole() -> None:
+    """A network that looks at single pixels gives the same answer for an image and for its tiles, whatever its size;
+    a class is in the image as surely as in the tile that is surest of it."""
+    random = np.random.default_rng(0)
+    photographs = [random.integers(0, 256, size).astype(np.uint8) for size in ((8, 8), (37, 9), (8, 61), (20, 20))]
+    layout = Layout(("bright", "dark"), 8, 8, images=Images(sizes="tiled"))
+    shapes = []
+
+    def network(grey: UInt8) -> tuple[Float32, Float32]:
+        shapes.append(grey.shape)
+        return brightness(grey)
+
+    found = list(averaging.of_images([network], iter(photographs), layout, 3))
+    assert set(shapes) == {(3, 8, 8)}
+    for image, prediction in zip(photographs, found, strict=True):
+        (whole,) = averaging.predictions([brightness], [image], 1)
+        np.testing.assert_array_equal(prediction.pixels, whole.pixels)
+        np.testing.assert_array_equal(prediction.presence, whole.presence)

@@ -33,7 +33,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"run_lengths.first_pixel": 2}, "run_lengths: first_pixel: "),
     ({"run_lengths.first_pixel": True}, "run_lengths: first_pixel: expected a whole number, found True"),
     ({"run_lengths.empty": [-1]}, 'run_lengths: empty: expected texts in quotes, such as "-1", found [-1]'),
-    ({"images.sizes": "tiled"}, "images: sizes: "),
+    ({"images.sizes": "cropped"}, "images: sizes: "),
     ({"images.channels": 2}, "images: channels: "),
     (
         {"images.channels": 3, "images.grey_from_colour": True},

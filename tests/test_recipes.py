@@ -137,6 +137,9 @@ def unzipped(content: Path, folder: Path) -> None:
     """Unpack an archive and the zips in it."""
     with zipfile.ZipFile(content) as whole:
         whole.extractall(folder)
+    for inner in list(folder.glob("*.zip")):
+        with zipfile.ZipFile(inner) as part:
+            part.extractall(folder)
 
 
 def run_notebook(folder: Path, archive: Archive, scratch: Path) -> Path:
@@ -190,13 +193,7 @@ def test_a_recipe_from_the_archive_to_the_score(name: str, tmp_path: Path) -> No
 def test_images_cut_into_tiles(tmp_path: Path) -> None:
     """Images of 320×480 in tiles of 160: masks of full size are sent, and the notebook draws the same ones."""
     archive = MAKERS["carvana"](tmp_path, np.random.default_rng(5))
-    changes = [
-        "images.sizes=tiled",
-        "image_height=160",
-        "image_width=160",
-        "submission.height=null",
-        "submission.width=null",
-    ]
+    changes = ["images.sizes=tiled", "image_height=160", "image_width=160", "submission={height: null, width: null}"]
     folder = project(tmp_path / "project", "carvana", archive.path, *(f"competition.{change}" for change in changes))
     assert (folder / "metrics/evaluation.json").is_file()
     masks = sent("carvana", folder / "data/submission.csv", archive.truth)

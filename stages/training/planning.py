@@ -18,7 +18,6 @@ from stages.pipeline.settings import Settings, Train
 from stages.training.job import Job
 from stages.training.timing import Seconds, measure
 
-EXPORT = 32.0  # seconds on two cores: start TensorFlow, and write one network in a process of its own
 LEAST_EPOCHS, MOST_EPOCHS = 3, 60
 NARROW = 16  # pixels; objects that are narrower lose their shape at half the resolution
 CROP = 256  # pixels of a crop's side, where images are that large
@@ -87,8 +86,8 @@ def fitted(data: Dataset, options: Train, measured: Seconds, minutes: float) -> 
     width = object_width(data)
     reasons = [
         f"objects are {width:.0f} pixels wide (median of the smallest class): resolution 1/{options.downscale}",
-        f"a step takes {measured.step:.3f} s, a validation image {measured.image:.3f} s, saving {measured.save:.1f} s, "
-        f"the start {measured.start:.0f} s: an epoch {epoch / len(options.folds):.1f} s",
+        f"a step takes {measured.step:.3f} s, a validation image {measured.image:.3f} s, saving {measured.save:.1f} s: "
+        f"an epoch {epoch / len(options.folds):.1f} s. Start {measured.start:.0f} s, export {measured.export:.0f} s",
         f"{epochs} epochs for {len(options.folds)} network(s): {(fixed + epochs * epoch) / 60:.1f} minutes planned",
     ]
     changes = {"epochs": epochs, "early_stopping_patience": epochs, "warmup_epochs": 0}
@@ -110,7 +109,9 @@ def _of_fold(data: Dataset, options: Train, measured: Seconds, fold: int) -> tup
     """Seconds of start and export, and of an epoch."""
     images = len(data.tiles(data.training(fold)))
     steps = max(1, images * options.crops_per_image // options.batch_size)
-    return measured.start + EXPORT, steps * measured.step + len(data.fold(fold)) * measured.image + measured.save
+    return measured.start + measured.export, steps * measured.step + len(
+        data.fold(fold)
+    ) * measured.image + measured.save
 
 
 def plan(options: Settings, data: Dataset, minutes: float) -> TrainingPlan:

@@ -8,17 +8,21 @@ from typing import Any
 
 import tensorflow as tf
 
+from stages.dataset.prepared import Dataset
 from stages.inference import savedmodel
 from stages.pipeline import paths
+from stages.pipeline.settings import Train
 from stages.training import augment, fit, losses, model
 from stages.training.callbacks import Logs, validate
 from stages.training.crops import Crops
+from stages.training.export import export
 from stages.training.job import Job
 from stages.training.losses import LOSSES
 
 keras: Any = tf.keras
 
 WARM_UP, STEPS = 3, 20  # steps that are left out, and steps that are timed
+COUNTED = 100  # crops whose pixels are counted
 IMAGES = 8  # validated at least, after a first batch that is left out
 
 
@@ -27,16 +31,18 @@ class Seconds:
     """What was measured.
 
     Attributes:
-        start: until the first steps are done: building and tracing the network.
+        start: until the first steps are done: building and tracing the network, and counting the pixels of crops.
         step: of one training step.
         image: of one validation image.
         save: of writing the state at the end of an epoch.
+        export: of writing the trained network, in a process of its own.
     """
 
     start: float
     step: float
     image: float
     save: float = 0.0
+    export: float = 0.0
 
 
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -56,7 +62,10 @@ def measure(job: Job, fold: int) -> Seconds:
     options, data = job.options, job.data
     begin = time.perf_counter()
     crops = Crops(data, data.training(fold), options, job.seed)
-    weights = losses.class_weights(options.class_weights, crops.pixels(most=100))
+    counted = min(crops.per_epoch, COUNTED)
+    pixels = crops.pixels(most=counted)
+    counting = (time.perf_counter() - begin) * (min(crops.per_epoch, fit.COUNTED) / counted - 1)
+    weights = losses.class_weights(options.class_weights, pixels)
     network = model.build(options, len(data.classes), data.layout.images.channels)
     fit.prepare(network, options, weights, crops.steps)
     clock = _Clock()
@@ -70,14 +79,18 @@ def measure(job: Job, fold: int) -> Seconds:
     traced = time.perf_counter()
     validate(wrapped, data, samples, options.validation_batch_size)
     image = (time.perf_counter() - traced) / len(samples)
-    return Seconds(traced - begin - STEPS * step, step, image, _save(network))
+    save, export = _write(network, options, data)
+    return Seconds(traced - begin - STEPS * step + counting, step, image, save, export)
 
 
-def _save(network: Any) -> float:
-    """Seconds for what `callbacks` writes after an epoch that is the best so far."""
+def _write(network: Any, options: Train, data: Dataset) -> tuple[float, float]:
+    """Seconds for what `callbacks` writes after an epoch that is the best so far, and for the export at the end."""
     bare = model.bare(network)
     with tempfile.TemporaryDirectory(dir=paths.PREPARED.parent) as folder:
         begin = time.perf_counter()
-        bare.save_weights(Path(folder, "best.weights.h5"))
+        weights = Path(folder, "best.weights.h5")
+        bare.save_weights(weights)
         tf.train.Checkpoint(model=bare, optimizer=network.optimizer).write(str(Path(folder, "weights")))
-        return time.perf_counter() - begin
+        saved = time.perf_counter()
+        export(fit.exported(options, data), data.layout, weights, Path(folder, "network"))
+        return saved - begin, time.perf_counter() - saved

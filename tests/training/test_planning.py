@@ -1,5 +1,6 @@
 """A training planned from the data and a timing of the machine."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,12 @@ def test_the_time_decides_the_epochs(prepared: Dataset, options: settings.Train)
     from stages.training.timing import Seconds
 
     options = options.model_copy(update={"crops_per_image": 2, "batch_size": 2})
-    plan = planning.fitted(prepared, options, Seconds(3, 2, 0.5), 3)
+    measured = Seconds(3, 2, 0.5, 0, 32)
+    plan = planning.fitted(prepared, options, measured, 3)
     assert plan is not None
     assert (plan.changes["epochs"], plan.changes["early_stopping_patience"], plan.seconds) == (14, 14, 175)
-    assert planning.fitted(prepared, options, Seconds(3, 2, 0.5), 1) is None
-    reported = planning.too_short(prepared, options, Seconds(3, 2, 0.5), 1)
+    assert planning.fitted(prepared, options, measured, 1) is None
+    reported = planning.too_short(prepared, options, measured, 1)
     assert "expected at least 2 minutes for 3 epochs of 1 network(s) on this machine, found 1" in str(reported)
 
 
@@ -49,15 +51,17 @@ def test_a_training_is_timed(
     prepared: Dataset, options: settings.Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps and validation take some time, and a time that is too short is refused."""
+    from stages.training import timing
     from stages.training.job import Job
     from stages.training.planning import plan
     from stages.training.timing import measure
 
     everything = settings.load().model_copy(update={"train": options})
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(timing, "export", lambda *_: time.sleep(0.01))  # a fresh process would build the whole network
     Path("data").mkdir()
     seconds = measure(Job(prepared, options, 1), 0)
-    assert min(seconds.start, seconds.step, seconds.image) > 0
+    assert min(seconds.start, seconds.step, seconds.image, seconds.save, seconds.export) > 0
     with pytest.raises(UserError, match="recipe auto: --minutes: expected at least"):
         plan(everything, prepared, 0.01)
     found = plan(everything, prepared, 5)

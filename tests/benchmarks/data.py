@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from stages import preprocess
+from stages.dataset import encoded_store
 from stages.dataset.prepared import Dataset
 from stages.inference import tensorflow_start
 from stages.pipeline import paths
@@ -66,6 +67,45 @@ def batched(place: Place) -> Iterator[Pair]:
         yield from alternate([works] * (1 if place.quick else 5))
 
 
+def _both(place: Place) -> dict[bool, Dataset]:
+    """The same images stored as PNG (True) and as pixels."""
+    found, limit = {}, encoded_store.MOST_PIXELS
+    for encoded in (True, False):
+        folder = samples.work_folder(place.folder / f"encoded_{encoded}", images_of(place), preprocess={"folds": 3})
+        encoded_store.MOST_PIXELS = 0 if encoded else limit
+        with samples.inside(folder):
+            found[encoded] = prepared()
+    encoded_store.MOST_PIXELS = limit
+    return found
+
+
+def stored(place: Place) -> Iterator[Pair]:
+    """Reading every image with its label map, from PNG and from pixels, on one thread."""
+    both = _both(place)
+
+    def read(data: Dataset) -> None:
+        for sample in data.index:
+            data.image(sample), data.label_map(sample)
+
+    works: tuple[Work, Work] = partial(read, both[True]), partial(read, both[False])
+    for work in works:  # every file is in the page cache
+        work()
+    yield from alternate([works] * (1 if place.quick else 5))
+
+
+def stored_bytes(place: Place) -> Iterator[Pair]:
+    """What they take on the disk, in megabytes."""
+    _both(place)
+    png, pixels = (
+        sum(file.stat().st_size for file in folder.iterdir() if file.name.startswith(("images", "labels"))) / 1e6
+        for folder in (
+            place.folder / f"encoded_{encoded}" / f"images_{images_of(place)}" / paths.PREPARED
+            for encoded in (True, False)
+        )
+    )
+    yield png, pixels
+
+
 def prepared() -> Dataset:
     """The prepared data of the current folder, made if it does not exist."""
     if not Path(paths.PREPARED).is_dir():
@@ -80,4 +120,8 @@ ROWS = [
         preprocessed(cv2.IMREAD_GRAYSCALE)),
     Row("data-batches", "an epoch of batches: crops of 256×256, augmented, parameters of params.yaml",
         "cv2.imread of as many images on all cores", 0.7, batched),
+    Row("data-png", "read 1,000 prepared images (256×1600) and their label maps, stored as PNG",
+        "the same stored as pixels, as up to 40 GB of them are", None, stored),
+    Row("data-png-bytes", "1,000 prepared images (256×1600) and their label maps on disk, stored as PNG",
+        "the same stored as pixels", None, stored_bytes, at_most=True, unit="MB"),
 ]  # fmt: skip

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field
 
-from stages.pipeline import settings, yaml_files
+from stages.pipeline import outputs, settings, yaml_files
 from stages.pipeline.cli import UserError
 from stages.pipeline.sections import Renamed, Section, Text, check
 
@@ -184,7 +183,8 @@ def _check_name(variant: Variant, earlier: list[Variant], where: str) -> None:
 def _check_params(variant: Variant, where: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        path.write_text(yaml.safe_dump(variant.params, allow_unicode=True), encoding="utf-8")
+        with outputs.file(path) as stream:
+            yaml_files.write(stream, variant.params)
         try:
             settings.load(path)
         except UserError as error:

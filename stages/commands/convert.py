@@ -29,12 +29,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from stages.conversion import class_names, competition, forms, measures, pairing, report, split, targets
 from stages.conversion.labels import LabelledImage
 from stages.conversion.split import FINEST
-from stages.pipeline import outputs
+from stages.pipeline import outputs, yaml_files
 from stages.pipeline.cli import UserError
 
 
@@ -68,7 +67,7 @@ def convert(given: argparse.Namespace) -> None:
     fragment = competition.recipe(given.output, names, measured, sides.working_size)
     with outputs.file(recipe) as stream:
         stream.write(f"# Own images: {given.output.name}, as convert wrote it.\n")
-        yaml.safe_dump(fragment, stream, sort_keys=False, allow_unicode=True)
+        yaml_files.write(stream, fragment)
     print(report.text(given.output, measured, sides, names))
     if sides.scored:
         print(f"convert: {masks}: true masks of the test images, for python -m stages score")

@@ -22,7 +22,16 @@ def run(stage: Callable[[], None], module_docstring: str | None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
-    guard(name, stage)
+    guard(name, lambda: _watched(name, stage))
+
+
+def _watched(name: str, stage: Callable[[], None]) -> None:
+    """Run a stage; fail if what it depends on changes meanwhile."""
+    from stages.pipeline import unchanged  # which imports this module
+
+    watch = unchanged.watch(name)
+    stage()
+    watch.check()
 
 
 def run_command(name: str, words: Sequence[str]) -> None:

@@ -11,6 +11,9 @@ from typing import IO, Any
 
 from stages.pipeline.cli import UserError
 
+# Called before an output replaces another; they raise UserError if it must not.
+before_replacing: list[Callable[[], None]] = []
+
 
 @contextmanager
 def file(path: Path) -> Iterator[IO[str]]:
@@ -24,6 +27,7 @@ def file(path: Path) -> Iterator[IO[str]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", encoding="utf-8", newline="") as stream:
             yield stream
+        check()
         os.replace(partial, path)
     except OSError as error:
         if error.filename and Path(error.filename) not in (partial, path, *path.parents):
@@ -46,6 +50,7 @@ def folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
+        check()
         _swap(partial, path)
     except OSError as error:
         # Of a copy that failed, filename is what was read and filename2 what was written.
@@ -93,6 +98,12 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def check() -> None:
+    """Call what is in `before_replacing`."""
+    for each in before_replacing:
+        each()
 
 
 def _reason(error: OSError) -> str:

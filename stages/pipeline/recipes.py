@@ -97,7 +97,7 @@ def _merge(content: Any, recipe: Mapping[str, Any], sections: tuple[str, ...]) -
 
 
 def _styled(value: Any) -> Any:
-    """Lists in one line; texts in quotes where they would be read as something else, by YAML 1.1 or 1.2."""
+    """Lists in one line; texts in quotes where they would be read as something else."""
     from ruamel.yaml.comments import CommentedSeq
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 

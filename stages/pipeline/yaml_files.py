@@ -1,12 +1,23 @@
-"""YAML files that people write. Only plain values are read: tags that would create Python objects are refused."""
+"""YAML files that people write, read as DVC reads them: YAML 1.2, by the same library.
 
-from collections.abc import Hashable
+Two readers would disagree: `seed: 010` is 10 for DVC and in YAML 1.2, and 8 in YAML 1.1. Only plain values are read.
+Tags, merge keys and dates are refused, because params.yaml holds none, and so is what would fill the memory.
+"""
+
+import datetime
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import ScalarEvent
 
 from stages.pipeline.cli import UserError
+
+MOST_BYTES = 2**18  # twenty times the longest file of this repository
+MOST_VALUES = 50_000  # repeated ones counted each time
 
 
 def read(path: Path, what: str) -> Any:
@@ -17,7 +28,7 @@ def read(path: Path, what: str) -> Any:
         what: its content, named in the message if there is no such file.
 
     Raises:
-        UserError: the file is missing or not YAML.
+        UserError: the file is missing or not YAML, or holds more than plain values.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -30,29 +41,65 @@ def read(path: Path, what: str) -> Any:
 
 def parsed(text: str, where: str) -> Any:
     """Parse YAML that does not come from a file; `where` starts the message if it is not YAML."""
+    if len(text) > MOST_BYTES:
+        raise UserError(f"{where}: expected at most {MOST_BYTES:,} characters of YAML, found {len(text):,}")
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  (a safe loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date, such as 2020-99-99
-        raise UserError(f"{where}: expected YAML, found: {' '.join(str(error).split())}") from None
+        _refuse_merge_keys(text, where)
+        content = _reader().load(text)
+    except (YAMLError, ValueError, RecursionError, ArithmeticError) as error:
+        # ValueError: an impossible date, such as 2020-99-99
+        raise UserError(f"{where}: expected YAML, found: {_described(error)}") from None
+    for number, value in enumerate(islice(_values(content), MOST_VALUES + 1)):
+        if number == MOST_VALUES:
+            raise UserError(f"{where}: expected at most {MOST_VALUES:,} values, found more (with references repeated)")
+        if isinstance(value, datetime.date | bytes | set):
+            raise UserError(f"{where}: expected texts, numbers, lists and mappings, found {value!r}: put it in quotes")
+    return content
+
+
+def write(stream: IO[str], content: Any) -> None:
+    """Write plain values as YAML that `parsed` reads back, keys in their order."""
+    writer = YAML()
+    writer.width = 4096
+    writer.dump(content, stream)
 
 
 def is_plain(text: str) -> bool:
     """Whether YAML reads a text without quotes as this text, and not as a number, a list or nothing."""
     try:
-        return bool(yaml.safe_load(text) == text)
-    except (yaml.YAMLError, ValueError):
+        return bool(_reader().load(text) == text)
+    except (YAMLError, ValueError, RecursionError):
         return False
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping; YAML forbids it, and PyYAML would take the last value."""
+def _reader() -> YAML:
+    return YAML(typ="safe", pure=True)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """The mapping as Python has it."""
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
-                seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)
+
+def _refuse_merge_keys(text: str, where: str) -> None:
+    """See that no mapping takes in another one by `<<`: nested, a few lines would fill the memory."""
+    if "<<" in text and any(isinstance(event, ScalarEvent) and event.value == "<<" for event in _reader().parse(text)):
+        raise UserError(f"{where}: expected plain keys, found a merge key (<<): write out what it stands for")
+
+
+def _values(content: Any) -> Iterator[Any]:
+    """Every value at any depth."""
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        yield value
+        if isinstance(value, dict):
+            waiting.extend([*value, *value.values()])
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+
+
+def _described(error: Exception) -> str:
+    """The message of an error in one line, without the text around it."""
+    if isinstance(error, RecursionError):
+        return "lists or mappings that are nested too deeply"
+    if isinstance(error, MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = f"in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        return " ".join(str(part) for part in (error.context, error.problem, place) if part)
+    return " ".join(str(error).split())

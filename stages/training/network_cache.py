@@ -3,16 +3,16 @@
 An unfinished training continues from its folder. A finished network is taken from it and not trained again.
 """
 
-import ast
 import hashlib
 import os
 import shutil
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import tensorflow as tf
 
-from stages.pipeline import paths
+from stages.pipeline import paths, source_code
 from stages.training import fit
 from stages.training.job import Job
 
@@ -71,32 +71,17 @@ def facts(job: Job) -> dict[str, str]:
         "kind of machine (GPU or not, oneDNN)": repr(
             (bool(tf.config.list_physical_devices("GPU")), os.environ["TF_ENABLE_ONEDNN_OPTS"])
         ),
-        "code in stages/": _code_digest(),
+        "code in stages/": code_digest(),
     }
 
 
-def parsed(source: str) -> str:
-    """The syntax tree of a module as text, without docstrings, comments and positions.
-
-    >>> parsed("x = 1  # one") == parsed('''
-    ... x = 1
-    ... ''')
-    True
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        if ast.get_docstring(node, clean=False) is not None:
-            del node.body[0]
-    return ast.dump(tree)
-
-
-def _code_digest() -> str:
+@cache
+def code_digest() -> str:
+    """Of the code as it is when a process asks first: an edit during a training changes nothing that runs."""
     digest = hashlib.sha256()
     for name in MODULES:
         source = (ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
-        digest.update(f"{name}\n{parsed(source)}\n".encode())
+        digest.update(f"{name}\n{source_code.parsed(source)}\n".encode())
     return digest.hexdigest()
 
 

@@ -27,6 +27,8 @@ def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
         data: the prepared data set.
         gpus: how many GPUs of this machine take part.
     """
+    network_cache.code_digest()
+    outputs.check()  # so the code that was imported is the code of the digest
     _report_clipped_crops(options.train, data)
     print(f"train: on {gpus} GPU(s)" if gpus else "train: on the CPU; TensorFlow finds no GPU", flush=True)
     cluster = distribution.cluster(gpus)

@@ -372,7 +372,7 @@ HOSTILE = {
     "an object": ("!!python/object/apply:os.system ['touch owned']", "could not determine a constructor for the tag"),
     "a module": ("!!python/module:antigravity", "could not determine a constructor for the tag"),
     "a name": ("!!python/name:os.system", "could not determine a constructor for the tag"),
-    "deep lists": ("[" * 100_000, "maximum recursion depth exceeded"),
+    "deep lists": ("[" * 100_000, "nested too deeply"),
 }
 
 

@@ -89,7 +89,7 @@ def test_download_of_a_zip_that_points_outside(stage: Stage, folder: Path, serve
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "the credentials were refused (401): make a token at kaggle.com/settings"),
+        (401, "does not accept the credentials in KAGGLE_USERNAME and KAGGLE_KEY: make a token at kaggle.com/settings"),
         (403, f"Accept the rules once in the browser, at https://www.kaggle.com/c/{SLUG}/rules"),
         (404, "there is no such competition: check competition.slug"),
     ],

@@ -12,6 +12,8 @@ not send twice.
 
 import argparse
 import hashlib
+import shutil
+import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,7 +81,7 @@ def _sent(journal: Journal, key: str) -> dict[str, Any] | None:
     entry = journal.get(submissions.SENT, key)
     if entry is None:
         return None
-    if not isinstance(entry, dict) or not {"reference", "revision"} <= set(entry):
+    if not isinstance(entry, dict) or not isinstance(entry.get("reference"), int) or "revision" not in entry:
         raise UserError(
             f"{paths.JOURNAL}: expected reference and revision of what was sent, found {entry!r}: look on Kaggle what "
             "has been sent, then remove the file"
@@ -120,7 +122,11 @@ def _send(
         what, entry["size"] = "submit", paths.SUBMISSION.stat().st_size
 
         def request() -> Any:
-            return client.api.competition_submit(str(paths.SUBMISSION), given.message, client.slug, quiet=True)
+            with tempfile.TemporaryDirectory() as scratch:  # what is sent is what was checked
+                copy = shutil.copyfile(paths.SUBMISSION, Path(scratch) / paths.SUBMISSION.name)
+                if _sha256(copy) != key.rpartition(" ")[2]:
+                    raise UserError(f"{paths.SUBMISSION}: it was changed after it had been checked: nothing was sent")
+                return client.api.competition_submit(str(copy), given.message, client.slug, quiet=True)
 
     try:
         entry = submissions.send(client, journal, key, entry, what, request)

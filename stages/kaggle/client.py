@@ -20,6 +20,7 @@ from stages.pipeline.cli import UserError
 
 Result = TypeVar("Result")
 
+SILENCE = 300.0  # seconds; as long as the client itself waits when it goes on with a download
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -48,6 +49,7 @@ class Client:
         # The client would print every header, the authorization included.
         for name in ("VERBOSE", "VERBOSE_OUTPUT"):
             os.environ.pop(name, None)
+        _bound_silence()
         where = f"kaggle: could not use the credentials in {self.credentials}"
         try:
             from kaggle.api.kaggle_api_extended import KaggleApi
@@ -161,6 +163,21 @@ class Client:
             if not again:
                 print(f"kaggle: the archive arrived damaged ({damage}): downloading it again", flush=True)
         raise UserError(f"kaggle: {self.slug}: expected an intact archive, it arrived damaged twice ({damage})")
+
+
+def _bound_silence() -> None:
+    """End requests whose connection stays silent for `SILENCE` seconds: the client sets no limit, at most of them."""
+    from requests.adapters import HTTPAdapter
+
+    send = HTTPAdapter.send
+    if getattr(send, "bounded", False):
+        return
+
+    def bounded(self: Any, request: Any, stream: bool = False, timeout: Any = None, **rest: Any) -> Any:
+        return send(self, request, stream=stream, timeout=SILENCE if timeout is None else timeout, **rest)
+
+    bounded.bounded = True  # type: ignore[attr-defined]
+    HTTPAdapter.send = bounded
 
 
 def _damage(file: Path) -> str | None:

@@ -147,7 +147,9 @@ def _push(session: Session, folder: Path, key: str) -> int:
     client, journal = session.client, session.journal
     version = journal.get("notebook", key)
     if version:
-        return int(version)
+        if not isinstance(version, int):
+            raise UserError(f"{journal.path}: expected the number of the notebook's version, found {version!r}")
+        return version
     answer = client.ask("push the notebook", lambda: client.api.kernels_push(str(folder)), once=True)
     if answer.error or not answer.version_number:
         raise UserError(

@@ -192,7 +192,11 @@ def _matches(found: Listed, entry: dict[str, Any]) -> bool:
 
 
 def _references(journal: Journal) -> set[int]:
-    return {each.get("reference", 0) for each in journal.done.get(SENT, {}).values() if isinstance(each, dict)}
+    return {
+        each["reference"]
+        for each in journal.done.get(SENT, {}).values()
+        if isinstance(each, dict) and isinstance(each.get("reference"), int)
+    }
 
 
 def _checked(journal: Journal, intent: Any) -> dict[str, Any]:
@@ -204,7 +208,8 @@ def _checked(journal: Journal, intent: Any) -> dict[str, Any]:
         "size": (int, type(None)),
         "listed": list,
     }
-    if not isinstance(intent, dict) or not all(isinstance(intent.get(name, ()), kind) for name, kind in kinds.items()):
+    whole = isinstance(intent, dict) and all(isinstance(intent.get(name, ()), kind) for name, kind in kinds.items())
+    if not whole or not all(isinstance(reference, int) for reference in intent["listed"]):
         raise UserError(
             f"{journal.path}: expected what was about to be sent, found {intent!r}: look on Kaggle what has been sent, "
             "then remove the file"

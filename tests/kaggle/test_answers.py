@@ -1,6 +1,8 @@
 """Answers that make no sense: one message, no traceback, no endless wait."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -25,7 +27,7 @@ BODIES = {
     "page as JSON": (b"<html>log in</html>", "application/json"),
 }
 # Calls of `submit`, with answers whose fields are of other kinds.
-FIELDS = {
+FIELDS: dict[str, tuple[dict[str, Any], ...]] = {
     "GetSubmissionLimits": ({"numAllowedNow": "x"}, {"numAllowedNow": []}),
     "ListSubmissions": ({"submissions": 5}, {"submissions": [None]}, {"submissions": [{"ref": 1, "status": "NEW"}]}),
     "StartSubmissionUpload": ({"createUrl": 5}, {"createUrl": "x"}, {}),
@@ -106,15 +108,40 @@ def test_a_pause_until_a_date() -> None:
     assert 50 < answers.pause(response(Retry_After=date), 1) <= 60
 
 
-def test_the_client_s_own_pauses(project: Call, stage: Stage, server: KaggleServer) -> None:
-    """It waits by itself when a data set's file is sent, as long as it is told: nan and minus are no times."""
-    server.code_competitions.add(SLUG)
-    server.kernel_files = {"submission.csv": b"from the notebook"}
-    server.kernel_statuses = ["COMPLETE"]
-    for text in ("nan", "-5"):
-        server.fail("StartBlobUpload", 429, headers={"Retry-After": text})
-    result = stage("submit", "-m", "first idea", "--poll", "0.1", "--kernel")
-    assert result.returncode == 0, result.stderr
+RETRIES = """
+import time, requests
+from stages.kaggle.client import Client
+api, slept = Client("any").api, []
+time.sleep = slept.append
+answer = requests.Response()
+answer.status_code = 429
+errors = []
+for text in ("86400", "inf", "nan", "-5"):
+    answer.headers["Retry-After"] = text
+    errors.append(requests.HTTPError(response=answer))
+    api.with_retry(lambda: (_ for _ in ()).throw(errors.pop()) if errors else None)()
+print(all(0 <= pause <= 120 for pause in slept), len(slept))
+"""
+
+
+def test_the_client_s_own_pauses(environment: dict[str, str]) -> None:
+    """It waits by itself when a data set is sent, for as long as it is told: here as well never for days."""
+    command = [sys.executable, "-c", RETRIES]
+    result = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=60)
+    assert result.stdout.strip() == "True 4", result.stderr
+
+
+def test_a_server_that_does_not_answer(environment: dict[str, str], server: KaggleServer) -> None:
+    """It is given up, after five minutes; here after half a second."""
+    script = (
+        "from stages.kaggle import client; client.SILENCE = 0.5\n"
+        "kaggle = client.Client('any')\n"
+        "kaggle.ask('look', lambda: kaggle.api.competition_submissions('any'))"
+    )
+    server.latency = 20
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=15)
+    assert "UserError: kaggle: any: could not look: the server cannot be reached (ReadTimeout)" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_step_is_closed_in_the_same_change(tmp_path: Path, monkeypatch: pytest
     journal = Journal(tmp_path / "submitted.json")
     journal.note("intent", "a", {})
     journal.note("intent", "b", {})
-    written: list[dict[str, object]] = []
+    written = []
     write = journal._write
 
     def noted() -> None:

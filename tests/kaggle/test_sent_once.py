@@ -59,7 +59,7 @@ def killed(server: KaggleServer, started: Callable[..., "subprocess.Popen[str]"]
             return fault(kind)
 
         if name == "PUT":
-            server.fault = put  # type: ignore[method-assign]
+            server.fault = put  # type: ignore[assignment,method-assign]
         else:
             setattr(server, name, called)
         process.append(started(*words))

@@ -23,7 +23,8 @@ def download() -> None:
     paths.RAW.parent.mkdir(parents=True, exist_ok=True)
     with outputs.folder(paths.RAW) as folder:
         digest = archive.digest(_fetch(options, folder))
-    shutil.rmtree(paths.DOWNLOAD_STATE, ignore_errors=True)
+    if source == "kaggle":
+        shutil.rmtree(paths.DOWNLOAD_STATE, ignore_errors=True)
     outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": source, "size": digest.size, "sha256": digest.sha256})
     title = {"sample": "the built-in sample", "kaggle": f"Kaggle, {options.competition.slug}"}.get(source, source)
     print(f"download: source: {title}; {digest.size:,} bytes, SHA-256 {digest.sha256[:16]}…")
@@ -40,7 +41,13 @@ def _fetch(options: settings.Settings, folder: Path) -> Path:
         staging = paths.DOWNLOAD_STATE / options.competition.slug
         staging.mkdir(parents=True, exist_ok=True)
         found = client.Client(options.competition.slug).download(staging)
-        archive.copy(found, folder, f"the archive of {options.competition.slug}", files)
+        try:
+            archive.copy(found, folder, f"the archive of {options.competition.slug}", files)
+        except cli.UserError as error:
+            raise cli.UserError(
+                f"{error} (the archive is {found}, whole as far as its checksums tell, and is kept: "
+                "remove it to download it again)"
+            ) from None
         return found
     found = Path(source).expanduser()
     archive.copy(found, folder, f"params.yaml: download: source: {source}", files)

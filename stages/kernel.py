@@ -1,17 +1,20 @@
 """Build data/kernel, a notebook for competitions that accept no CSV, ready for `kaggle kernels push`.
 
-Reads data/model and data/postprocess.json. Writes the script with its metadata and, in data/kernel/dataset, the private
-data set that it reads: code, networks and parameters. The code is that of infer_test and predict, so the notebook
-submits what predict would. It runs TensorFlow whatever `inference.engine` says: Kaggle's machines have no OpenVINO.
+Reads data/model and data/postprocess.json, which must be those that dvc.lock records. Writes the script with its
+metadata and, in data/kernel/dataset, the private data set that it reads: code, networks and parameters. The code is
+that of infer_test and predict, so the notebook submits what predict would. It runs TensorFlow whatever
+`inference.engine` says: Kaggle's machines have no OpenVINO.
 """
 
 from stages.kaggle import bundle
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import cli, outputs, paths, recorded, settings
 
 
 def kernel() -> None:
     """Run the stage."""
     options = settings.load()
+    for path in (paths.MODEL, paths.RULES):
+        recorded.check(path)
     with outputs.folder(paths.KERNEL) as folder:
         bundle.write(folder, options)
     if options.inference.engine != "tensorflow":

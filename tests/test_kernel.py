@@ -16,8 +16,10 @@ from stages.dataset import submission
 from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.kaggle import bundle
+from stages.pipeline.cli import UserError
 from stages.postprocessing import rules as postprocess
 from stages.postprocessing import rules_file
+from tests.support import locks
 
 ROOT = Path(__file__).parents[1]
 SLUG = "severstal-steel-defect-detection"
@@ -57,6 +59,7 @@ def project(competition_folder: Path, tmp_path: Path) -> Path:
     ensemble.write(folder / "data/model", ensemble.Ensemble({}, members))
     rules = tuple(postprocess.Rule(threshold, 20, 30, 3) for threshold in (100, 90, 128, 110))
     rules_file.write(folder / "data/postprocess.json", postprocess.Rules("presence", rules, (1.5, 1.0, 2.0, 0.8)), [])
+    locks.write(folder, "data/model", "data/postprocess.json")
     return folder
 
 
@@ -126,6 +129,21 @@ def test_what_is_not_mounted_is_reported(project: Path, tmp_path: Path, monkeypa
     assert result.returncode == 1
     assert "expected the data set with parameters.json and the folder code, found none" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("changed", ["data/model/fold_0/saved_model.pb", "data/postprocess.json"])
+def test_what_is_not_recorded_is_not_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    """A network or rules other than those in dvc.lock: refused by name, and no notebook is written."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "data/model/fold_0").mkdir(parents=True)
+    for name in ("data/model/fold_0/saved_model.pb", "data/postprocess.json"):
+        (tmp_path / name).write_text("as recorded")
+    locks.write(tmp_path, "data/model", "data/postprocess.json")
+    (tmp_path / changed).write_text("another one")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"{Path(*Path(changed).parts[:2])}: expected the file"):
+        kernel.kernel()
+    assert not (tmp_path / "data/kernel").exists()
 
 
 def test_the_listed_modules_are_those_that_the_script_imports() -> None:

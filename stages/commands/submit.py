@@ -1,17 +1,19 @@
 """Send data/submission.csv to Kaggle, wait for its score, and record it in metrics/leaderboard.csv.
 
     python -m stages submit -m "cce_dice, one fold"
-    python -m stages submit -m "…" --dry-run        # checks everything, sends nothing
+    python -m stages submit -m "…" --dry-run        # checks the file, needs no account, sends nothing
     python -m stages submit -m "…" --kernel         # for competitions that take submissions from notebooks only
 
-The file is checked first: its form, its run lengths, and that it was made from the current parameters, data and code.
-The score becomes a row of metrics/leaderboard.csv, with the experiment and the revision that were sent: commit it. If
-the command is interrupted while it waits, the same command waits again and does not send twice.
+The file is checked first: its form, its run lengths, that it was made from the current parameters, data and code, and
+that it is the one that dvc.lock records. The score becomes a row of metrics/leaderboard.csv, with the experiment and
+the revision that were sent: commit it. If the command is interrupted at any moment, the same command goes on and does
+not send twice.
 """
 
 import argparse
 import hashlib
-import time
+import shutil
+import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +23,15 @@ from stages.dataset import images, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
-from stages.kaggle import leaderboard, notebook_submission
-from stages.kaggle.client import Client, NotebooksOnlyError
+from stages.kaggle import leaderboard, lock, notebook_submission, submissions
+from stages.kaggle.answers import NotebooksOnlyError
+from stages.kaggle.client import Client
+from stages.kaggle.credentials import NoCredentialsError
 from stages.kaggle.journal import Journal
-from stages.pipeline import paths, settings
+from stages.pipeline import paths, recorded, settings
 from stages.pipeline.cli import UserError
+
+LOCK = paths.JOURNAL.with_suffix(".lock")
 
 
 def submit(given: argparse.Namespace) -> None:
@@ -35,66 +41,119 @@ def submit(given: argparse.Namespace) -> None:
         given: the command's options, see `add_arguments`.
 
     Raises:
-        UserError: the submission is invalid, stale or empty, none is left today, or Kaggle refuses it.
+        UserError: the submission is invalid, stale, changed or empty, none is left today, Kaggle refuses it, or another
+            process is submitting from this folder.
     """
     options = settings.load()
     contents = check(options, given.empty)
     leaderboard.read(paths.LEADERBOARD)  # a damaged table is reported before anything is sent
     repo = _repo()
     refuse_stale(repo, "kernel" if given.kernel else "predict")
-    journal = Journal(paths.JOURNAL)
-    client = Client(options.competition.slug)
+    for path in (paths.SUBMISSION, paths.KERNEL) if given.kernel else (paths.SUBMISSION,):
+        recorded.check(path)
+    print(f"submit: {paths.SUBMISSION}: {contents}, SHA-256 {_sha256(paths.SUBMISSION)[:16]}…", flush=True)
     digest = notebook_submission.key(paths.KERNEL) if given.kernel else _sha256(paths.SUBMISSION)
-    key = f"{client.slug} {digest}"
-    before = None if given.again else journal.get("submission", key)
-    if before and not {"reference", "revision"} <= set(before if isinstance(before, dict) else ()):
-        raise UserError(
-            f"{paths.JOURNAL}: expected reference and revision of what was sent, found {before!r}: look on Kaggle what "
-            "has been sent, then remove the file"
-        )
-    left = _left(client)
-    print(f"submit: {paths.SUBMISSION}: {contents}, SHA-256 {_sha256(paths.SUBMISSION)[:16]}…")
-    print(f"submit: to {client.slug}, message {given.message!r}; {left} submission(s) left today")
-    if before:
-        print(f"submit: already sent, reference {before['reference']}; --again sends it once more")
+    key = f"{options.competition.slug} {digest}"
     if given.dry_run:
+        _report(given, options.competition.slug, _sent(Journal(paths.JOURNAL), key))
         print("submit: --dry-run: nothing was sent")
         return
-    if not before:
-        if left == 0:
-            raise UserError(f"kaggle: {client.slug}: expected a submission left for today, found none")
-        sent = leaderboard.find(repo, f"submitted-{digest[:8]}")
-        before = _send_and_note(client, given, journal, sent, key)
+    with lock.held(LOCK):
+        journal = Journal(paths.JOURNAL)
+        _sent(journal, key)  # a damaged entry is reported before Kaggle is asked
+        client = Client(options.competition.slug)
+        settled = submissions.settle(client, journal)
+        before = _sent(journal, key) if key in settled or not given.again else None
+        left = _left(client)
+        print(_summary(given, client.slug, left))
+        if before:
+            print(f"submit: already sent, reference {before['reference']}; --again sends it once more")
+        else:
+            if left == 0:
+                raise UserError(f"kaggle: {client.slug}: expected a submission left for today, found none")
+            sent = leaderboard.find(repo, f"submitted-{digest[:8]}")
+            before = _send(client, given, journal, sent, key)
+        _wait(client, given, journal, key, before)
+
+
+def _sent(journal: Journal, key: str) -> dict[str, Any] | None:
+    """The journal's entry of what was sent; None if it was not."""
+    entry = journal.get(submissions.SENT, key)
+    if entry is None:
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("reference"), int) or "revision" not in entry:
+        raise UserError(
+            f"{paths.JOURNAL}: expected reference and revision of what was sent, found {entry!r}: look on Kaggle what "
+            "has been sent, then remove the file"
+        )
+    return entry
+
+
+def _summary(given: argparse.Namespace, slug: str, left: int | None) -> str:
+    count = "?" if left is None else left
+    return f"submit: to {slug}, message {given.message!r}; {count} submission(s) left today"
+
+
+def _report(given: argparse.Namespace, slug: str, before: dict[str, Any] | None) -> None:
+    """Print what would be sent. Only how many submissions are left needs an account."""
     try:
-        scored = wait_for_score(client, before["reference"], given.poll, given.wait)
-    except _UnscoredError:
-        journal.forget("submission", key)  # it may be sent again
-        raise
-    _record(before, scored, digest)
+        left = _left(Client(slug))
+    except NoCredentialsError:
+        left = None
+        print("submit: no credentials: Kaggle is not asked how many submissions are left")
+    print(_summary(given, slug, left))
+    if before:
+        print(f"submit: already sent, reference {before['reference']}; --again sends it once more")
 
 
-def _send_and_note(
+def _send(
     client: Client, given: argparse.Namespace, journal: Journal, sent: leaderboard.Sent, key: str
 ) -> dict[str, Any]:
-    """Send the submission and note it in the journal, so that it is not sent twice; returns the journal's entry."""
+    """Send the file, or the notebook; returns the journal's entry."""
     print(f"submit: from {sent.experiment} ({sent.revision[:7]})", flush=True)
-    entry = asdict(sent) | {"reference": _send(client, given, journal), "message": given.message}
-    journal.note("submission", key, entry)
+    entry = asdict(sent) | {"message": given.message, "size": None}
+    if given.kernel:
+        session = notebook_submission.Session(client, journal, given.poll, given.wait)
+        what, request = (
+            "submit the notebook's output",
+            notebook_submission.prepare(session, paths.KERNEL, given.message),
+        )
+    else:
+        what, entry["size"] = "submit", paths.SUBMISSION.stat().st_size
+
+        def request() -> Any:
+            with tempfile.TemporaryDirectory() as scratch:  # what is sent is what was checked
+                copy = shutil.copyfile(paths.SUBMISSION, Path(scratch) / paths.SUBMISSION.name)
+                if _sha256(copy) != key.rpartition(" ")[2]:
+                    raise UserError(f"{paths.SUBMISSION}: it was changed after it had been checked: nothing was sent")
+                return client.api.competition_submit(str(copy), given.message, client.slug, quiet=True)
+
+    try:
+        entry = submissions.send(client, journal, key, entry, what, request)
+    except NotebooksOnlyError as error:
+        raise UserError(
+            f"{error}. This competition accepts no CSV: python -m stages submit --kernel sends the notebook"
+        ) from None
     print(f"submit: sent, reference {entry['reference']}", flush=True)
     return entry
 
 
-def _record(sent: dict[str, Any], scored: Any, digest: str) -> None:
-    """Write a scored submission, as the journal has it, into the table."""
+def _wait(client: Client, given: argparse.Namespace, journal: Journal, key: str, sent: dict[str, Any]) -> None:
+    """Wait for the score of what was sent, as the journal has it, and write it into the table."""
+    try:
+        scored = submissions.wait_for_score(client, sent["reference"], given.poll, given.wait)
+    except submissions.UnscoredError:
+        journal.forget(submissions.SENT, key)  # it may be sent again
+        raise
     row = leaderboard.Submission(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         experiment=sent.get("experiment") or sent.get("name", ""),  # name: as version 0.1.0 wrote it
         revision=sent["revision"],
         message=sent.get("message", ""),
-        public_score=scored.public_score or "",
-        private_score=scored.private_score or "",
+        public_score=scored.public_score,
+        private_score=scored.private_score,
         reference=str(sent["reference"]),
-        sha256=digest,
+        sha256=key.rpartition(" ")[2],
     )
     leaderboard.record(paths.LEADERBOARD, row)
     print(f"submit: public score {row.public_score or '-'}, private score {row.private_score or '-'}")
@@ -128,62 +187,6 @@ def refuse_stale(repo: Any, stage: str) -> None:
         )
 
 
-def wait_for_score(client: Client, reference: int, poll: float, wait: float) -> Any:
-    """Wait until a submission is scored.
-
-    Returns:
-        Kaggle's record of it.
-
-    Raises:
-        UserError: Kaggle could not score it, or `wait` seconds have passed.
-    """
-    start = time.monotonic()
-    while True:
-        records = client.ask("look at the score", lambda: client.api.competition_submissions(client.slug))
-        record = next((record for record in records or [] if record.ref == reference), None)
-        status = record.status.name if record else "not listed yet"
-        if record and status == "COMPLETE":
-            return record
-        if record and status == "ERROR":
-            raise _UnscoredError(
-                f"kaggle: {client.slug}: submission {reference} could not be scored: "
-                f"{record.error_description or 'no reason given'}"
-            )
-        waited = time.monotonic() - start
-        if waited > wait:
-            raise UserError(
-                f"kaggle: {client.slug}: submission {reference} is sent and has no score after {waited:.0f} s "
-                f"({status}): run the same command later, which will not send it again, or look at "
-                f"https://www.kaggle.com/c/{client.slug}/submissions"
-            )
-        print(f"submit: {status.lower()}, waiting for the score: {waited:.0f} s", flush=True)
-        time.sleep(poll)
-
-
-class _UnscoredError(UserError):
-    """A submission that Kaggle has taken and could not score."""
-
-
-def _send(client: Client, given: argparse.Namespace, journal: Journal) -> int:
-    """Submit the file, or the notebook; returns Kaggle's reference."""
-    if given.kernel:
-        session = notebook_submission.Session(client, journal, given.poll, given.wait)
-        return notebook_submission.submit(session, paths.KERNEL, given.message)
-    try:
-        answer = client.ask(
-            "submit",
-            lambda: client.api.competition_submit(str(paths.SUBMISSION), given.message, client.slug, quiet=True),
-            once=True,
-        )
-    except NotebooksOnlyError as error:
-        raise UserError(
-            f"{error}. This competition accepts no CSV: python -m stages submit --kernel sends the notebook"
-        ) from None
-    if not answer.ref:  # a failed upload ends in an answer without a reference, not in an error
-        raise UserError(f"kaggle: {client.slug}: expected a reference, found {answer.message!r}: nothing was submitted")
-    return int(answer.ref)
-
-
 def _repo() -> Any:
     import dvc.repo  # takes a second
     from dvc.exceptions import NotDvcRepoError
@@ -204,10 +207,10 @@ def _repo() -> Any:
 
 
 def _left(client: Client) -> int:
-    limits = client.ask(
-        "ask how many submissions are left", lambda: client.api.competition_get_submission_limits(client.slug)
+    return client.ask(
+        "ask how many submissions are left",
+        lambda: int(client.api.competition_get_submission_limits(client.slug).num_allowed_now),
     )
-    return int(limits.num_allowed_now)
 
 
 def _sha256(path: Path) -> str:
@@ -224,7 +227,9 @@ def _seconds(text: str) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("-m", "--message", required=True, help="the description that Kaggle shows")
-    parser.add_argument("--dry-run", action="store_true", help="check everything, and send nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check the file, without an account if there is none, and send nothing"
+    )
     parser.add_argument("--empty", action="store_true", help="send the submission even if it has no mask at all")
     parser.add_argument("--again", action="store_true", help="send the same submission once more")
     parser.add_argument("--kernel", action="store_true", help="submit the notebook, for competitions that take no CSV")

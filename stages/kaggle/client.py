@@ -5,32 +5,23 @@ dropped, since it may contain signed addresses; only its progress bar, on stderr
 """
 
 import contextlib
+import errno
 import io
 import os
+import shutil
 import time
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stages.kaggle import answers, archive_check, credentials
+from stages.kaggle.answers import TRIES, DamagedError
 from stages.pipeline.cli import UserError
 
 Result = TypeVar("Result")
 
-ACCOUNT = (
-    "make a token at kaggle.com/settings and put it into ~/.kaggle/access_token, or set KAGGLE_USERNAME and KAGGLE_KEY"
-)
-TRIES = 5  # attempts per request, while the server answers 429 or 5xx
-LONGEST_WAIT = 120.0  # seconds between two attempts, whatever the server asks for
-
-
-class NotebooksOnlyError(UserError):
-    """The competition accepts submissions from notebooks only."""
-
-
-class DamagedError(UserError):
-    """A download whose size is not the announced one."""
+SILENCE = 300.0  # seconds; as long as the client itself waits when it goes on with a download
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Client:
@@ -38,6 +29,7 @@ class Client:
 
     Attributes:
         api: Kaggle's own client, authenticated.
+        credentials: the variables or the file that hold the credentials, for messages.
         said: what it printed during the last request.
 
     Raises:
@@ -48,6 +40,7 @@ class Client:
         self.slug = slug
         self.api: Any = None
         self.said = ""
+        self.credentials = credentials.check()
         self.ask("look at the credentials", self._authenticate)
 
     def _authenticate(self) -> None:
@@ -56,15 +49,29 @@ class Client:
         # The client would print every header, the authorization included.
         for name in ("VERBOSE", "VERBOSE_OUTPUT"):
             os.environ.pop(name, None)
+        _bound_silence()
+        where = f"kaggle: could not use the credentials in {self.credentials}"
         try:
             from kaggle.api.kaggle_api_extended import KaggleApi
 
             self.api = KaggleApi()
             self.api.authenticate()
-        except RequestException:  # an OSError too: the network, not the credentials
+        except RequestException:  # an OSError and perhaps a ValueError: the network, not the credentials
             raise
-        except (SystemExit, OSError, ValueError, KeyError):
-            raise UserError(f"kaggle: expected credentials, found none that the client accepts: {ACCOUNT}") from None
+        except SystemExit:  # after a page of advice, without a reason
+            raise UserError(
+                f"{where}: Kaggle does not know them, or they have expired: {credentials.ACCOUNT}"
+            ) from None
+        except OSError as error:
+            named = f"{error.filename}: " if error.filename else ""
+            raise UserError(
+                f"{where}: {named}{error.strerror or type(error).__name__}: set KAGGLE_CONFIG_DIR to a folder that the "
+                "client can read and write"
+            ) from None
+        except answers.UNREADABLE:
+            credentials.check_all_files()
+            raise
+        self.api._get_retry_after_delay = answers.asked_pause  # the client's own would wait for days, or fail at nan
 
     def ask(self, what: str, request: Callable[[], Result], *, bar: bool = False, once: bool = False) -> Result:
         """Make a request. After 429 and 5xx it is repeated, at most `TRIES` times, with the pause that the server asks.
@@ -78,6 +85,7 @@ class Client:
         Raises:
             UserError: the request was refused, its object does not exist, or the server cannot be reached or is still
                 busy after the last attempt.
+            RefusedError: the server refused the request, and has done nothing.
             NotebooksOnlyError: it was a submission, and the competition accepts notebooks only.
             DamagedError: it was a download of another size than announced.
         """
@@ -94,17 +102,22 @@ class Client:
                 response = error.response
                 status = 0 if response is None else response.status_code
                 if not (status == 429 or (status >= 500 and not once)) or attempt == TRIES:
-                    raise _explained(self.slug, what, error, once) from None
-                pause = _pause(response, attempt)
-                print(f"kaggle: {_answer(response)}; trying again in {pause:.0f} s ({attempt} of {TRIES})", flush=True)
+                    raise answers.explained(self.slug, what, error, once, self.credentials) from None
+                pause = answers.pause(response, attempt)
+                print(
+                    f"kaggle: {answers.answer(response)}; trying again in {pause:.0f} s ({attempt} of {TRIES})",
+                    flush=True,
+                )
                 time.sleep(pause)
             except HTTPError as error:
                 raise UserError(
                     f"kaggle: {self.slug}: could not {what}: the connection was lost ({type(error).__name__}); "
                     "run the same command again, which keeps what has arrived"
                 ) from None
-            except ValueError as error:
-                raise DamagedError(f"kaggle: {self.slug}: could not {what}: {error}") from None
+            except answers.UNREADABLE as error:
+                if str(error).startswith("Downloaded file size"):
+                    raise DamagedError(str(error)) from None
+                raise answers.unreadable(self.slug, what, error) from None
             finally:
                 self.said = said.getvalue()
         raise AssertionError("the last attempt returns or raises")
@@ -121,8 +134,10 @@ class Client:
             The path of the zip, whose checksums are all correct.
 
         Raises:
-            UserError: as in `ask`; or the zip arrived damaged twice, or the disk is full.
+            UserError: as in `ask`; or the zip arrived damaged twice, cannot be read, or the disk is full. A zip that is
+                whole is kept.
         """
+        damage = None
         for again in (False, True):
             try:
                 self.ask(
@@ -130,81 +145,52 @@ class Client:
                     lambda: self.api.competition_download_files(self.slug, path=str(folder), quiet=False),
                     bar=True,
                 )
-                damage = self._damage(folder)
+                announced = None
             except DamagedError as error:  # after a signed address expired, the storage's error page replaces the zip
-                damage = str(error)
+                announced = str(error)
             except OSError as error:
-                _clear(folder)
+                if error.errno in _FULL:
+                    _clear(folder)
                 raise UserError(f"{folder}: cannot be written ({error.strerror or type(error).__name__})") from None
-            if not damage:
-                return next(folder.glob("*.zip"))
+            found = next(folder.glob("*.zip"), None)
+            if found is None and announced is None:
+                _clear(folder)
+                raise UserError(f"kaggle: {self.slug}: expected one zip with all files, found none")
+            damage = _damage(found) if found else announced
+            if found and not damage:
+                return found
             _clear(folder)
             if not again:
                 print(f"kaggle: the archive arrived damaged ({damage}): downloading it again", flush=True)
         raise UserError(f"kaggle: {self.slug}: expected an intact archive, it arrived damaged twice ({damage})")
 
-    def _damage(self, folder: Path) -> str | None:
-        """Read every entry of the downloaded zip; returns what is wrong with it, None if nothing is."""
-        for path in folder.glob("*.zip"):
-            try:
-                with zipfile.ZipFile(path) as archive:
-                    bad = archive.testzip()
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-                return f"{path.name}: {error}"
-            return f"{bad}: wrong checksum" if bad else None
-        _clear(folder)
-        raise UserError(f"kaggle: {self.slug}: expected one zip with all files, found none")
+
+def _bound_silence() -> None:
+    """End requests whose connection stays silent for `SILENCE` seconds: the client sets no limit, at most of them."""
+    from requests.adapters import HTTPAdapter
+
+    send = HTTPAdapter.send
+    if getattr(send, "bounded", False):
+        return
+
+    def bounded(self: Any, request: Any, stream: bool = False, timeout: Any = None, **rest: Any) -> Any:
+        return send(self, request, stream=stream, timeout=SILENCE if timeout is None else timeout, **rest)
+
+    bounded.bounded = True  # type: ignore[attr-defined]
+    HTTPAdapter.send = bounded
+
+
+def _damage(file: Path) -> str | None:
+    try:
+        return archive_check.damage(file)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}): it is kept") from None
 
 
 def _clear(folder: Path) -> None:
-    for file in folder.iterdir():
-        file.unlink()
-
-
-def _pause(response: Any, attempt: int) -> float:
-    """Seconds to wait: as Retry-After says, else 1, 2, 4, … ."""
-    try:
-        wanted = float(response.headers.get("Retry-After", ""))
-    except ValueError:
-        wanted = 2.0 ** (attempt - 1)
-    return min(max(wanted, 0.0), LONGEST_WAIT)
-
-
-def _answer(response: Any) -> str:
-    """Status and message of a response; the message stands in a nested JSON body."""
-    try:
-        message = response.json()["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = ""
-    return f"the server answered {response.status_code}" + (f" ({message[:200]})" if message else "")
-
-
-def _explained(slug: str, what: str, error: Any, once: bool) -> UserError:
-    """The error for the user, with what to do. It shows neither address nor headers: both may contain secrets."""
-    where = f"kaggle: {slug}: could not {what}"
-    response = error.response  # a Response of an error is falsy: compare with None
-    if response is None:
-        return UserError(f"{where}: the server cannot be reached ({type(error).__name__})")
-    answer, status = _answer(response), response.status_code
-    if status == 400 and "only accepts submissions from notebooks" in answer.lower():
-        return NotebooksOnlyError(f"{where}: {answer}")
-    if status == 401:
-        return UserError(f"{where}: the credentials were refused (401): {ACCOUNT}")
-    if status in (403, 404) and ("data set" in what or "notebook" in what):
-        return UserError(f"{where}: {answer}: is kernel.owner in params.yaml, if set, your user name?")
-    if status == 403:
-        return UserError(
-            f"{where}: {answer}. Accept the rules once in the browser, at https://www.kaggle.com/c/{slug}/rules; if "
-            "that is done: is competition.slug in params.yaml spelt as in the address, is the account's phone number "
-            "verified, and may the token write?"
-        )
-    if status == 404:
-        return UserError(f"{where}: {answer}: there is no such competition: check competition.slug in params.yaml")
-    if status >= 500 and once:
-        return UserError(
-            f"{where}: {answer}; Kaggle may have accepted it nevertheless: look at "
-            f"https://www.kaggle.com/c/{slug}/submissions before you send it again"
-        )
-    if status == 429 or status >= 500:
-        return UserError(f"{where}: {answer}, even after {TRIES} attempts; try again later")
-    return UserError(f"{where}: {answer}")
+    """Remove what a download left: a zip that is not whole, its marker, pages of errors."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

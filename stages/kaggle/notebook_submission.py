@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stages.dataset.archive import digest
 from stages.kaggle.bundle import OWNER
@@ -47,8 +48,8 @@ def key(kernel: Path) -> str:
     return digest(kernel).sha256
 
 
-def submit(session: Session, kernel: Path, message: str) -> int:
-    """Send the data set and the notebook, wait for its run, and submit its output.
+def prepare(session: Session, kernel: Path, message: str) -> Callable[[], Any]:
+    """Send the data set and the notebook, and wait for its run.
 
     Args:
         session: see `Session`.
@@ -56,7 +57,7 @@ def submit(session: Session, kernel: Path, message: str) -> int:
         message: the description of the submission.
 
     Returns:
-        Kaggle's reference of the submission.
+        The call to the client that submits the run's output; it returns Kaggle's answer.
 
     Raises:
         UserError: a step was refused or failed; the message names it.
@@ -72,14 +73,7 @@ def submit(session: Session, kernel: Path, message: str) -> int:
         address = json.loads((folder / "kernel-metadata.json").read_text(encoding="utf-8"))["id"]
         version = _push(session, folder, code)
     _wait_for_run(session, address, version, code)
-    answer = client.ask(
-        "submit the notebook's output",
-        lambda: client.api.competition_submit_code(WRITTEN, message, client.slug, address, version, quiet=True),
-        once=True,
-    )
-    if not answer.ref:
-        raise UserError(f"kaggle: {client.slug}: expected a reference, found {answer.message!r}: nothing was submitted")
-    return int(answer.ref)
+    return lambda: client.api.competition_submit_code(WRITTEN, message, client.slug, address, version, quiet=True)
 
 
 def _with_owner(kernel: Path, folder: Path, client: Client) -> Path:
@@ -153,7 +147,9 @@ def _push(session: Session, folder: Path, key: str) -> int:
     client, journal = session.client, session.journal
     version = journal.get("notebook", key)
     if version:
-        return int(version)
+        if not isinstance(version, int):
+            raise UserError(f"{journal.path}: expected the number of the notebook's version, found {version!r}")
+        return version
     answer = client.ask("push the notebook", lambda: client.api.kernels_push(str(folder)), once=True)
     if answer.error or not answer.version_number:
         raise UserError(

@@ -13,12 +13,14 @@ import pytest
 import requests
 import urllib3
 
-from stages.kaggle import client
+from stages.kaggle import answers, client
+from stages.kaggle.credentials import ACCOUNT
 from stages.pipeline.cli import UserError
 
 PRIVATE = "KGAT_0123456789abcdef"  # made up
 SLUG = "severstal-steel-defect-detection"
-REFUSED = f"the credentials were refused (401): {client.ACCOUNT}"
+USED = "KAGGLE_USERNAME and KAGGLE_KEY"
+REFUSED = f"the server answered 401: it does not accept the credentials in {USED}: {ACCOUNT}"
 
 Act = Callable[..., None]
 
@@ -65,7 +67,10 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def kaggle(monkeypatch: pytest.MonkeyPatch, slept: list[float]) -> Callable[[Act, Act], None]:
-    """Replaces the client by one that authenticates and downloads with the given functions."""
+    """Replaces the client by one that authenticates and downloads with the given functions; credentials are set."""
+    monkeypatch.delenv("KAGGLE_API_TOKEN", raising=False)
+    monkeypatch.setenv("KAGGLE_USERNAME", "someone")
+    monkeypatch.setenv("KAGGLE_KEY", "made_up")
 
     def install(authenticate: Act = nothing, download: Act = nothing) -> None:
         class KaggleApi:
@@ -146,16 +151,27 @@ def test_a_full_disk(tmp_path: Path, kaggle: Callable[..., None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
-    [SystemExit(1), OSError("no kaggle.json"), ValueError(f"key {PRIVATE}"), KeyError("username")],
-    ids=lambda error: type(error).__name__,
+    ("error", "reason"),
+    [
+        (SystemExit(1), f"Kaggle does not know them, or they have expired: {ACCOUNT}"),
+        (
+            PermissionError(13, "Permission denied", "/home/someone/.config"),
+            "/home/someone/.config: Permission denied: set KAGGLE_CONFIG_DIR to a folder that the client can read and "
+            "write",
+        ),
+    ],
+    ids=["exit", "OSError"],
 )
-def test_no_credentials(
-    tmp_path: Path, kaggle: Callable[..., None], error: BaseException, capsys: pytest.CaptureFixture[str]
+def test_credentials_that_the_client_does_not_take(
+    tmp_path: Path,
+    kaggle: Callable[..., None],
+    error: BaseException,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """However the client gives up on credentials, the user learns in one line where to put them."""
+    """The user learns in one line where they are, and the client's reason."""
     kaggle(authenticate=raises(error))
-    assert message(tmp_path) == f"kaggle: expected credentials, found none that the client accepts: {client.ACCOUNT}"
+    assert message(tmp_path) == f"kaggle: could not use the credentials in {USED}: {reason}"
     assert capsys.readouterr().out == ""
 
 
@@ -169,7 +185,8 @@ def test_no_credentials(
             "You must accept the rules",
             "the server answered 403 (You must accept the rules). Accept the rules once in the browser, at "
             f"https://www.kaggle.com/c/{SLUG}/rules; if that is done: is competition.slug in params.yaml spelt as in "
-            "the address, is the account's phone number verified, and may the token write?",
+            "the address, is the account's phone number verified, and may the token write? "
+            "(Credentials: KAGGLE_USERNAME and KAGGLE_KEY)",
         ),
         (
             404,
@@ -193,7 +210,7 @@ def test_answers_of_the_server(
 def test_notebooks_only(kaggle: Callable[..., None]) -> None:
     """A refusal with an error class of its own, since there is another way to submit."""
     kaggle(authenticate=raises(answered(400, "Severstal only accepts Submissions from Notebooks")))
-    with pytest.raises(client.NotebooksOnlyError, match=r"answered 400 \(Severstal only accepts Submissions"):
+    with pytest.raises(answers.NotebooksOnlyError, match=r"answered 400 \(Severstal only accepts Submissions"):
         client.Client(SLUG)
 
 
@@ -255,4 +272,5 @@ def test_headers_are_never_printed(kaggle: Callable[..., None], monkeypatch: pyt
 def test_the_client_is_imported_only_when_used() -> None:
     """Importing our module leaves the real client, which looks for credentials at once, alone."""
     names = {name for name, value in vars(client).items() if isinstance(value, ModuleType)}
-    assert names <= {"contextlib", "io", "os", "time", "zipfile", "zlib"}
+    ours = {"answers", "archive_check", "credentials"}
+    assert names <= ours | {"contextlib", "errno", "io", "os", "shutil", "time"}

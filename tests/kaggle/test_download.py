@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.kaggle_project import BIG, SLUG, Stage
 from tests.support.kaggle_server import KaggleServer
@@ -89,7 +90,7 @@ def test_download_of_a_zip_that_points_outside(stage: Stage, folder: Path, serve
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "the credentials were refused (401): make a token at kaggle.com/settings"),
+        (401, "does not accept the credentials in KAGGLE_USERNAME and KAGGLE_KEY: make a token at kaggle.com/settings"),
         (403, f"Accept the rules once in the browser, at https://www.kaggle.com/c/{SLUG}/rules"),
         (404, "there is no such competition: check competition.slug"),
     ],
@@ -140,3 +141,16 @@ def test_download_to_a_full_disk(folder: Path, environment: dict[str, str], serv
     assert "Traceback" not in result.stderr
     assert result.stdout.strip() == ""
     assert not (folder / "data/raw").exists()
+
+
+def test_another_source_keeps_what_has_arrived(stage: Stage, folder: Path) -> None:
+    """A download from Kaggle that was interrupted can go on after a run on the sample."""
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["download"] |= {"source": "sample", "sample_train_images": 20, "sample_test_images": 4}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    part = folder / "data/kaggle" / SLUG / f"{SLUG}.zip"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half")
+    result = stage("download")
+    assert result.returncode == 0, result.stderr
+    assert part.read_bytes() == b"half"

@@ -136,7 +136,7 @@ def test_an_answer_that_is_lost_does_not_send_again(project: Call, stage: Stage,
     server.fail("CreateSubmission", 503, times=1)
     result = send(stage)
     assert result.returncode == 1
-    assert "Kaggle may have accepted it nevertheless: look at" in result.stderr
+    assert "Kaggle may have accepted it nevertheless: run the same command again" in result.stderr
     assert len(server.requested("CreateSubmission")) == 1
 
 

@@ -9,7 +9,7 @@ from stages.dataset import checks, descriptions, validation
 from stages.dataset.findings import Severity, count
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import outputs, paths, settings, stage
 from stages.scoring import bootstrap
 
 
@@ -38,4 +38,4 @@ def check_data() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(check_data, __doc__)
+    stage.run(check_data, __doc__)

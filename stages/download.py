@@ -12,7 +12,7 @@ from pathlib import Path
 from stages.dataset import archive
 from stages.dataset.layout import Layout
 from stages.kaggle import client
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import cli, outputs, paths, settings, stage
 from stages.synthetic import generate
 
 
@@ -55,4 +55,4 @@ def _fetch(options: settings.Settings, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    cli.run(download, __doc__)
+    stage.run(download, __doc__)

@@ -13,7 +13,7 @@ from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.figures import evaluation_pictures
 from stages.inference.probabilities import Cache
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.arrays import UInt8
 from stages.postprocessing import rules_file
 from stages.postprocessing.rules import Rules, label_map
@@ -65,4 +65,4 @@ def _label_map(cache: Cache, data: Dataset, sample: Sample, rules: Rules) -> UIn
 
 
 if __name__ == "__main__":
-    cli.run(evaluate, __doc__)
+    stage.run(evaluate, __doc__)

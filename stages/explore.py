@@ -14,7 +14,7 @@ from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.dataset.mask_store import MaskStore
 from stages.figures import contact_sheets, overlays
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import outputs, paths, settings, stage
 
 
 def explore() -> None:
@@ -43,4 +43,4 @@ def explore() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(explore, __doc__)
+    stage.run(explore, __doc__)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import averaging, engines, ensemble, probabilities
 from stages.inference.averaging import Network
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import outputs, paths, settings, stage
 from stages.postprocessing.prediction import Prediction
 
 
@@ -53,4 +53,4 @@ def infer() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(infer, __doc__)
+    stage.run(infer, __doc__)

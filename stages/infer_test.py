@@ -12,7 +12,7 @@ from stages.dataset import geometry, images, submission, validation
 from stages.dataset.layout import Layout
 from stages.inference import averaging, engines, ensemble, probabilities
 from stages.inference.averaging import Network
-from stages.pipeline import cli, outputs, parallel, paths, settings
+from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.pipeline.cli import UserError
 
 
@@ -50,4 +50,4 @@ def store(options: settings.Inference, layout: Layout, files: dict[str, Path], n
 
 
 if __name__ == "__main__":
-    cli.run(infer_test, __doc__)
+    stage.run(infer_test, __doc__)

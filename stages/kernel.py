@@ -7,7 +7,7 @@ that of infer_test and predict, so the notebook submits what predict would. It r
 """
 
 from stages.kaggle import bundle
-from stages.pipeline import cli, outputs, paths, recorded, settings
+from stages.pipeline import outputs, paths, recorded, settings, stage
 
 
 def kernel() -> None:
@@ -25,4 +25,4 @@ def kernel() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(kernel, __doc__)
+    stage.run(kernel, __doc__)

@@ -14,7 +14,7 @@ from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
 from stages.inference import correction, ensemble
 from stages.inference.probabilities import Cache
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import outputs, paths, settings, stage
 from stages.postprocessing import rules_file, search
 from stages.postprocessing.counts import count
 from stages.postprocessing.prediction import FULL
@@ -69,4 +69,4 @@ def _report(rules: Rules, classes: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(postprocess, __doc__)
+    stage.run(postprocess, __doc__)

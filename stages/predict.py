@@ -12,7 +12,7 @@ from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.inference.probabilities import Cache
-from stages.pipeline import cli, outputs, parallel, paths, settings
+from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.postprocessing import rules_file
 from stages.postprocessing.rules import label_map
 
@@ -59,4 +59,4 @@ def _report_extra(wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(predict, __doc__)
+    stage.run(predict, __doc__)

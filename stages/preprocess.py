@@ -5,7 +5,7 @@ Reads data/raw; writes data/prepared and metrics/preprocess.json.
 
 from stages.dataset import preparation, validation
 from stages.dataset.layout import Layout
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import outputs, paths, settings, stage
 
 
 def preprocess() -> None:
@@ -26,4 +26,4 @@ def preprocess() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(preprocess, __doc__)
+    stage.run(preprocess, __doc__)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from stages.dataset.layout import Layout, Metric
 from stages.dataset.prepared import Dataset
 from stages.figures import gallery, report_page
-from stages.pipeline import cli, outputs, paths, settings
+from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap, metric, per_image
 
@@ -58,4 +58,4 @@ def _predicted_masks() -> dict[str, dict[str, str]]:
 
 
 if __name__ == "__main__":
-    cli.run(report, __doc__)
+    stage.run(report, __doc__)

@@ -11,7 +11,7 @@ others read data/prepared, take part and write nothing.
 
 from stages.dataset.prepared import Dataset
 from stages.inference import tensorflow_start
-from stages.pipeline import cli, paths, settings
+from stages.pipeline import paths, settings, stage
 
 
 def train() -> None:
@@ -25,4 +25,4 @@ def train() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(train, __doc__)
+    stage.run(train, __doc__)

@@ -12,28 +12,6 @@ class UserError(Exception):
     """A mistake that the user can correct. The message says where, what was expected and what was found."""
 
 
-def run(stage: Callable[[], None], module_docstring: str | None) -> None:
-    """Run a stage as a command, from `if __name__ == "__main__"`. Its only option is `--help`."""
-    name = stage.__module__.removeprefix("stages.") if stage.__module__ != "__main__" else stage.__name__
-    print_in_any_locale()  # before the help
-    parser = argparse.ArgumentParser(
-        prog=f"python -m stages.{name}",
-        description=f"{module_docstring or ''}\n\nTakes no arguments: all parameters are in params.yaml.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args()
-    guard(name, lambda: _watched(name, stage))
-
-
-def _watched(name: str, stage: Callable[[], None]) -> None:
-    """Run a stage; fail if what it depends on changes meanwhile."""
-    from stages.pipeline import unchanged  # which imports this module
-
-    watch = unchanged.watch(name)
-    stage()
-    watch.check()
-
-
 def run_command(name: str, words: Sequence[str]) -> None:
     """Run `stages/commands/NAME.py`, which has a docstring, `add_arguments(parser)` and `run(given)`.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.pipeline import cli
+from stages.pipeline import cli, outputs, stage
 
 ROOT = Path(__file__).parents[2]
 DOCSTRING = "Do something.\n\nReads data/raw."
@@ -21,8 +21,9 @@ def called(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line consists of the program alone."""
+    """The command line consists of the program alone; nothing is watched when the test has ended."""
     monkeypatch.setattr(sys, "argv", ["stage"])
+    monkeypatch.setattr(outputs, "before_replacing", [])
 
 
 def explore() -> None:
@@ -37,7 +38,7 @@ explore.__module__ = "stages.explore"
 def test_a_stage_that_succeeds_prints_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
     """A stage is run once, and nothing is printed besides its own output."""
     ran = []
-    cli.run(lambda: ran.append(1), DOCSTRING)
+    stage.run(lambda: ran.append(1), DOCSTRING)
     assert ran == [1]
     assert capsys.readouterr() == ("", "")
 
@@ -46,7 +47,7 @@ def test_a_stage_that_succeeds_prints_nothing_more(capsys: pytest.CaptureFixture
 def test_a_users_mistake_becomes_the_exit_message() -> None:
     """The message starts with the stage's name; Python prints it on exit."""
     with pytest.raises(SystemExit) as end:
-        cli.run(explore, DOCSTRING)
+        stage.run(explore, DOCSTRING)
     assert end.value.code == "explore: train.csv, line 3: expected 3 fields, found 2"
 
 
@@ -59,7 +60,7 @@ def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
 
     interrupted.__module__ = "__main__"
     with pytest.raises(SystemExit) as end:
-        cli.run(interrupted, None)
+        stage.run(interrupted, None)
     assert end.value.code == 130
     assert capsys.readouterr() == ("", "interrupted: interrupted\n")
 
@@ -72,7 +73,7 @@ def test_a_fault_of_the_program_keeps_its_traceback() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cli.run(broken, DOCSTRING)
+        stage.run(broken, DOCSTRING)
 
 
 @pytest.mark.usefixtures("no_arguments")
@@ -84,7 +85,7 @@ def test_an_error_of_the_system_is_one_line() -> None:
 
     reads.__module__ = "stages.reads"
     with pytest.raises(SystemExit) as end:
-        cli.run(reads, DOCSTRING)
+        stage.run(reads, DOCSTRING)
     assert end.value.code == "reads: /: cannot be read or written: Is a directory"
 
 
@@ -96,7 +97,7 @@ def test_an_error_of_a_library_keeps_its_traceback() -> None:
         raise OSError("cannot identify image file")
 
     with pytest.raises(OSError, match="cannot identify"):
-        cli.run(broken, DOCSTRING)
+        stage.run(broken, DOCSTRING)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_help_and_arguments(
     """Help says what the stage does and where its parameters are; an argument is refused and nothing runs."""
     monkeypatch.setattr(sys, "argv", ["stage", *arguments])
     with pytest.raises(SystemExit) as end:
-        cli.run(explore, DOCSTRING)
+        stage.run(explore, DOCSTRING)
     assert end.value.code == status
     printed = capsys.readouterr()
     assert "usage: python -m stages.explore" in printed.out + printed.err

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.pipeline import cli, outputs, unchanged
+from stages.pipeline import outputs, unchanged
 from stages.pipeline.cli import UserError
+from stages.pipeline.stage import watched
 
 ROOT = Path(__file__).parents[2]
 DVC = {"stages": {"train": {"params": ["seed", "train", "competition.size"], "deps": ["data/in", "code", "one.txt"]}}}
@@ -98,7 +99,7 @@ def test_what_changes_is_named_and_no_output_is_replaced(case: str, kind: str) -
             outputs.write_metrics(target, {"a": 1})
 
     with pytest.raises(UserError) as reported:
-        cli._watched("train", stage)
+        watched("train", stage)
     assert message in str(reported.value)
     assert list(target.iterdir()) == [] if kind == "folder" else target.read_text() == "earlier"
     assert os.listdir("data/out") == [kind]
@@ -113,7 +114,7 @@ def test_a_change_after_the_last_output_fails_too(case: str) -> None:
         CHANGES[case][0]()
 
     with pytest.raises(UserError, match="changed while this ran"):
-        cli._watched("train", stage)
+        watched("train", stage)
 
 
 NO_CHANGES: dict[str, Callable[[], object]] = {
@@ -135,7 +136,7 @@ def test_what_changes_nothing(case: str) -> None:
         NO_CHANGES[case]()
         outputs.write_metrics(Path("data/out/m.json"), {"a": 1})
 
-    cli._watched("train", stage)
+    watched("train", stage)
     assert Path("data/out/m.json").is_file()
 
 
@@ -143,14 +144,14 @@ def test_a_folder_without_dvc_yaml() -> None:
     """All of params.yaml counts there."""
     Path("dvc.yaml").unlink()
     with pytest.raises(UserError, match=r"params\.yaml changed while this ran: kernel\.owner: 'me' -> 'you'"):
-        cli._watched("train", edited("params.yaml", "owner: me", "owner: you"))
+        watched("train", edited("params.yaml", "owner: me", "owner: you"))
 
 
 @pytest.mark.parametrize("stage", yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 def test_every_stage_is_watched(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each starts by cli.run, under its own name, and all its modules are seen."""
+    """Each starts by stage.run, under its own name, and all its modules are seen."""
     monkeypatch.chdir(ROOT)
     watch = unchanged.Watch(stage)
     assert watch.keys
     assert {ROOT / file for file in watch.code} >= {ROOT / f"stages/{stage}.py", ROOT / "stages/pipeline/cli.py"}
-    assert f"    cli.run({stage}, __doc__)" in (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")
+    assert f"    stage.run({stage}, __doc__)" in (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")

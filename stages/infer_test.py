@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.dataset import geometry, images, submission, validation
+from stages.dataset import geometry, images, sample_submission, validation
 from stages.dataset.layout import Layout
 from stages.inference import averaging, engines, ensemble, probabilities
 from stages.inference.averaging import Network
@@ -20,7 +20,7 @@ def infer_test() -> None:
     """Run the stage."""
     options = settings.load()
     layout = Layout.of(options.competition)
-    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
+    sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
     files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
     members = ensemble.read(paths.MODEL).members
     networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in members]

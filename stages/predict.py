@@ -6,7 +6,7 @@ and metrics/predict.json. No network runs.
 
 from tqdm import tqdm
 
-from stages.dataset import images, submission
+from stages.dataset import images, sample_submission, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
@@ -21,7 +21,7 @@ def predict() -> None:
     """Run the stage."""
     options = settings.load()
     layout = Layout.of(options.competition)
-    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
+    sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
     _report_extra(sample.images)
     rules = rules_file.read(paths.RULES).rules
     cache = Cache(paths.TEST_PROBABILITIES)

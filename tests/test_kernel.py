@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stages import kernel
-from stages.dataset import submission
+from stages.dataset import sample_submission, submission
 from stages.dataset.layout import Layout
 from stages.inference import ensemble
 from stages.kaggle import bundle
@@ -115,7 +115,7 @@ def test_the_script_stops_in_time(project: Path, tmp_path: Path, monkeypatch: py
     result = ran(sys.executable, project / "data/kernel/submission.py", mounted, tmp_path / "working")
     assert result.returncode == 0, result.stderr
     assert "OUT OF TIME: the last 3 of 3 images are submitted as empty" in result.stdout
-    sample = submission.template(project / "data/raw/sample_submission.csv", Layout.unnamed(4, 32, 64))
+    sample = sample_submission.read(project / "data/raw/sample_submission.csv", Layout.unnamed(4, 32, 64))
     assert submission.check(tmp_path / "working/submission.csv", sample, "sample")["masks"] == 0
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from stages.dataset import images, label_maps, rle, submission, tables
+from stages.dataset import images, label_maps, rle, sample_submission, submission, tables
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.images import Size
@@ -65,7 +65,7 @@ def predictions(path: Path, sizes: ImageSizes) -> Masks:
         UserError: as for `submission.check`, or the rows of one image are in two places.
     """
     layout = sizes.layout
-    itself = submission.of_itself(path, layout)
+    itself = sample_submission.of_itself(path, layout)
     found: Masks = {}
     rows_of_all = tables.read(path, layout, filler=True, sent=True)
     for image, group in groupby(rows_of_all, key=lambda row: row.image):
@@ -77,7 +77,7 @@ def predictions(path: Path, sizes: ImageSizes) -> Masks:
                 f"{path}: {image}: expected a row for each of {layout.number_of_classes} classes (--classes, or "
                 f"competition.classes in params.yaml), found {len(rows)}"
             )
-        filled = [row for row in rows if row.class_id and not submission.is_empty(row.runs, layout)]
+        filled = [row for row in rows if row.class_id and not sample_submission.is_empty(row.runs, layout)]
         found[image] = {
             class_id: [row.runs for row in filled if row.class_id == class_id]
             for class_id in {row.class_id for row in filled}

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import images, submission
+from stages.dataset import images, sample_submission, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
@@ -166,7 +166,7 @@ def check(options: settings.Settings, empty: bool) -> str:
         if not path.is_file():
             raise UserError(f"{path}: expected the file, found none: run dvc repro")
     layout = Layout.of(options.competition)
-    sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
+    sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
     sizes = ImageSizes(paths.TEST_IMAGES, ImageNames(images.listing(paths.TEST_IMAGES)), layout)
     counts = submission.check(paths.SUBMISSION, sample, options.predict.form, sizes.scored)
     if not counts["masks"] and not empty:

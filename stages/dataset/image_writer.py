@@ -206,7 +206,7 @@ class ImageWriter:
         labels = label_maps.drawn(masks, classes, size, overlapping=layout.overlapping)
         whole = labels
         if label_maps.claimed_twice(masks):
-            whole = rle.planes(masks, classes, *size)
+            whole = label_maps.planes(masks, classes, *size)
             own = label_maps.pixels(whole, classes)
             measured.claimed_twice[position] = own.sum() - size[0] * size[1]
             measured.lost[position] = (own - label_maps.pixels(labels, classes))[1:]
@@ -222,7 +222,10 @@ class ImageWriter:
         stored = label_maps.packed(fitted) if layout.overlapping else fitted
         scored = layout.scored_size(size)
         if scored == size:
-            return stored, masks
+            parts: dict[int, list[rle.Runs]] = {}
+            for class_id, runs in masks:
+                parts.setdefault(class_id, []).append(runs)
+            return stored, [(class_id, rle.joined(parts[class_id])) for class_id in sorted(parts)]
         smaller = label_maps.resized(whole, scored)
         of_class = ((class_id, rle.runs(label_maps.of_class(smaller, class_id))) for class_id in layout.class_ids)
         return stored, [(class_id, runs) for class_id, runs in of_class if len(runs.starts)]

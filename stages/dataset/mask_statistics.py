@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.dataset import rle, tables
+from stages.dataset import label_maps, rle, tables
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.dataset.mask_store import MaskStore
@@ -147,7 +147,7 @@ def shared_pixels(masks: Sequence[tuple[int, rle.Runs]], layout: Layout) -> int:
         depth = np.repeat([1, -1], len(starts))[order].cumsum()  # masks over the pixels from an edge to the next
         return int(np.diff(edges[order])[depth[:-1] > 1].sum())
     last = max(int((runs.starts + runs.lengths).max()) for _, runs in masks)  # their order is all that counts here
-    claims = rle.planes(masks, layout.number_of_classes, last, 1).sum(axis=-1, dtype=np.uint8)
+    claims = label_maps.planes(masks, layout.number_of_classes, last, 1).sum(axis=-1, dtype=np.uint8)
     return int((claims > 1).sum())
 
 

@@ -15,7 +15,7 @@ Source: the competition's evaluation page, https://www.kaggle.com/c/severstal-st
 No library reads this form: COCO's run lengths (pycocotools) count from 0, alternate with gaps, and are not validated.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.dataset.layout import RunLengths
-from stages.pipeline.arrays import Bool, Int64, UInt8
+from stages.pipeline.arrays import Bool, Int64
 
 USUAL = RunLengths()
 MARKERS = ("-1", "-", "nan", "NaN", "None", "null")  # of an empty mask in some tables; read only where that is stated
@@ -86,6 +86,7 @@ def parse(text: str, height: int, width: int, notation: RunLengths = USUAL) -> R
             )
         numbers[0::2] += 1
     starts, lengths = numbers[0::2] - 1, numbers[1::2]
+    first = 0 if notation.first_pixel == 0 else 1  # messages number pixels as the text does
     # Each number is bounded before any sum is taken, so that a huge one cannot wrap around.
     for place, name in enumerate(("start", "length")):
         wrong = (numbers[place::2] < 1) | (numbers[place::2] > pixels)
@@ -97,14 +98,14 @@ def parse(text: str, height: int, width: int, notation: RunLengths = USUAL) -> R
         run = int(ends.argmax())
         raise RunLengthError(
             f"expected runs inside {height}×{width} = {pixels} pixels, "
-            f"found {starts[run] + 1} {lengths[run]}, which ends at {ends[run]}"
+            f"found {starts[run] + first} {lengths[run]}, which ends at {ends[run] - 1 + first}"
         )
     if (starts[1:] < ends[:-1]).any():
         run = int((starts[1:] < ends[:-1]).argmax())
         what = "is not ascending" if starts[run + 1] < starts[run] else "overlaps"
         raise RunLengthError(
-            f"expected ascending runs that do not overlap, found {starts[run] + 1} {lengths[run]} "
-            f"followed by {starts[run + 1] + 1} {lengths[run + 1]}, which {what}"
+            f"expected ascending runs that do not overlap, found {starts[run] + first} {lengths[run]} "
+            f"followed by {starts[run + 1] + first} {lengths[run + 1]}, which {what}"
         )
     if notation.order == "rows":
         numbers = _edges(_drawn(Runs(starts, lengths), pixels).reshape(height, width))
@@ -172,32 +173,20 @@ def _drawn(runs: Runs, pixels: int) -> Bool:
     return np.repeat(inside, np.diff(edges))  # five times as fast as a loop over the runs
 
 
-def label_map(masks: Iterable[tuple[int, Runs]], height: int, width: int) -> UInt8:
-    """Draw the masks of one image into one map.
+def joined(parts: Sequence[Runs]) -> Runs:
+    """The union of masks: ascending runs that neither overlap nor touch, so that a mask has one form.
 
-    Args:
-        masks: ClassId, 1 … 255, and runs of each mask; several masks may have one class.
-        height, width: size of the image in pixels.
-
-    Returns:
-        uint8 of shape (height, width): 0 background, else ClassId. Where masks overlap, the highest ClassId counts.
+    >>> joined([Runs(np.array([4]), np.array([2])), Runs(np.array([0, 6]), np.array([1, 1]))])
+    Runs(starts=array([0, 4]), lengths=array([1, 3]))
     """
-    columns = np.zeros((width, height), np.uint8)
-    for class_id, runs in masks:
-        np.maximum(columns, _columns(runs, height, width).view(np.uint8) * np.uint8(class_id), out=columns)
-    return np.asarray(cv2.transpose(columns), np.uint8)  # OpenCV transposes faster than NumPy
-
-
-def planes(masks: Iterable[tuple[int, Runs]], classes: int, height: int, width: int) -> UInt8:
-    """Draw the masks of one image into one plane per class, which keeps overlaps.
-
-    Returns:
-        uint8 of shape (height, width, classes): 1 inside.
-    """
-    columns = np.zeros((classes, width, height), np.uint8)
-    for class_id, runs in masks:
-        columns[class_id - 1] |= _columns(runs, height, width).view(np.uint8)
-    return columns.transpose(2, 1, 0)
+    starts = np.concatenate([part.starts for part in parts])
+    ends = starts + np.concatenate([part.lengths for part in parts])
+    order = starts.argsort(kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    begins = np.ones(len(starts), np.bool_)
+    begins[1:] = starts[1:] > ends[:-1]
+    last = np.flatnonzero(np.append(begins[1:], True)) if len(starts) else np.zeros(0, np.int64)
+    return Runs(starts[begins], ends[last] - starts[begins])
 
 
 def encode(mask: npt.ArrayLike, notation: RunLengths = USUAL) -> str:

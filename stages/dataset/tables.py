@@ -148,7 +148,11 @@ class _Classes:
             if text[place + 1 :] in self.class_ids:
                 return text[:place], self.class_ids[text[place + 1 :]]
             place = text.find("_", place + 1)
-        return text, self._known(text.rpartition("_")[2], line)
+        known = self._known(text.rpartition("_")[2], line)
+        raise UserError(  # a submission would write another id than the sample
+            f"{self.path}, line {line}: expected IMAGE_CLASS with the class {known} written like this, found "
+            f"{_short(text)} (classes that are written otherwise need competition.columns.class_labels)"
+        )
 
     def _known(self, label: str, line: int) -> int:
         if label in self.class_ids:
@@ -202,7 +206,8 @@ def _not_utf_8(path: Path) -> UserError:
 
 def _places(path: Path, file: IO[str], layout: Layout, sent: bool) -> Places:
     columns = layout.columns
-    if sent and layout.submission.rows in ("images", "components"):  # their rows name no class
+    nameless = sent and layout.submission.rows in ("images", "components")  # their rows name no class
+    if nameless:
         columns = replace(columns, class_id=None, image_and_class=None)
     names = [name.strip(" ") for name in _header(path, file)]
     runs = (columns.sent_runs if sent else columns.runs).strip(" ")
@@ -223,6 +228,13 @@ def _places(path: Path, file: IO[str], layout: Layout, sent: bool) -> Places:
     place = {name: names.index(name) for name in wanted}
     if pair is not None and pair in names:
         return Places(names, None, None, place[pair], place[runs])
+    if columns.class_id is None and not nameless and layout.number_of_classes > 1:
+        sending = ", or competition.submission.rows: images or components" if sent else ""
+        raise UserError(
+            f"{path}, line 1: expected a column for the class, because competition.classes names "
+            f"{layout.number_of_classes}, found {','.join(names)[:200]!r} (competition.columns.class_id or "
+            f"image_and_class names it{sending})"
+        )
     class_id = None if columns.class_id is None else place[columns.class_id.strip(" ")]
     return Places(names, place[columns.image.strip(" ")], class_id, None, place[runs])
 

@@ -32,6 +32,7 @@ MODULES = (
     "stages.dataset.layout",
     "stages.dataset.path_patterns",
     "stages.dataset.rle",
+    "stages.dataset.sample_submission",
     "stages.dataset.submission",
     "stages.dataset.tables",
     "stages.dataset.tiles",

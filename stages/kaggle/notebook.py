@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.dataset import images, path_patterns, submission
+from stages.dataset import images, path_patterns, sample_submission, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
@@ -119,9 +119,9 @@ def _competition(mounted: Path, layout: Layout) -> tuple[Path, dict[str, str]]:
     return found[0]
 
 
-def _sample(path: Path, layout: Layout, names: dict[str, str]) -> submission.Template:
+def _sample(path: Path, layout: Layout, names: dict[str, str]) -> sample_submission.Template:
     """The sample; if it holds only its header, with all test images that are there."""
-    sample = submission.template(path, layout)
+    sample = sample_submission.read(path, layout)
     if sample.images:
         return sample
     ids = [Path(name).stem for name in names]

@@ -190,6 +190,16 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _form_fits(self) -> "Settings":
+        columns, rows = self.competition.columns, self.competition.submission.rows
+        if self.predict.form == "pairs" and (columns.image_and_class is None or rows not in ("sample", "classes")):
+            raise ValueError(
+                "predict: form: expected sample, because pairs needs competition.columns.image_and_class and "
+                f"competition.submission.rows: sample or classes; found pairs with {columns.image_and_class} and {rows}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _crops_fit(self) -> "Settings":
         height = min(self.train.crop_height, self.competition.image_height)
         width = min(self.train.crop_width, self.competition.image_width)

@@ -155,13 +155,13 @@ def image_by_image(notebook: subprocess.Popen[str]) -> int:
 def pipeline(folder: Path, options: Any, network: Any) -> int:
     """Run infer_test and predict in a folder with a loaded network; returns the number of images."""
     from stages import infer_test, predict
-    from stages.dataset import submission, validation
+    from stages.dataset import sample_submission, validation
     from stages.dataset.layout import Layout
     from stages.pipeline import paths
 
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         layout = Layout.of(options.competition)
-        sample = submission.template(paths.SAMPLE_SUBMISSION, layout)
+        sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
         files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
         infer_test.store(options.inference, layout, files, [network])
         predict.predict()

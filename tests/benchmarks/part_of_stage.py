@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import submission
+from stages.dataset import sample_submission
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import tensorflow_start
@@ -33,13 +33,13 @@ def shorten_folds(images: int) -> None:
 
 def shorten_test(images: int) -> None:
     """End the sample submission, and thus the test set, after this many images."""
-    whole = submission.template
+    whole = sample_submission.read
 
-    def template(path: Path, layout: Layout) -> submission.Template:
+    def template(path: Path, layout: Layout) -> sample_submission.Template:
         sample = whole(path, layout)
         return replace(sample, images=sample.images[:images], rows=sample.rows[:images])
 
-    submission.template = template
+    sample_submission.read = template
 
 
 def shorten_epochs(steps: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as coco
 
-from stages.dataset import rle
+from stages.dataset import label_maps, rle
 
 MARKER = "(texts for an empty mask belong into competition.run_lengths.empty)"
 
@@ -210,10 +210,10 @@ def test_all_real_masks(real_data: Path) -> None:
 def test_a_label_map_is_drawn_column_by_column() -> None:
     """Pixels 2 to 4 of a 2×3 image run down the columns; where masks overlap, the higher ClassId shows."""
     masks = [(2, "4 1"), (1, "2 3"), (1, "")]
-    found = rle.label_map([(class_id, rle.parse(text, 2, 3)) for class_id, text in masks], 2, 3)
+    found = label_maps.label_map([(class_id, rle.parse(text, 2, 3)) for class_id, text in masks], 2, 3)
     np.testing.assert_array_equal(found, [[0, 1, 0], [1, 2, 0]])
     assert (found.dtype, found.flags.c_contiguous) == (np.uint8, True)
-    assert not rle.label_map([], 2, 3).any()
+    assert not label_maps.label_map([], 2, 3).any()
 
 
 def _real_masks(real_data: Path) -> Iterator[str]:

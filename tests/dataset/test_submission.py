@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.dataset import rle, submission
+from stages.dataset import rle, sample_submission, submission
 from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
@@ -38,14 +38,14 @@ c.jpg,1 4,0
 SMALL = Layout.unnamed(2, 2, 3)
 
 
-def sample(folder: Path, text: str, layout: Layout = SMALL) -> submission.Template:
+def sample(folder: Path, text: str, layout: Layout = SMALL) -> sample_submission.Template:
     """What a sample submission with this text asks for."""
     path = folder / "sample_submission.csv"
     path.write_text(text, encoding="utf-8")
-    return submission.template(path, layout)
+    return sample_submission.read(path, layout)
 
 
-def checked(folder: Path, template: submission.Template, text: str, form: str = "sample") -> dict[str, int]:
+def checked(folder: Path, template: sample_submission.Template, text: str, form: str = "sample") -> dict[str, int]:
     """What `check` finds in a submission with this text."""
     path = folder / "submission.csv"
     path.write_text(text, encoding="utf-8")
@@ -279,7 +279,7 @@ def test_real_samples(
         opened.extract("sample_submission.csv", tmp_path)
         names = {Path(name).name for name in opened.namelist() if name.startswith("test_images/") and name[-1] != "/"}
     path = tmp_path / "sample_submission.csv"
-    template = submission.template(path, Layout.unnamed(classes, *size))
+    template = sample_submission.read(path, Layout.unnamed(classes, *size))
     assert (len(template.images), set(template.images), len(template.header)) == (images, names, columns)
     empty, full = np.zeros(size, np.uint8), np.full(size, classes, np.uint8)
     for form in ("sample", "pairs"):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stages.dataset import submission
+from stages.dataset import sample_submission, submission
 from stages.dataset.layout import Layout
 
 ROOT = Path(__file__).parents[2]
@@ -66,5 +66,5 @@ def commit(folder: Path, message: str) -> None:
 
 def check_submission(folder: Path, classes: int, height: int, width: int) -> int:
     """Check the submission of a run against the sample submission; returns the number of images."""
-    sample = submission.template(folder / "data/raw/sample_submission.csv", Layout.unnamed(classes, height, width))
+    sample = sample_submission.read(folder / "data/raw/sample_submission.csv", Layout.unnamed(classes, height, width))
     return submission.check(folder / "data/submission.csv", sample, "sample")["images"]

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from contextlib import suppress
 from enum import Enum
 from functools import cache
@@ -45,7 +46,9 @@ def size(kind: Format, raw: bytes) -> tuple[int, int] | None:
     if kind is Format.DICOM:
         from stages.dataset import dicom
 
-        return dicom.size(raw)
+        with suppress(ValueError):
+            return dicom.size(raw)
+        return None
     return _size_by_pillow(raw)
 
 
@@ -59,10 +62,38 @@ def simplejpeg() -> Any:
     return simplejpeg
 
 
-def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
-    from PIL import Image  # a tenth of a second to import
+def check_tiff(raw: bytes) -> None:
+    """Decode a TIFF by a reader that reports a stream that ends early or makes no sense; OpenCV fills it up.
 
-    errors = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-    with suppress(*errors), Image.open(io.BytesIO(raw)) as picture:
+    Raises:
+        ValueError: as the reader describes it.
+    """
+    try:
+        with _pillow().open(io.BytesIO(raw)) as picture:
+            tags = dict(picture.tag_v2)
+            picture.load()
+        if tags.get(_COMPRESSION) in _DEFLATE:  # whose checksums the reader leaves out
+            for offsets, lengths in _PARTS:
+                for start, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=True):
+                    zlib.decompress(raw[start : start + length])
+    except (*_PILLOW_ERRORS, zlib.error) as error:
+        raise ValueError(str(error)) from None
+
+
+def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
+    with suppress(*_PILLOW_ERRORS), _pillow().open(io.BytesIO(raw)) as picture:
         return (picture.height, picture.width) if getattr(picture, "n_frames", 1) == 1 else None
     return None
+
+
+_COMPRESSION, _DEFLATE = 259, (8, 32946)
+_PARTS = (273, 279), (324, 325)  # where strips and tiles begin, and their lengths
+_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, struct.error)
+
+
+@cache
+def _pillow() -> Any:
+    from PIL import Image  # a tenth of a second to import
+
+    Image.MAX_IMAGE_PIXELS = None  # sides are limited by `stages.dataset.images`
+    return Image

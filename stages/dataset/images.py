@@ -84,14 +84,16 @@ def native(raw: bytes, path: Path, form: Images, expected: Size | None = None) -
         ImageError: the file is cut off, damaged, of no known format, of another size, or colour or a depth that `form`
             does not allow. The size is read from the header first, so that an image of another size takes no memory.
     """
-    kind, size = _checked_header(raw, path, expected)
     try:
+        kind, size = _checked_header(raw, path, expected)
         values = _decoded(kind, raw, form)
     except ImportError as error:
         raise ImageError(
             f"{path}: this DICOM image needs the package {error.name}, which is not installed (pip install pydicom, or "
             'the extra "dicom" of pyproject.toml)'
         ) from None
+    except ImageError:
+        raise
     except ValueError as error:
         raise ImageError(
             f"{path}: expected a whole {kind.value}, found one that is cut off or damaged: {error}"
@@ -103,7 +105,7 @@ def native(raw: bytes, path: Path, form: Images, expected: Size | None = None) -
 
 def size(path: Path) -> Size | None:
     """Height and width in pixels as stored (EXIF ignored), read from the header. None if the file is no image."""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError, ImportError), path.open("rb") as file:
         kind = image_headers.kind(file.read(image_headers.LONGEST_START))
         if kind is None:
             return None
@@ -165,6 +167,8 @@ def _decoded(kind: Format, raw: bytes, form: Images) -> npt.NDArray[Any] | None:
         from stages.dataset import dicom
 
         return dicom.decode(raw, lambda jpeg: _jpeg(jpeg, 1))
+    if kind is Format.TIFF:
+        image_headers.check_tiff(raw)
     return _jpeg(raw, form.channels) if kind is Format.JPEG else _opencv(raw, cv2.IMREAD_UNCHANGED)
 
 

@@ -44,7 +44,9 @@ def evaluate() -> None:
     curve = [(names[class_id - 1], *row) for class_id, *row in precision_recall.curve(histogram)]
     tables = {
         paths.CONFUSION_TABLE: evaluation_tables.confusion_table(evaluation.total(held_out), ["background", *names]),
-        paths.IMAGES_TABLE: evaluation_tables.image_table({"held_out": held_out, "validation": validation}, names),
+        paths.IMAGES_TABLE: evaluation_tables.image_table(
+            {"held_out": held_out, "validation": validation}, names, metric
+        ),
         paths.PRESENCE_TABLE: evaluation_tables.presence_table(held_out, names),
         paths.CLASSES_TABLE: evaluation_tables.class_table(metrics, names),
     }

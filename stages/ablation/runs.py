@@ -12,7 +12,8 @@ from typing import Any
 from stages.ablation import experiments
 from stages.ablation.gains import Result
 from stages.ablation.plan import Params, Variant
-from stages.pipeline import paths, yaml_files
+from stages.dataset.layout import Layout, Metric
+from stages.pipeline import paths, settings, yaml_files
 from stages.pipeline.cli import UserError
 from stages.scoring import per_image
 from stages.scoring.per_image import ImageScores
@@ -66,9 +67,10 @@ def result(variant: Variant, workspace: Params) -> Result | None:
     found = {seed: revision for seed, revision in revisions.items() if revision}
     if len(found) < len(revisions):
         return None
+    metric = Layout.of(settings.parsed(variant.params).competition).metric
     return Result(
-        {seed: _scores(revision, "validation") for seed, revision in found.items()},
-        {seed: _scores(revision, "held_out") for seed, revision in found.items()} if variant.last else {},
+        {seed: _scores(revision, "validation", metric) for seed, revision in found.items()},
+        {seed: _scores(revision, "held_out", metric) for seed, revision in found.items()} if variant.last else {},
     )
 
 
@@ -89,11 +91,11 @@ def _with_seed(params: Params, seed: int) -> Params:
     return result
 
 
-def _scores(revision: str, split: str) -> ImageScores:
+def _scores(revision: str, split: str, metric: Metric) -> ImageScores:
     """Scores of one split; the lines of the other are not even read as numbers."""
     where = f"{revision[:7]}:{paths.IMAGES_TABLE}"
     header, *lines = experiments.read(revision, paths.IMAGES_TABLE).splitlines(keepends=True)
-    found = per_image.read([header, *(line for line in lines if line.startswith(f"{split},"))], where)
+    found = per_image.read([header, *(line for line in lines if line.startswith(f"{split},"))], where, metric)
     if split not in found:
         raise UserError(f"{where}: expected images of the split {split}, found none")
     return found[split]

@@ -38,6 +38,13 @@ SHOWN: dict[str, str | tuple[str, str]] = {
     "seed spread": "seed_spread",
     "verdict": "verdict",
 }
+# Before them, if the competition's score is another one than mean Dice.
+SCORE: dict[str, str | tuple[str, str]] = {
+    "variant": "variant",
+    "score": "score",
+    "score gain": "score_gain",
+    "its 95 % interval": ("score_low", "score_high"),
+}
 
 
 def ablate(data: str | None = None, only: list[str] | None = None, runner: Runner = experiments.run) -> None:
@@ -77,7 +84,9 @@ def show() -> str:
         raise UserError(f"{TABLE}: expected the table of an ablation, found none: run make ablation")
     try:
         table = pd.read_csv(TABLE, dtype={"variant": str, "compared_with": str})
-        cells = pd.DataFrame({title: _column(table, columns) for title, columns in SHOWN.items()})
+        other = "score" in table and bool(table["score"].notna().any())
+        shown = SCORE | SHOWN if other else SHOWN
+        cells = pd.DataFrame({title: _column(table, columns) for title, columns in shown.items()})
         held_out = table[table["held_out_mean_dice"].notna()]
     except (ValueError, KeyError) as error:  # ValueError: those of pandas and of the text's encoding too
         raise UserError(
@@ -85,7 +94,8 @@ def show() -> str:
             "make ablation"
         ) from None
     parts = [
-        'Validation folds. Gains are over the variant under "compared with"; verdicts are on mean Dice.',
+        'Validation folds. Gains are over the variant under "compared with"; verdicts are on '
+        + ("the score of the competition." if other else "mean Dice."),
         cells.to_markdown(index=False, disable_numparse=True),
     ]
     for row in held_out.to_dict("records"):

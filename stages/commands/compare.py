@@ -20,11 +20,12 @@ import pandas as pd
 from tabulate import tabulate  # type: ignore[import-untyped]
 
 from stages.ablation import variants
-from stages.pipeline import paths
+from stages.dataset.layout import Layout, Metric
+from stages.pipeline import paths, settings, yaml_files
 from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
-from stages.scoring import bootstrap, comparison, confusion, per_image
+from stages.scoring import bootstrap, comparison, confusion, metric, per_image
 from stages.scoring.per_image import ImageScores
 
 WORKSPACE = "workspace"
@@ -89,7 +90,7 @@ def load(name: str) -> Experiment:
         UserError: there is no such experiment or commit, or it has no such metrics.
     """
     where = f"{name}: {paths.IMAGES_TABLE}"
-    scores = per_image.read(io.StringIO(_read(name, paths.IMAGES_TABLE)), where)
+    scores = per_image.read(io.StringIO(_read(name, paths.IMAGES_TABLE)), where, _metric(name))
     missing = [split for split in SPLITS if split not in scores]
     if missing:
         raise UserError(f"{where}: expected images of every split, found none of {', '.join(missing)}")
@@ -107,9 +108,9 @@ def load(name: str) -> Experiment:
 
 def differences(a: ImageScores, b: ImageScores) -> str:
     """Table of figures, differences, their intervals, and what these mean in words."""
-    rows = []
+    rows, titles = [], _titles(a)
     for found in comparison.differences(a, b):
-        title = TITLES.get(found.name) or found.name.replace("positive_dice", "Dice").replace(".", " of ")
+        title = titles.get(found.name) or found.name.replace("positive_dice", "Dice").replace(".", " of ")
         interval = f"{found.interval[0]:+.4f} … {found.interval[1]:+.4f}" if found.interval else ""
         difference = _format(found.b - found.a, "+.4f")
         rows.append([title, _format(found.a), _format(found.b), difference, interval, found.verdict()])
@@ -130,12 +131,33 @@ def matrices(before: list[Int64], after: list[Int64], names: list[str]) -> str:
 
 def pairs(before: Sequence[Experiment], after: Sequence[Experiment]) -> str:
     """The differences of each pair alone: how much one training differs from another."""
-    rows = []
+    rows, titles = [], _titles(before[0].scores["held_out"])
     for one, other in zip(before, after, strict=True):
         a, b = (bootstrap.figures(run.scores["held_out"]) for run in (one, other))
-        differences = [_format(float(b[name][0] - a[name][0]), "+.4f") for name in TITLES]
+        differences = [_format(float(b[name][0] - a[name][0]), "+.4f") for name in titles]
         rows.append([f"{other.name} - {one.name}", *differences])
-    return f"Each pair alone\n\n{_table(['held-out fold', *TITLES.values()], rows)}"
+    return f"Each pair alone\n\n{_table(['held-out fold', *titles.values()], rows)}"
+
+
+def _titles(scores: ImageScores) -> dict[str, str]:
+    """The figures by name; the competition's score comes first if it is another one than mean Dice."""
+    return TITLES if scores.metric == per_image.USUAL else {"score": metric.title(scores.metric)} | TITLES
+
+
+def _metric(name: str) -> Metric:
+    """By what an experiment is scored; mean Dice for those of before it could be stated."""
+    if name == WORKSPACE and not paths.PARAMS.is_file():
+        return Metric()
+    content = yaml_files.parsed(_read(name, paths.PARAMS), f"{name}: {paths.PARAMS}")
+    competition = content.get("competition") if isinstance(content, dict) else None
+    if not isinstance(competition, dict) or "metric" not in competition:
+        return Metric()
+    try:
+        return Layout.of(settings.parsed(content).competition).metric
+    except UserError:
+        raise UserError(
+            f"{name}: {paths.PARAMS}: expected competition.metric as today's parameters have it, found others"
+        ) from None
 
 
 def _mean_shares(runs: list[Int64]) -> Float64:

@@ -14,6 +14,8 @@ overlap, the search is exact.
 What is maximised is the competition's metric (see `stages.scoring.metric`), of each class by itself. For a mean over
 images and classes that is the whole. Global Dice adds up the pixels of all classes, so that the best setting of one
 class depends on the others. There each class's own global Dice is maximised, which is the same for a single class.
+Where the score joins the masks of all classes, each class is still searched by its own masks: that is exact if every
+image shows a single, known class, and an approximation otherwise.
 
 Mean Dice alone would empty a class that few images have: every false positive on a clean image costs 1, every lost mask
 costs only its Dice. Therefore a share of the positive Dice without post-processing has to remain, and a class that no

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.pipeline.arrays import Float64, Int64
+from stages.scoring import metric, per_image
 from stages.scoring.per_image import ImageScores
 
 ROUNDS = 2_000
@@ -44,8 +45,9 @@ def figures(scores: ImageScores, weights: Int64 | None = None) -> dict[str, Floa
 
     Returns:
         float64 of shape (rounds,) by name: mean_dice, positive_mean_dice, mean_precision and mean_recall (over all
-        pixels at once, then the mean over classes), and positive_dice.CLASS, precision.CLASS and recall.CLASS. NaN in
-        rounds where a figure is undefined. Means leave undefined classes out.
+        pixels at once, then the mean over classes), and positive_dice.CLASS, precision.CLASS and recall.CLASS. Score is
+        among them if the competition's metric is another one than mean_dice. NaN in rounds where a figure is undefined.
+        Means leave undefined classes out.
     """
     if weights is None:
         weights = np.ones((1, len(scores.images)), np.int64)
@@ -59,9 +61,23 @@ def figures(scores: ImageScores, weights: Int64 | None = None) -> dict[str, Floa
         "mean_precision": mean_defined(precision),
         "mean_recall": mean_defined(recall),
     }
+    if scores.metric != per_image.USUAL:
+        values = {"score": _score(scores, weights)} | values
     for kind, of_class in (("positive_dice", positive), ("precision", precision), ("recall", recall)):
         values |= {f"{kind}.{name}": of_class[:, index] for index, name in enumerate(scores.classes)}
     return values
+
+
+def _score(scores: ImageScores, weights: Int64) -> Float64:
+    """The competition's score of images that count as often as `weights` says, float64 (rounds,)."""
+    counts = scores.true, scores.predicted, scores.intersection
+    if scores.joined is not None:
+        counts = scores.joined[:, :1], scores.joined[:, 1:2], scores.joined[:, 2:]
+    true, predicted, intersection = counts
+    if not metric.separable(scores.metric):
+        return _ratio(2 * (weights @ intersection).sum(axis=1), (weights @ (true + predicted)).sum(axis=1))
+    of_images = metric.pair_scores(scores.metric, intersection, true, predicted).mean(axis=1)
+    return _ratio(weights @ of_images, weights.sum(axis=1))
 
 
 def interval(values: Float64, level: float = 0.95) -> tuple[float, float] | None:
@@ -76,7 +92,7 @@ def interval(values: Float64, level: float = 0.95) -> tuple[float, float] | None
 def groups(scores: ImageScores, name: str) -> int:
     """How many groups of near-duplicates have pixels that count in a figure of `figures`."""
     kind, _, of_class = name.partition(".")
-    if kind == "mean_dice":
+    if kind in ("mean_dice", "score"):
         return len(np.unique(scores.groups))
     pixels = scores.predicted if kind.endswith("precision") else scores.true
     chosen = [scores.classes.index(of_class)] if of_class else list(range(len(scores.classes)))

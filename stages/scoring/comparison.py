@@ -1,6 +1,6 @@
 """Two runs on the same images: are they comparable, what is the difference, can the data tell them apart?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
-from stages.scoring import bootstrap
+from stages.scoring import bootstrap, metric
 from stages.scoring.per_image import ImageScores
 
 Figures = dict[str, Float64]
@@ -49,6 +49,11 @@ def refuse_unlike(where: str, split: str, a: ImageScores, b: ImageScores) -> Non
     """Raise a `UserError` with the reason, after `where`, if two runs do not share images, masks and groups."""
     if a.classes != b.classes:
         raise UserError(f"{where}: expected the same classes, found {', '.join(a.classes)} and {', '.join(b.classes)}")
+    if a.metric != b.metric:
+        raise UserError(
+            f"{where}: expected the same metric (competition.metric), found {metric.title(a.metric)} and "
+            f"{metric.title(b.metric)}"
+        )
     if a.images != b.images:
         different = sorted(set(a.images) ^ set(b.images))
         raise UserError(
@@ -78,14 +83,16 @@ def pool(several: list[ImageScores]) -> ImageScores:
         for image, group, true in zip(scores.images, scores.groups.tolist(), scores.true.tolist(), strict=True):
             images.append(image_numbers.setdefault((image, tuple(true)), len(image_numbers)))
             groups.append(group_numbers.setdefault((experiment, group), len(group_numbers)))
-    return ImageScores(
-        several[0].classes,
-        [image for scores in several for image in scores.images],
-        _connected(np.array(images), np.array(groups)),
-        *(
-            np.concatenate([getattr(scores, name) for scores in several])
-            for name in ("dice", "true", "predicted", "intersection")
-        ),
+    joined = [scores.joined for scores in several if scores.joined is not None]
+    return replace(
+        several[0],
+        images=[image for scores in several for image in scores.images],
+        groups=_connected(np.array(images), np.array(groups)),
+        dice=np.concatenate([scores.dice for scores in several]),
+        true=np.concatenate([scores.true for scores in several]),
+        predicted=np.concatenate([scores.predicted for scores in several]),
+        intersection=np.concatenate([scores.intersection for scores in several]),
+        joined=np.concatenate(joined) if joined else None,
     )
 
 

@@ -48,6 +48,15 @@ def of_classes(images: list[ScoredImage]) -> tuple[Int64, Int64, Int64]:
     return overlaps.of_classes(np.stack([image.overlaps for image in images]))
 
 
+def joined_counts(images: list[ScoredImage]) -> tuple[Int64, Int64, Int64]:
+    """Pixels in both masks, in the true and in the predicted mask, the classes joined, each int64 (images, 1)."""
+    return overlaps.joined(np.stack([image.overlaps for image in images]), _pixels(images))
+
+
+def _pixels(images: list[ScoredImage]) -> Int64:
+    return np.array([image.matrix.sum() for image in images], np.int64)
+
+
 def headline(images: list[ScoredImage], metric: Metric = MEAN_DICE) -> dict[str, Any]:
     """The figures to choose by, with and without post-processing, and the score of an empty submission to compare.
 
@@ -59,9 +68,8 @@ def headline(images: list[ScoredImage], metric: Metric = MEAN_DICE) -> dict[str,
     plain = overlaps.of_classes(np.stack([image.plain for image in images]))
     scored, scored_plain = counts, plain
     if metric.joined:
-        pixels = np.array([image.matrix.sum() for image in images], np.int64)
-        scored = overlaps.joined(np.stack([image.overlaps for image in images]), pixels)
-        scored_plain = overlaps.joined(np.stack([image.plain for image in images]), pixels)
+        scored = joined_counts(images)
+        scored_plain = overlaps.joined(np.stack([image.plain for image in images]), _pixels(images))
     return {
         "images": len(images),
         "score": score(metric, *scored),

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from stages.dataset.layout import Metric
 from stages.pipeline.arrays import Int64
-from stages.scoring import confusion
+from stages.scoring import confusion, evaluation
 from stages.scoring.dice import dice
 from stages.scoring.evaluation import ABSENT_PRESENT, ScoredImage, of_classes, presence
+from stages.scoring.per_image import JOINED, USUAL
 
 FIGURES = {"precision": "precision", "recall": "recall", "iou": "IoU", "dice": "Dice"}
 
@@ -17,9 +20,18 @@ def confusion_table(matrix: Int64, names: list[str]) -> pd.DataFrame:
     return _matrix_table(matrix, names, "pixels")
 
 
-def image_table(images: dict[str, list[ScoredImage]], classes: list[str]) -> pd.DataFrame:
-    """Dice and pixels of each image and class, by split: what `per_image.read` reads."""
-    return pd.concat([_split_table(split, scored, classes) for split, scored in images.items()])
+def image_table(images: dict[str, list[ScoredImage]], classes: list[str], metric: Metric = USUAL) -> pd.DataFrame:
+    """Dice and pixels of each image and class, by split: what `per_image.read` reads.
+
+    Where the metric joins the classes, every row also has the pixels of the image's joined masks.
+    """
+    parts = [_split_table(split, scored, classes) for split, scored in images.items()]
+    if metric.joined:
+        for part, scored in zip(parts, images.values(), strict=True):
+            intersection, true, predicted = evaluation.joined_counts(scored)
+            for name, counts in zip(JOINED, (true, predicted, intersection), strict=True):
+                part[name] = np.repeat(counts[:, 0], len(classes))
+    return pd.concat(parts)
 
 
 def presence_table(images: list[ScoredImage], classes: list[str]) -> pd.DataFrame:

@@ -1,12 +1,16 @@
 """dvc.yaml compared with the code: dependencies, parameters, and the committed lock."""
 
 import ast
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from stages.kaggle import bundle
 
@@ -111,3 +115,26 @@ def test_results_go_into_the_run_cache(stage: str) -> None:
         for entry in STAGES[stage].get(kind, []):
             (properties,) = entry.values()
             assert properties["cache"] is False
+
+
+def test_the_cache_shares_no_file_with_the_working_folder() -> None:
+    """By a link, whoever writes into an output would change the cache too, and `dvc status` would see nothing."""
+    types = Repo(ROOT).config["cache"]["type"]
+    assert types
+    assert set(types) <= {"reflink", "copy"}
+
+
+def test_no_tooltip_shows_a_field_called_image() -> None:
+    """Vega draws a value under that title as a picture: a broken one, or one from elsewhere."""
+    for template in (ROOT / ".dvc/plots").glob("*.json"):
+        for channel in tooltips(json.loads(template.read_text(encoding="utf-8"))):
+            assert channel.get("title", channel.get("field")) != "image", template.name
+
+
+def tooltips(part: Any) -> Iterator[dict[str, Any]]:
+    """Every channel of every tooltip in a template."""
+    if isinstance(part, dict):
+        found = part.get("tooltip", [])
+        yield from (each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict))
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from tooltips(inner)

@@ -51,5 +51,11 @@ KERNEL = Path("data/kernel")  # the notebook and its data set, for competitions 
 JOURNAL = Path("data/submitted.json")  # what has been sent to Kaggle; not an output, git-ignored
 LEADERBOARD = Path("metrics/leaderboard.csv")  # one row per submission; written by submit, not by a stage
 
+# What DVC or a stage empties. Nothing that the user owns may lie in it, or around it.
+REMOVED = (
+    RAW, DOWNLOAD_STATE, EXPLORE_PICTURES, PREPARED, MODEL, TRAIN_CURVES, TRAIN_STATE, PROBABILITIES,
+    TEST_PROBABILITIES.parent, EVALUATION_PICTURES, KERNEL,
+)  # fmt: skip
+
 PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report
 REPORT = Path("data/report.html")

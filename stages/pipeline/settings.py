@@ -42,12 +42,13 @@ class Download(Section):
             place = Path(source).expanduser().resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise ValueError(f"expected sample, kaggle or a path, found {source!r} ({error})") from None
-        raw = paths.RAW.resolve()
-        if raw in (place, *place.parents):
-            raise ValueError(
-                f"expected data outside {paths.RAW}, which DVC empties before the stage starts, found {source!r}: "
-                "move it elsewhere first"
-            )
+        for removed in map(Path.resolve, paths.REMOVED):
+            if source not in ("sample", "kaggle") and (removed in (place, *place.parents) or place in removed.parents):
+                where = removed.relative_to(Path.cwd()) if removed.is_relative_to(Path.cwd()) else removed
+                raise ValueError(
+                    f"expected data neither inside nor around {where}, which DVC or a stage empties, found {source!r}: "
+                    "move it elsewhere first"
+                )
         return source
 
 

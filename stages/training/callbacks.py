@@ -1,8 +1,6 @@
 """What happens around the epochs of a training: random numbers, validation, the progress bar, and the saved state."""
 
-import json
 import math
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +17,7 @@ from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.postprocessing import rules
 from stages.scoring import dice, overlaps
-from stages.training import model
+from stages.training import checksums, model
 from stages.training.distribution import SINGLE_DEVICE, Cluster
 from stages.training.losses import LOSSES
 
@@ -139,7 +137,7 @@ def best_epochs(history: list[Logs], options: Train) -> list[int]:
 
 
 class Best(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the weights of the best epochs so far and of no others. It must stand directly before `Progress`."""
+    """Keeps the weights of the best epochs so far. It must stand directly before `Progress`, which removes others."""
 
     def __init__(self, progress: "Progress", options: Train) -> None:
         super().__init__()
@@ -151,16 +149,14 @@ class Best(keras.callbacks.Callback):  # type: ignore[misc]
         return state / f"best_{epoch}.weights.h5"
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write this epoch's weights if it is among the best, and remove those that no longer are."""
+        """Write this epoch's weights if it is among the best."""
         if not self.progress.cluster.is_chief:
             return
         state = self.progress.state
         kept = {self.file(state, best) for best in best_epochs([*self.progress.history, logs or {}], self.options)}
         if self.file(state, epoch) in kept:
             self.progress.bare.save_weights(self.file(state, epoch))
-        for file in state.glob("best_*.weights.h5"):
-            if file not in kept:
-                file.unlink()
+        self.progress.best = kept
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
@@ -176,17 +172,28 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self.bare = model.bare(network)  # here, since all workers of a cluster have to build a model together
         self.history: list[Logs] = []
         self.stopped = False
+        self.best: set[Path] = set()
 
     def restore(self) -> int:
         """Load the state of a killed run, if there is one, and return the number of finished epochs."""
         record = self.state / "progress.json"
         if not record.exists():
             return 0
-        progress = json.loads(record.read_text(encoding="utf-8"))
-        self.history, self.stopped = progress["history"], progress["stopped"]
+        try:
+            progress = checksums.read_record(record)
+            wrong = checksums.damaged(self.state, progress["sha256"])
+            self.history, self.stopped = progress["history"], progress["stopped"]
+            checkpoint, self._remembered = self.state / progress["checkpoint"] / "weights", progress["callbacks"]
+        except (OSError, ValueError, KeyError):
+            wrong = str(record)
+        if wrong:
+            print(f"train: {wrong}: damaged, so this training starts over", flush=True)
+            self.history, self.stopped, self._remembered = [], False, []
+            shutil.rmtree(self.state)
+            self.state.mkdir()
+            return 0
         self.network.optimizer.build(self.network.trainable_variables)
-        self._checkpoint().read(str(self.state / progress["checkpoint"] / "weights")).assert_consumed()
-        self._remembered = progress["callbacks"]
+        self._checkpoint().read(str(checkpoint)).assert_consumed()
         for epoch, logs in enumerate(self.history):
             self.curve(epoch, logs)
         print(f"train: continuing after epoch {len(self.history)}", flush=True)
@@ -215,6 +222,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         folder.mkdir()
         self._checkpoint().write(str(folder / "weights"))
         progress = {
+            "sha256": checksums.synced(self.state, [*folder.iterdir(), *self.best]),
             "checkpoint": folder.name,
             "history": self.history,
             "stopped": bool(self.model.stop_training),
@@ -223,12 +231,13 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
                 for callback in self.callbacks
             ],
         }
-        partial = self.state / "progress.json.partial"
-        partial.write_text(json.dumps(progress), encoding="utf-8")
-        os.replace(partial, self.state / "progress.json")
+        checksums.write_record(self.state / "progress.json", progress)
         for old in self.state.glob("epoch_*"):
             if old != folder:
                 shutil.rmtree(old)
+        for file in self.state.glob("best_*.weights.h5"):
+            if file not in self.best:
+                file.unlink()
 
     def _checkpoint(self) -> tf.train.Checkpoint:
         # Without Keras's metrics: their values lie on several devices, and all workers would have to write together.

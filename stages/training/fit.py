@@ -6,7 +6,6 @@ Random numbers need not be saved: crops depend on their number, everything else 
 training keeps only the weights and the figures.
 """
 
-import json
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ import tensorflow as tf
 from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import Float32, Float64, Int64
 from stages.pipeline.settings import Train
-from stages.training import augment, losses, model
+from stages.training import augment, checksums, losses, model
 from stages.training.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
 from stages.training.crops import Crops
 from stages.training.job import Job
@@ -69,8 +68,9 @@ def fit(job: Job, fold: int | None, state: Path, curve: Curve) -> TrainedNetwork
     data, cluster = job.data, job.cluster
     state.mkdir(parents=True, exist_ok=True)
     cluster.broadcast(state)
-    if (state / FINISHED).exists() and (state / AVERAGE).exists():
-        return _read_finished(state, curve)
+    finished = _read_finished(state, curve)
+    if finished is not None:
+        return finished
     training = data.index if fold is None else data.training(fold)
     validation = [] if fold is None else data.fold(fold)
     seed = job.seed + (data.folds if fold is None else fold)
@@ -98,20 +98,36 @@ def _finish(state: Path, trained: TrainedNetwork) -> TrainedNetwork:
         "phases": trained.phases,
         "class_weights": trained.class_weights.astype(float).tolist(),
         "pixels": trained.pixels.tolist(),
+        "sha256": checksums.synced(state, [weights]),
     }
-    partial_record = state / f"{FINISHED}.partial"
-    partial_record.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(partial_record, state / FINISHED)
+    checksums.write_record(state / FINISHED, record)
     for folder in state.glob("phase_*"):
         shutil.rmtree(folder)
     return replace(trained, weights=weights)
 
 
-def _read_finished(state: Path, curve: Curve) -> TrainedNetwork:
-    record = json.loads((state / FINISHED).read_text(encoding="utf-8"))
-    for epoch, logs in enumerate(record["history"]):
+def _read_finished(state: Path, curve: Curve) -> TrainedNetwork | None:
+    """The network of a training that was finished; None if there is none, or if it is damaged, which is told."""
+    if not (state / FINISHED).exists():
+        return None
+    try:
+        record = checksums.read_record(state / FINISHED)
+        wrong = checksums.damaged(state, record["sha256"])
+        trained = _of_record(state, record)
+    except (OSError, ValueError, KeyError):
+        wrong = str(state / FINISHED)
+    if wrong:
+        print(f"train: {wrong}: damaged, so this network is trained again", flush=True)
+        shutil.rmtree(state)
+        state.mkdir()
+        return None
+    for epoch, logs in enumerate(trained.history):
         curve(epoch, logs)
     (state / FINISHED).touch()  # used recently: see network_cache.tidy
+    return trained
+
+
+def _of_record(state: Path, record: dict[str, Any]) -> TrainedNetwork:
     return TrainedNetwork(
         state / AVERAGE,
         record["history"],
@@ -212,16 +228,15 @@ def prepare(network: Any, options: Train, weights: losses.Weights, steps: int) -
 
 def _average(network: Any, files: list[Path], target: Path) -> None:
     """Write the mean of several files of weights, with the moving averages of batch normalisation, in one step."""
-    if not target.exists():
-        total: list[Float64] = []
-        for file in files:
-            network.load_weights(file)
-            loaded = [np.asarray(weight, np.float64) for weight in network.get_weights()]
-            total = [sum_ + weight for sum_, weight in zip(total, loaded, strict=True)] if total else loaded
-        network.set_weights([(weight / len(files)).astype(np.float32) for weight in total])
-        partial_file = target.with_name(f"partial.{target.name}")
-        network.save_weights(partial_file)
-        os.replace(partial_file, target)
+    total: list[Float64] = []
+    for file in files:
+        network.load_weights(file)
+        loaded = [np.asarray(weight, np.float64) for weight in network.get_weights()]
+        total = [sum_ + weight for sum_, weight in zip(total, loaded, strict=True)] if total else loaded
+    network.set_weights([(weight / len(files)).astype(np.float32) for weight in total])
+    partial_file = target.with_name(f"partial.{target.name}")
+    network.save_weights(partial_file)
+    os.replace(partial_file, target)
 
 
 def _learning_rate(options: Train, steps: int) -> Any:

@@ -40,6 +40,7 @@ MODULES = (
     "stages.scoring.overlaps",
     "stages.training.augment",
     "stages.training.callbacks",
+    "stages.training.checksums",
     "stages.training.crops",
     "stages.training.distribution",
     "stages.training.fit",

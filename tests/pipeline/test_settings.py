@@ -491,18 +491,3 @@ def test_no_file(tmp_path: Path) -> None:
         with pytest.raises(UserError) as error:
             settings.load(path)
         assert lines(error, path) == [f"expected the parameters of the pipeline, found no readable file ({reason})"]
-
-
-@pytest.mark.parametrize(
-    "source", ["data", ".", "..", "data/kaggle/mine.zip", "data/state", "metrics/explore/x", "data/model"]
-)
-def test_data_that_the_pipeline_would_remove(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the user's may lie inside or around a folder that DVC or a stage empties."""
-    monkeypatch.chdir(tmp_path)
-    parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    parameters["download"]["source"] = source
-    with pytest.raises(UserError, match="download: source: expected data neither inside nor around "):
-        settings.parsed(parameters)
-    for harmless in ("data/mine.zip", "mine", "sample", "kaggle", "/data"):
-        parameters["download"]["source"] = harmless
-        settings.parsed(parameters)

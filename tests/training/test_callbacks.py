@@ -16,12 +16,12 @@ LEVELS = np.array([[[200, 150], [130, 200], [0, 0]]], np.uint8)  # one row of th
 
 def figures(monkeypatch: pytest.MonkeyPatch, true: UInt8) -> dict[str, float]:
     """Validation figures of one image with these true masks, for which a network answers LEVELS."""
-    from stages.inference import savedmodel
+    from stages.inference import averaging
     from stages.training import callbacks
 
     prediction = Prediction(LEVELS, np.array([255, 255], np.uint8))
-    monkeypatch.setattr(savedmodel, "predictions", lambda networks, images, batch_size: iter([prediction]))
-    data = SimpleNamespace(classes=["pit", "line"], images=[None], labels=[true])
+    monkeypatch.setattr(averaging, "of_images", lambda networks, images, layout, batch_size: iter([prediction]))
+    data = SimpleNamespace(classes=["pit", "line"], layout=None, image=lambda _: None, label_map=lambda _: true)
     return callbacks.validate(None, data, [Sample(0, "x.png", 0, 0, (1, 1))], 1)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.dataset import rle
+from stages.dataset import integrity, rle
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, ImageStore
 from stages.dataset.true_masks import TrueMasksWriter
@@ -114,7 +114,9 @@ def prepared(tmp_path: Path) -> Dataset:
     with (folder / INDEX).open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     layout = Layout(tuple(CLASSES), HEIGHT, WIDTH).to_json()
-    (folder / SUMMARY).write_text(json.dumps({"layout": layout, "folds": FOLDS, "digest": "drawn"}))
+    checksums = integrity.of_files(folder, [INDEX])
+    summary = {"layout": layout, "folds": FOLDS, "digest": "drawn", integrity.KEY: checksums}
+    (folder / SUMMARY).write_text(json.dumps(summary))
     return Dataset(folder)
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stages.check_data import check_data
-from stages.dataset import duplicates, shift
+from stages.dataset import duplicates, integrity, shift
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SIGNATURES, SUMMARY, ImageStore
 from stages.dataset.true_masks import TrueMasksWriter
@@ -45,9 +45,9 @@ def prepare(images: list[np.ndarray], groups: list[int] | None = None, pits: int
     rows = [[f"{n}.png", n % FOLDS, groups[n], HEIGHT, WIDTH, int(n < pits)] for n in range(len(images))]
     with (folder / INDEX).open("w", newline="") as file:
         csv.writer(file).writerows([["image", "fold", "group", "height", "width", "pixels_pit"], *rows])
-    (folder / SUMMARY).write_text(
-        json.dumps({"layout": Layout(("pit",), HEIGHT, WIDTH).to_json(), "folds": FOLDS, "digest": "drawn"})
-    )
+    summary = {"layout": Layout(("pit",), HEIGHT, WIDTH).to_json(), "folds": FOLDS, "digest": "drawn"}
+    summary[integrity.KEY] = integrity.of_files(folder, [INDEX, SIGNATURES])
+    (folder / SUMMARY).write_text(json.dumps(summary))
 
 
 def photograph(images: list[np.ndarray]) -> None:

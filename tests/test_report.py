@@ -14,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from stages.dataset import integrity
 from stages.dataset.prepared import Dataset
 from stages.inference import ensemble, probabilities
 from stages.postprocessing.prediction import Prediction
@@ -49,6 +50,9 @@ def page(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "prepared").rename(tmp_path / "data/prepared")
     index = tmp_path / "data/prepared/index.csv"
     index.write_text(index.read_text().replace("5.png", HOSTILE))
+    described = index.with_name("summary.json")
+    checksums = {integrity.KEY: integrity.of_files(index.parent, [index.name])}
+    described.write_text(json.dumps(json.loads(described.read_text()) | checksums))
     shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
     monkeypatch.chdir(tmp_path)
     for folder, fold in ((paths.VALIDATION_PROBABILITIES, 0), (paths.HELD_OUT_PROBABILITIES, 2)):

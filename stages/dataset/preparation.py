@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.dataset import duplicates, encoded_store, folds, geometry, validation
+from stages.dataset import duplicates, encoded_store, folds, geometry, integrity, true_masks, validation
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_writer import ImageWriter, Measured
 from stages.dataset.layout import Columns, Files, Layout, Metric, RunLengths, SubmissionForm
@@ -153,7 +153,14 @@ def write_index(measured: Measured, divided: Folds, folder: Path) -> None:
     digest.update(repr(rows).encode())
     layout = inside(measured.layout).to_json()
     chains = {str(size): correlation for size, correlation in divided.divided.items()}
-    summary = {"layout": layout, "folds": divided.count, "divided_groups": chains, "digest": digest.hexdigest()}
+    small = [INDEX, SIGNATURES, true_masks.INDEX, *([TILES] if measured.layout.images.sizes == "tiled" else [])]
+    summary = {
+        "layout": layout,
+        "folds": divided.count,
+        "divided_groups": chains,
+        "digest": digest.hexdigest(),
+        integrity.KEY: integrity.of_files(folder, small),
+    }
     (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 

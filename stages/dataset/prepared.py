@@ -12,14 +12,11 @@
 
 The arrays hold an image as networks see it; with `images.sizes: tiled`, the tiles of an image one after the other.
 
-Pixels are stored uncompressed: reading one image is then one read of height × width bytes at a known place, which takes
-a tenth of a millisecond where decoding a JPEG takes four. `ImageStore` replaces NumPy's memory maps, whose pages count
-as this process's memory. index.csv is read by the standard library: pandas would double the time that a command needs
-to start. A data set whose pixels would fill the disk is stored as PNG instead (see `encoded_store`).
+Pixels are stored uncompressed: reading one image takes a tenth of a millisecond where decoding a JPEG takes four. Sets
+that would fill the disk are stored as PNG (see `encoded_store`). pandas would double the time that a command starts in.
 """
 
 import csv
-import json
 import math
 import os
 from dataclasses import dataclass, replace
@@ -30,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.dataset import geometry, label_maps, true_masks
+from stages.dataset import geometry, integrity, label_maps, true_masks
 from stages.dataset.encoded_store import EncodedStore
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
@@ -49,8 +46,7 @@ SIGNATURES = "signatures.npy"
 class ImageStore:
     """Arrays of one shape in an `.npy` file, uint8 (count, height, width, …), one read or written at a time.
 
-    Reads use `pread`, not a memory map: mapped pages would count as this process's memory and grow with the data set.
-    Safe to use from several threads.
+    Not a memory map, whose pages would count as this process's memory. Safe to use from several threads.
     """
 
     def __init__(self, path: Path, mode: str = "r") -> None:
@@ -112,7 +108,13 @@ class LabelStore:
 
 
 def _store(path: Path, shape: tuple[int, ...]) -> ImageStore | EncodedStore:
-    return EncodedStore(path, shape) if EncodedStore.exists(path) else ImageStore(path)
+    try:
+        store = EncodedStore(path, shape) if EncodedStore.exists(path) else ImageStore(path)
+        if store.shape == shape:
+            return store
+    except (ValueError, EOFError):  # no array, or one that is cut off
+        pass
+    raise integrity.damaged(path)
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,14 @@ class Dataset:
     """A prepared data set, opened for reading.
 
     Raises:
-        UserError: one of its files is missing.
+        UserError: one of its files is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         encoded = EncodedStore.exists(folder / IMAGES)
         self._require(INDEX, SUMMARY, *(() if encoded else (IMAGES, LABELS)), true_masks.INDEX, true_masks.RUNS)
-        self.summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        self.summary: dict[str, Any] = integrity.read_summary(folder / SUMMARY)
         self.layout = Layout.from_json(self.summary["layout"])
         self.classes: list[str] = list(self.layout.classes)
         self.folds: int = self.summary["folds"]
@@ -168,6 +170,8 @@ class Dataset:
         ]
         self._grids = [Grid.of(sample.size, self.layout) for sample in self.index]
         self._first = list(accumulate(map(len, self._grids), initial=0))
+        if {len(self.images), len(self.labels)} != {self._first[-1]}:
+            raise integrity.damaged(folder / IMAGES)
 
     def _rows(self, name: str) -> list[dict[str, str]]:
         with (self._folder / name).open(encoding="utf-8", newline="") as file:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.dataset import integrity
 from stages.dataset.rle import Runs
 
 RUNS = "masks.npy"
@@ -50,11 +51,21 @@ class TrueMasksWriter:
 
 
 class TrueMasks:
-    """The masks, opened for reading. Safe to use from several threads."""
+    """The masks, opened for reading. Safe to use from several threads.
+
+    Raises:
+        UserError: the files are damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._index = np.load(folder / INDEX)
-        self._offset: int = getattr(np.load(folder / RUNS, mmap_mode="r"), "offset", 0)
+        try:
+            self._index = np.load(folder / INDEX)
+            runs = np.load(folder / RUNS, mmap_mode="r")
+        except (ValueError, EOFError):
+            raise integrity.damaged(folder / RUNS) from None
+        if self._index[:, 3].sum() != len(runs):
+            raise integrity.damaged(folder / RUNS)
+        self._offset: int = getattr(runs, "offset", 0)
         self._file = os.open(folder / RUNS, os.O_RDONLY)
 
     def of(self, position: int) -> list[tuple[int, Runs]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.dataset import rle
+from stages.dataset import integrity, rle
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY, Dataset, ImageStore
 from stages.dataset.true_masks import TrueMasksWriter
@@ -37,12 +37,13 @@ def prepared(tmp_path: Path) -> Dataset:
     writer = TrueMasksWriter(tmp_path)
     writer.add(4, [(1, rle.parse("1 2", 2, 3)), (3, rle.parse("2 3", 2, 3))])
     writer.close()
-    summary = {"layout": Layout(("pit", "line", "stain"), 2, 3).to_json(), "folds": 3, "digest": "0"}
-    (tmp_path / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
     # The columns stand in another order than the classes do.
     lines = ["image,fold,group,height,width,pixels_stain,pixels_line,pixels_pit"]
     lines += [f'"odd, {number}.jpg",{number % 3},{number // 2},2,3,{number},0,1' for number in range(6)]
     (tmp_path / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summary = {"layout": Layout(("pit", "line", "stain"), 2, 3).to_json(), "folds": 3, "digest": "0"}
+    summary[integrity.KEY] = integrity.of_files(tmp_path, [INDEX])
+    (tmp_path / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
     return Dataset(tmp_path)
 
 

@@ -16,6 +16,7 @@ WITHOUT_EFFECT = {
     "stages.dataset.dicom",
     "stages.dataset.geometry",
     "stages.dataset.image_headers",
+    "stages.dataset.integrity",
     "stages.dataset.rle",
     "stages.dataset.true_masks",
     "stages.pipeline.competition_settings",

@@ -23,7 +23,8 @@ from tqdm import tqdm
 from stages.dataset import image_paths
 from stages.dataset.images import SUFFIXES
 from stages.dataset.layout import Files
-from stages.dataset.zips import CHUNK, ZipEntry, Zips, explaining_damage, most_bytes
+from stages.dataset.zip_checks import explaining_damage
+from stages.dataset.zips import CHUNK, ZipEntry, Zips, most_bytes
 from stages.pipeline.cli import UserError
 
 

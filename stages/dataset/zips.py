@@ -4,28 +4,25 @@ Where their entries lead, how many there are, whether they share bytes, and how 
 Python's zipfile checks none of this.
 """
 
-import lzma
 import os
 import stat
 import tempfile
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from stages.dataset import file_window
+from stages.dataset.zip_checks import MOST_ENTRIES, bound_directory, check_names, explaining_damage
 from stages.pipeline.cli import UserError
 
 # How large a packed source may become. Images hardly shrink when packed, tables of run lengths to a quarter or less.
 MOST_TIMES = 100
 ALLOWANCE = 1 << 30  # bytes, in addition
-MOST_ENTRIES = 1_000_000  # of all zips of a source together
 MOST_ZIPS = 100  # within a source
-_DIRECTORY = 128 * MOST_ENTRIES  # bytes of a zip's list of entries, which is read in one piece
 
 CHUNK = 1 << 20
 _SMALL = 1 << 12  # packed bytes, for methods that unpack everything they are given at once
@@ -171,7 +168,7 @@ class Zips:
             self._entries += len(names)
             if self._entries > MOST_ENTRIES:
                 raise UserError(f"{where}: expected at most {MOST_ENTRIES:,} entries, found {self._entries:,}")
-            _check_names(names, where)
+            check_names(names, where)
             infos = [info for info in archive.zip.infolist() if not info.is_dir()]
         if folder is None:
             return [ZipEntry(info.filename, info.filename, archive, info) for info in infos]
@@ -185,41 +182,6 @@ class Zips:
 def most_bytes(size: int) -> int:
     """The most bytes that a packed file of this size may become."""
     return MOST_TIMES * size + ALLOWANCE
-
-
-@contextmanager
-def explaining_damage(where: str) -> Iterator[None]:
-    """Turn what zipfile raises about a damaged zip into a `UserError`."""
-    try:
-        yield
-    # RuntimeError: a password is needed. OSError without a number: damaged bzip2.
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise UserError(f"{where}: expected a whole zip, found a damaged one ({error})") from None
-
-
-def bound_directory(stream: IO[bytes], where: str) -> None:
-    """Refuse a zip whose list of entries would fill the memory. The size of the list is in the file's last bytes."""
-    length = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, length - (1 << 16) - 100))  # the longest comment, and the records before it
-    tail = stream.read()
-    end, wide_end = tail.rfind(b"PK\5\6"), tail.rfind(b"PK\6\6")
-    size = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if size == 0xFFFFFFFF and wide_end >= 0:  # ZIP64
-        size = int.from_bytes(tail[wide_end + 40 : wide_end + 48], "little")
-    if size > _DIRECTORY:
-        raise UserError(f"{where}: expected a list of entries of at most {_DIRECTORY:,} bytes, found {size:,}")
-
-
-def _check_names(names: Sequence[str], where: str) -> None:
-    """Check all entries, also those that are left out: none leads outside, none occurs twice."""
-    for entry in names:
-        if PurePosixPath(entry).is_absolute() or ".." in PurePosixPath(entry).parts or "\\" in entry:
-            raise UserError(f"{where}: expected entries inside the archive's folder, found {entry!r}")
-    entry, times = Counter(names).most_common(1)[0] if names else ("", 1)
-    if times > 1:
-        raise UserError(f"{where}: expected every entry once, found {entry!r} {times} times")
 
 
 def _within(folder: str, names: Sequence[str]) -> list[str]:

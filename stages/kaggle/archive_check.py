@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from stages.dataset.zips import bound_directory
+from stages.dataset.zip_checks import bound_directory
 from stages.pipeline.cli import UserError
 
 _CHUNK = 1 << 20

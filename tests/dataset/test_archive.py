@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.dataset import archive, zips
+from stages.dataset import archive, zip_checks, zips
 from stages.dataset.image_paths import HINT
 from stages.dataset.layout import Files
 from stages.pipeline.cli import UserError
@@ -423,7 +423,7 @@ def test_too_many_entries(tmp_path: Path, target: Path, monkeypatch: pytest.Monk
     source = zipped(tmp_path / "source.zip", FILES)
     monkeypatch.setattr(zips, "MOST_ENTRIES", 4)
     assert message(source, target) == "expected at most 4 entries, found 5"
-    monkeypatch.setattr(zips, "_DIRECTORY", 50)
+    monkeypatch.setattr(zip_checks, "_DIRECTORY", 50)
     monkeypatch.setattr(zipfile, "ZipFile", None)
     with pytest.raises(UserError, match=r"expected a list of entries of at most 50 bytes, found 3\d\d"):
         archive.copy(source, target, "the source", USUAL)
@@ -436,7 +436,7 @@ def test_a_list_of_entries_of_absurd_length_in_zip64(tmp_path: Path, monkeypatch
     end = b"PK\5\6" + bytes(8) + b"\xff" * 8 + bytes(2)
     source.write_bytes(wide + b"PK\6\7" + bytes(16) + end)
     with pytest.raises(UserError, match=r"expected a list of entries of at most .* found 1,099,511,627,776"):
-        zips.bound_directory(io.BytesIO(source.read_bytes()), "the source")
+        zip_checks.bound_directory(io.BytesIO(source.read_bytes()), "the source")
 
 
 def test_an_entry_that_is_there_twice(tmp_path: Path, target: Path) -> None:

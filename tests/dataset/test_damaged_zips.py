@@ -1,0 +1,91 @@
+"""Zips whose list of entries makes no sense: one short message, whatever zipfile raises."""
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.dataset import archive
+from stages.dataset.layout import Files
+from stages.pipeline.cli import UserError
+
+CONTENT = {
+    "train.csv": b"a,b\n",
+    "sample_submission.csv": b"a\n",
+    "train_images/a.png": b"x" * 50,
+    "test_images/b.png": b"y",
+}
+
+
+def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of these files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+    return stream.getvalue()
+
+
+def message(raw: bytes, folder: Path) -> str:
+    """Why it is refused; empty if it is copied."""
+    source, target = folder / "source.zip", folder / "target"
+    source.write_bytes(raw)
+    target.mkdir(exist_ok=True)
+    try:
+        archive.copy(source, target, "source.zip", Files())
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def test_a_whole_one(tmp_path: Path) -> None:
+    """What the others are made of."""
+    assert message(zipped(CONTENT), tmp_path) == ""
+
+
+@pytest.mark.parametrize("name", ["./train.csv", "train_images/./a.png", "train_images//a.png"])
+def test_another_spelling_of_a_name(name: str, tmp_path: Path) -> None:
+    """Two entries for one file."""
+    assert "expected every entry once, found " in message(zipped(CONTENT | {name: b"other"}), tmp_path)
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    """The message shows its beginning."""
+    found = message(zipped(CONTENT | {"\x01" * 60_000: b""}), tmp_path)
+    assert "expected names of 1 to 4096 characters, found 60,000: " in found
+    assert len(found) < 500
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    """The entry says that it is."""
+    raw = zipped(CONTENT | {"ÄÄÄÄ.txt": b"x"}).replace("ÄÄÄÄ".encode(), b"\xff\xfe\xff\xfe\xff\xfe\xff\xfe")
+    assert "expected a whole zip, found a damaged one ('utf-8' codec can't decode" in message(raw, tmp_path)
+
+
+@pytest.mark.parametrize("field", [10, 8, 42, 20, 24, 28, 30, 6])
+def test_each_field_of_the_list_of_entries(field: int, tmp_path: Path) -> None:
+    """Method, flags, place, sizes, lengths of name and extras, version: any value ends in a message or is harmless."""
+    raw = zipped(CONTENT)
+    first = raw.index(b"PK\1\2")
+    for value in (0, 1, 2, 99, 0x7FFF, 0xFFFF):
+        damaged = bytearray(raw)
+        damaged[first + field : first + field + 2] = struct.pack("<H", value)
+        found = message(bytes(damaged), tmp_path)
+        assert len(found) < 1000
+
+
+def test_random_damage(tmp_path: Path) -> None:
+    """Bits anywhere, and files that are cut off: no traceback, no long message, nothing taken with other bytes."""
+    raw, random = zipped(CONTENT), np.random.default_rng(3)
+    for number in range(600):
+        damaged = bytearray(raw[: random.integers(1, len(raw))] if number % 4 == 0 else raw)
+        for _ in range(0 if number % 4 == 0 else 1 + 10 * (number % 2)):
+            damaged[random.integers(len(damaged))] ^= 1 << int(random.integers(8))
+        found = message(bytes(damaged), tmp_path)
+        assert len(found) < 1000
+        if not found and number % 4:
+            for name in ("train.csv", "train_images/a.png"):
+                assert (tmp_path / "target" / name).read_bytes() == CONTENT[name]

@@ -31,11 +31,12 @@ def load(folder: Path) -> averaging.Network:
     except ImportError as error:
         raise UserError(f"params.yaml: inference: engine: openvino cannot be imported: {error}") from None
     core = openvino.Core()
+    network_on_disk = core.read_model(folder)
     cores = cpu.threads() or os.cpu_count() or 1
 
     @cache
     def requests(batch: int, *shape: int) -> tuple[Any, int]:
-        model = core.read_model(folder)
+        model = network_on_disk.clone()
         model.reshape([1, *shape])
         configuration = {
             "INFERENCE_PRECISION_HINT": "f32",  # never bfloat16, even if the processor supports it

@@ -22,6 +22,7 @@ from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 
 PRESENCE = "presence.csv"
+AGAIN = "run dvc repro --force infer infer_test"
 # The difference between a row and the row above is mostly runs of zeros. These options take half the time of
 # compression level 2 alone, and fewer bytes.
 _FAST = [
@@ -61,10 +62,15 @@ class Cache:
         self.folder = folder
         try:
             with (folder / PRESENCE).open(encoding="utf-8", newline="") as file:
-                rows = list(csv.reader(file))[1:]
+                header, *rows = csv.reader(file, strict=True)
+            self.presence = {image: np.array(list(map(int, values)), np.uint8) for image, *values in rows}
+            whole = header[:1] == ["image"] and all(len(row) == len(header) for row in rows)
         except OSError:
             raise UserError(f"{folder}: expected stored probabilities, found none: run dvc repro") from None
-        self.presence = {image: np.array(values, np.uint8) for image, *values in rows}
+        except (ValueError, OverflowError, csv.Error):
+            whole = False
+        if not whole:
+            raise UserError(f"{folder / PRESENCE}: expected what infer writes, found another table: {AGAIN}")
 
     def __len__(self) -> int:
         return len(self.presence)
@@ -78,8 +84,8 @@ class Cache:
         presence = self.presence.get(image)
         file = _file(self.folder, image)
         stacked = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_GRAYSCALE) if file.is_file() else None
-        if presence is None or stacked is None:
-            raise UserError(f"{file}: expected the probabilities of {image}, found none: run dvc repro")
+        if presence is None or stacked is None or len(stacked) % len(presence):
+            raise UserError(f"{file}: expected the probabilities of {image}, found none or damaged ones: {AGAIN}")
         planes = np.asarray(stacked, np.uint8).reshape(len(presence), -1, stacked.shape[1])
         # A view, whose memory is still plane by plane, as post-processing needs it.
         return Prediction(planes.transpose(1, 2, 0), presence)

@@ -29,12 +29,13 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     tensorflow_start.start(training=True)
     from stages.inference import savedmodel
+    from stages.training import model
 
-    keras = savedmodel.tf.keras
+    keras = model.keras
     image = keras.Input((None, None, 1))
-    model = keras.Model(image, keras.layers.Conv2D(3, 3, padding="same")(image))
+    network = keras.Model(image, keras.layers.Conv2D(3, 3, padding="same")(image))
     folder = tmp_path_factory.mktemp("saved") / "fold_0"
-    savedmodel.save(model, "softmax", folder)
+    savedmodel.save(network, "softmax", folder)
     return folder
 
 

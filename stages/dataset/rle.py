@@ -54,7 +54,7 @@ class Runs(NamedTuple):
 def is_empty(text: str, notation: RunLengths = USUAL) -> bool:
     """Whether a field of a table holds no mask: nothing but spaces, or one of the notation's markers."""
     bare = text.strip(" ")
-    return not bare or bare in notation.empty
+    return not bare or any(bare == marker.strip(" ") for marker in notation.empty)
 
 
 def parse(text: str, height: int, width: int, notation: RunLengths = USUAL) -> Runs:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -49,12 +50,20 @@ def guard(name: str, work: Callable[[], None]) -> None:
     try:
         work()
     except UserError as error:
-        sys.exit(f"{name}: {error}")
+        _fail(f"{name}: {error}")
     except OSError as error:
         if error.errno is None:
             raise
         where = "" if error.filename is None else f"{error.filename}: cannot be read or written: "
-        sys.exit(f"{name}: {where}{os.strerror(error.errno)}")
+        _fail(f"{name}: {where}{os.strerror(error.errno)}")
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _fail(message: str) -> NoReturn:
+    """End with exit status 1 and a message on stderr, or on stdout if stderr is closed."""
+    if sys.stderr is None:
+        print(message)
+        sys.exit(1)
+    sys.exit(message)

@@ -115,3 +115,15 @@ def test_joining_nothing() -> None:
     """The empty mask, in one part or several."""
     empty = Runs(np.zeros(0, np.int64), np.zeros(0, np.int64))
     assert not len(rle.joined([empty, empty]).starts)
+
+
+@pytest.mark.parametrize("text", ["none", " none", "none  ", "-1", "", "   "])
+def test_spaces_around_a_marker_do_not_count(text: str) -> None:
+    """Neither in the table nor in params.yaml; a form feed or a no-break space is no space."""
+    notation = RunLengths(empty=(" none ", "-1"))
+    assert rle.is_empty(text, notation)
+    assert not len(rle.parse(text, 2, 3, notation).starts)
+    for other in ("\f", "\u00a0", "\t"):
+        assert not rle.is_empty(other, notation)
+        with pytest.raises(rle.RunLengthError):
+            rle.parse(other, 2, 3, notation)

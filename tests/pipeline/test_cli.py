@@ -144,3 +144,11 @@ def test_success_and_help_in_a_process(tmp_path: Path) -> None:
     result = called("stages", "check", "--help", folder=tmp_path)
     assert result.returncode == 0
     assert result.stdout.startswith("usage: python -m stages check [-h]\n")
+
+
+def test_a_message_where_stderr_is_closed(tmp_path: Path) -> None:
+    """It goes to stdout, instead of nowhere."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    closed = ["sh", "-c", f"exec {sys.executable} -m stages check 2>&-"]
+    found = subprocess.run(closed, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, check=False)
+    assert (found.returncode, found.stdout.startswith("check: params.yaml: expected the parameters")) == (1, True)

@@ -21,7 +21,7 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 
 from stages.ablation import variants
 from stages.dataset.layout import Layout, Metric
-from stages.pipeline import paths, settings, yaml_files
+from stages.pipeline import git_place, paths, settings, yaml_files
 from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
@@ -190,7 +190,7 @@ def _read(name: str, path: Path) -> str:
     from scmrepo.exceptions import SCMError
 
     try:
-        content: str = dvc.api.read(str(path), rev=name)
+        content: str = dvc.api.read(git_place.in_repository(path), rev=name)
     except RevError:
         raise UserError(
             f"expected the name of an experiment (dvc exp show lists them), a commit or 'workspace', found {name!r}"

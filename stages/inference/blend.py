@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.inference import ensemble
-from stages.pipeline import paths
+from stages.pipeline import git_place, paths
 from stages.pipeline.cli import UserError
 
 
@@ -32,7 +32,9 @@ def bring_networks(revision: str, folder: Path, name: str, data: dict[str, Any])
     where = f"params.yaml: train: blend: {revision}"
     try:
         # This reads only what DVC has stored, and none of the revision's code.
-        DVCFileSystem(rev=revision).get(paths.MODEL.as_posix(), str(target), recursive=True)
+        model = git_place.in_repository(paths.MODEL)
+        larger = model != paths.MODEL.as_posix()  # then DVC has to look for its own project in the revision
+        DVCFileSystem(rev=revision, subrepos=larger).get(model, str(target), recursive=True)
     except Exception as error:  # noqa: BLE001  (DVC's, Git's and the remote's errors are of many kinds)
         raise UserError(
             f"{where}: expected an experiment or commit with {paths.MODEL} in DVC's cache (dvc exp show lists "

@@ -23,12 +23,12 @@ from stages.dataset import images, sample_submission, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
-from stages.kaggle import leaderboard, lock, notebook_submission, submissions
+from stages.kaggle import leaderboard, notebook_submission, submissions
 from stages.kaggle.answers import NotebooksOnlyError
 from stages.kaggle.client import Client
 from stages.kaggle.credentials import NoCredentialsError
 from stages.kaggle.journal import Journal
-from stages.pipeline import paths, recorded, settings
+from stages.pipeline import lock, paths, recorded, settings
 from stages.pipeline.cli import UserError
 
 LOCK = paths.JOURNAL.with_suffix(".lock")
@@ -58,7 +58,7 @@ def submit(given: argparse.Namespace) -> None:
         _report(given, options.competition.slug, _sent(Journal(paths.JOURNAL), key))
         print("submit: --dry-run: nothing was sent")
         return
-    with lock.held(LOCK):
+    with lock.held(LOCK, "submit", "then run the same command again, which sends nothing twice"):
         journal = Journal(paths.JOURNAL)
         _sent(journal, key)  # a damaged entry is reported before Kaggle is asked
         client = Client(options.competition.slug)

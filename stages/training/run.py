@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.dataset.prepared import Dataset
 from stages.inference import blend, ensemble
-from stages.pipeline import outputs, paths, settings
+from stages.pipeline import lock, outputs, paths, settings
 from stages.training import curves, distribution, fit, forced, network_cache
 from stages.training.callbacks import Logs, best_epochs
 from stages.training.export import export
@@ -38,7 +38,8 @@ def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
         if cluster.workers > 1:
             cluster.check_consistent(network_cache.facts(job) | {"params.yaml: train": repr(options.train)})
         if cluster.is_chief:
-            _train(job)
+            with lock.held(paths.TRAIN_STATE / "lock", "training", "if the dvc that started it is gone"):
+                _train(job)
         else:
             _take_part(job)
         cluster.barrier()

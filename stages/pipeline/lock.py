@@ -1,4 +1,4 @@
-"""Keeps two processes from submitting at the same time from one folder."""
+"""Keeps two processes from doing the same work at the same time in one folder."""
 
 import fcntl
 import os
@@ -12,11 +12,13 @@ from stages.pipeline.cli import UserError
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, work: str, advice: str) -> Iterator[None]:
     """Hold a lock. The system releases it when its holder dies, so one that was left behind is taken over.
 
     Args:
         path: of the lock's file, which tells the holder and stays.
+        work: what is done under the lock, in a word.
+        advice: what the user can do, for the message.
 
     Raises:
         UserError: another process holds it, or the file cannot be written.
@@ -25,7 +27,7 @@ def held(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}): without a lock nothing is sent") from None
+        raise UserError(f"{path}: cannot be written ({error.strerror}): {work} needs this lock") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,11 +35,11 @@ def held(path: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise UserError(
-                f"{path}: expected no other submit at work in this folder, found {holder}: wait until it has ended, or "
-                "end it, then run the same command again, which sends nothing twice"
+                f"{path}: expected no other {work} at work in this folder, found {holder}: wait until it has ended, or "
+                f"end it, {advice}"
             ) from None
         except OSError as error:
-            raise UserError(f"{path}: cannot be locked ({error.strerror}): without a lock nothing is sent") from None
+            raise UserError(f"{path}: cannot be locked ({error.strerror}): {work} needs this lock") from None
         file.truncate(0)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}\n")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from stages.conversion.image_files import ORIENTATION, UNREADABLE, UPRIGHT
+from stages.dataset import image_headers
 from stages.dataset.images import MOST_GREY
 from stages.pipeline.arrays import Bool, UInt8
 from stages.pipeline.cli import UserError
@@ -113,6 +114,8 @@ def _opened(label: Path) -> Iterator[Image.Image]:
                 raise UserError(f"{label}: expected one label, found several pages in one file")
             if picture.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
                 raise UserError(f"{label}: expected a label that is stored upright, found one that EXIF turns")
+            if picture.format == "PNG":
+                image_headers.check_png(label.read_bytes())
             yield picture
     except UNREADABLE as error:
         raise UserError(f"{label}: expected a label, found no readable picture ({error})") from None

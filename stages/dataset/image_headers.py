@@ -71,6 +71,12 @@ def check_tiff(raw: bytes) -> None:
     try:
         with _pillow().open(io.BytesIO(raw)) as picture:
             tags = dict(picture.tag_v2)
+            if tags.get(_ORIENTATION, 1) != 1:
+                raise ValueError(
+                    f"pixels that are stored turned (orientation {tags[_ORIENTATION]}): store them upright"
+                )
+            if tags.get(_PHOTOMETRIC) == 0 and max(tags.get(_BITS, (1,))) > 8:
+                raise ValueError("more than 8 bits of which 0 is white: store them with 0 as black")
             picture.load()
         if tags.get(_COMPRESSION) in _DEFLATE:  # whose checksums the reader leaves out
             for offsets, lengths in _PARTS:
@@ -80,12 +86,28 @@ def check_tiff(raw: bytes) -> None:
         raise ValueError(str(error)) from None
 
 
+def check_png(raw: bytes) -> None:
+    """Compare the checksums of a PNG's chunks; Pillow leaves out those of the pixels.
+
+    Raises:
+        ValueError: one is wrong, or the end is missing.
+    """
+    place, name = 8, b""
+    while name != b"IEND":
+        length, name = int.from_bytes(raw[place : place + 4], "big"), raw[place + 4 : place + 8]
+        end = place + 8 + length
+        if zlib.crc32(raw[place + 4 : end]) != int.from_bytes(raw[end : end + 4], "big") or end + 4 > len(raw):
+            raise ValueError("a part whose checksum is wrong")
+        place = end + 4
+
+
 def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
     with suppress(*_PILLOW_ERRORS), _pillow().open(io.BytesIO(raw)) as picture:
         return (picture.height, picture.width) if getattr(picture, "n_frames", 1) == 1 else None
     return None
 
 
+_BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _COMPRESSION, _DEFLATE = 259, (8, 32946)
 _PARTS = (273, 279), (324, 325)  # where strips and tiles begin, and their lengths
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, struct.error)

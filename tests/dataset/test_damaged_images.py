@@ -1,5 +1,6 @@
 """Image files that are cut off or damaged: refused with one message, or the same pixels, where the format can tell."""
 
+import struct
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.dataset import images
+from stages.dataset import image_headers, images
 from stages.dataset.images import ImageError
 from stages.dataset.layout import Images
 from stages.pipeline.arrays import UInt8
@@ -112,3 +113,36 @@ def test_a_tiff_of_many_pixels() -> None:
     raw, form = FILES["a.tif"]
     images.native(raw, Path("a.tif"), form)
     assert Image.MAX_IMAGE_PIXELS is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "message"),
+    [(274, 6, "pixels that are stored turned (orientation 6)"), (262, 0, "more than 8 bits of which 0 is white")],
+)
+def test_a_tiff_whose_pixels_mean_something_else(tag: int, value: int, message: str) -> None:
+    """Turned, or with 0 as white: refused, where OpenCV would give other pixels than those that masks are drawn on."""
+    raw, form = FILES["d.tif"]
+    assert raw[:4] == b"II*\0"
+    entries = int.from_bytes(raw[4:8], "little")
+    damaged = bytearray(raw)
+    for number in range(int.from_bytes(raw[entries : entries + 2], "little")):
+        place = entries + 2 + 12 * number
+        if int.from_bytes(raw[place : place + 2], "little") == (tag if tag == 262 else 284):  # 284 is not needed
+            damaged[place : place + 12] = struct.pack("<HHIHH", tag, 3, 1, value, 0)
+    with pytest.raises(ImageError) as refused:
+        images.native(bytes(damaged), Path("d.tif"), form)
+    assert message in str(refused.value)
+
+
+def test_the_checksums_of_a_png() -> None:
+    """Of every chunk, those of the pixels included."""
+    raw, _ = FILES["a.png"]
+    image_headers.check_png(raw)
+    for place in range(8, len(raw), 37):
+        damaged = bytearray(raw)
+        damaged[place] ^= 4
+        with pytest.raises(ValueError, match="checksum is wrong"):
+            image_headers.check_png(bytes(damaged))
+    for length in (8, 20, len(raw) // 2, len(raw) - 1):
+        with pytest.raises(ValueError, match="checksum is wrong"):
+            image_headers.check_png(raw[:length])

@@ -19,7 +19,8 @@ UPRIGHT = 1  # EXIF's orientation of an image that viewers show as it is stored
 ORIENTATION, BITS = 274, 258  # TIFF's tags, which EXIF shares
 DEEP = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of more than 8 bits in one channel
 PNG_BITS = 24  # the byte of a PNG's header that holds the bits per channel
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+Image.MAX_IMAGE_PIXELS = None  # `check_sides` limits them
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def kind(image: Path) -> ImageKind:
     """
     try:
         with Image.open(image) as picture:
+            check_sides(image, picture)
             if getattr(picture, "n_frames", 1) != 1:
                 raise UserError(f"{image}: expected one image, found several pages in one file")
             orientation = int(picture.getexif().get(ORIENTATION, UPRIGHT))
@@ -85,6 +87,15 @@ def kind(image: Path) -> ImageKind:
             return ImageKind((picture.height, picture.width), _is_deep(image, picture), alpha, orientation)
     except UNREADABLE as error:
         raise UserError(f"{image}: expected an image, found no readable one ({error})") from None
+
+
+def check_sides(file: Path, picture: Image.Image) -> None:
+    """Raise a `UserError` if a picture is larger than images may be, before it takes memory."""
+    if max(picture.size) > images.LARGEST_SIDE:
+        raise UserError(
+            f"{file}: expected sides of at most {images.LARGEST_SIDE:,} pixels, found {picture.height}×{picture.width} "
+            "(height×width)"
+        )
 
 
 def _is_deep(image: Path, picture: Image.Image) -> bool:

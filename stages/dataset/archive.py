@@ -174,7 +174,7 @@ def _arrange(source: Path, target: Path, name: str, files: Files) -> None:
 def _listing(source: Path) -> Iterator[FileEntry]:
     # Folders of images are often links to a larger disk.
     above = {os.fspath(source): frozenset[tuple[int, int]]()}  # of each folder still to be listed, those around it
-    for folder, folders, files in os.walk(source, followlinks=True):
+    for folder, folders, files in os.walk(source, followlinks=True, onerror=_refuse_folder):
         around = above.pop(folder) | {_identity(folder)}
         for inner in folders:
             path = os.path.join(folder, inner)
@@ -185,6 +185,10 @@ def _listing(source: Path) -> Iterator[FileEntry]:
         for file in (*files, *images):
             path = Path(folder, file)
             yield FileEntry(path.relative_to(source).as_posix(), path)
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(f"{error.filename}: expected a readable folder ({error.strerror})") from None
 
 
 def _identity(folder: str) -> tuple[int, int]:

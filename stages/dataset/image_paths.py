@@ -133,9 +133,8 @@ def _place(path: str, files: Files, patterns: Sequence[Pattern]) -> tuple[str, s
         return None
     if len(matching) == 2:
         both = "; ".join(map(str, matching))
-        raise UserError(
-            f"expected each image for training or for testing, found {zip_checks.shortened(repr(path))} for both ({both})"
-        )
+        found = zip_checks.shortened(repr(path))
+        raise UserError(f"expected each image for training or for testing, found {found} for both ({both})")
     image = matching[0].image_id(path) or ""
     if not is_file_name(image):
         raise UserError(

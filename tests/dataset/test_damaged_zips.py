@@ -1,6 +1,7 @@
 """Zips whose list of entries makes no sense: one short message, whatever zipfile raises."""
 
 import io
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -124,3 +125,18 @@ def test_folders_whose_links_lead_back(links: dict[str, str], tmp_path: Path) ->
     expected = f"source: {source}/.*: expected a folder that ends, found a link that leads back to one around it"
     with pytest.raises(UserError, match=expected):
         archive.copy(source, tmp_path, "source", Files())
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its images are not left out silently."""
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(UserError, match=r"source: \S+/locked: expected a readable folder \(Permission denied\)"):
+        archive.copy(tmp_path, tmp_path, "source", Files())

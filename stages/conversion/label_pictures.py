@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from stages.conversion.image_files import ORIENTATION, UNREADABLE, UPRIGHT, check_sides
+from stages.conversion.image_files import ORIENTATION, UNREADABLE, UPRIGHT, check_sides, opened
 from stages.dataset import image_headers
 from stages.dataset.images import MOST_GREY
 from stages.pipeline.arrays import Bool, UInt8
@@ -109,7 +109,7 @@ def by_colour(label: Path, colours: Mapping[Colour, int]) -> UInt8:
 @contextmanager
 def _opened(label: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(label) as picture:
+        with opened(label) as picture:
             check_sides(label, picture)
             if getattr(picture, "n_frames", 1) != 1:
                 raise UserError(f"{label}: expected one label, found several pages in one file")

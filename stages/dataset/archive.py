@@ -177,10 +177,10 @@ def _listing(source: Path) -> Iterator[FileEntry]:
     for folder, folders, files in os.walk(source, followlinks=True, onerror=_refuse_folder):
         around = above.pop(folder) | {_identity(folder)}
         for inner in folders:
-            path = os.path.join(folder, inner)
-            if _identity(path) in around:
-                raise UserError(f"{path}: expected a folder that ends, found a link that leads back to one around it")
-            above[path] = around
+            below = os.path.join(folder, inner)
+            if _identity(below) in around:
+                raise UserError(f"{below}: expected a folder that ends, found a link that leads back to one around it")
+            above[below] = around
         images = [inner for inner in folders if inner.lower().endswith(SUFFIXES)]  # to be refused
         for file in (*files, *images):
             path = Path(folder, file)

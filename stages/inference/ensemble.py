@@ -67,12 +67,18 @@ def read(folder: Path) -> Ensemble:
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
         data = content["data"]
+        if not isinstance(data, dict):
+            raise TypeError("data")
         members = [
             EnsembleMember(**member | {name: tuple(member[name]) for name in ("class_weights", "crop_share")})
             for member in content["members"]
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
         raise UserError(f"{folder}: expected the networks that train writes, with {FILE}, found none") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(
+            f"{folder / FILE}: expected what train writes, found a damaged file: run dvc repro --force train"
+        ) from None
     return Ensemble(data, members)
 
 

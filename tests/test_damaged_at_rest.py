@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import preprocess, report
+from stages import infer, infer_test, preprocess, report
 from stages.dataset import encoded_store
 from stages.dataset.prepared import Dataset
 from stages.figures import charts
-from stages.inference import ensemble, probabilities
+from stages.inference import engines, ensemble, probabilities
 from stages.inference.probabilities import Cache
 from stages.pipeline import paths
 from stages.pipeline.cli import UserError
@@ -159,3 +159,17 @@ def test_an_image_without_rules() -> None:
     """One that was renamed in the file."""
     paths.RULES.write_text(paths.RULES.read_text().replace(IMAGES[0], "other.jpg"))
     assert refusal(chosen).startswith("data/postprocess.json: expected rules for the validation image train_00.jpg")
+
+
+@pytest.mark.parametrize("stage", [infer.infer, infer_test.infer_test])
+@pytest.mark.parametrize("prepared", ["pixels"], indirect=True)
+@pytest.mark.usefixtures("prepared")
+def test_a_damaged_network(stage: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine sees it."""
+    monkeypatch.setattr(engines, "load", lambda *_: pytest.fail("it was loaded"))
+    (paths.MODEL / "fold_0").mkdir(parents=True)
+    (paths.MODEL / "fold_0/saved_model.pb").write_bytes(b"whole")
+    member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 5, (0.2,) * 5)
+    ensemble.write(paths.MODEL, ensemble.Ensemble({}, [member]))
+    (paths.MODEL / "fold_0/saved_model.pb").write_bytes(b"whose")
+    assert refusal(stage).startswith("data/model/fold_0/saved_model.pb: expected the file that train wrote")

@@ -38,7 +38,7 @@ def evaluate() -> None:
     for fold in options.train.folds:
         for sample in tqdm(data.fold(fold), f"evaluate: fold {fold}", unit=" images", disable=None):
             prediction = validated[sample.image].restored(data.layout, sample.size)
-            validation.append(score(sample, prediction, data.truth(sample), fitted.of_image[sample.image])[0])
+            validation.append(score(sample, prediction, data.truth(sample), fitted.of(sample.image))[0])
     metric = Layout.of(options.competition).metric
     metrics = evaluation.figures(held_out, names, metric) | {"validation": evaluation.headline(validation, metric)}
     curve = [(names[class_id - 1], *row) for class_id, *row in precision_recall.curve(histogram)]

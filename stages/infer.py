@@ -24,6 +24,7 @@ def infer() -> None:
 
     @cache
     def load(folder: str) -> Network:
+        ensemble.check_files(paths.MODEL, networks, folder)
         return engines.load(options.inference.engine, paths.MODEL / folder)
 
     def averaged(

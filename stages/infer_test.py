@@ -22,8 +22,10 @@ def infer_test() -> None:
     layout = Layout.of(options.competition)
     sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
     files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
-    members = ensemble.read(paths.MODEL).members
-    networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in members]
+    saved = ensemble.read(paths.MODEL)
+    for member in saved.members:
+        ensemble.check_files(paths.MODEL, saved, member.folder)
+    networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in saved.members]
     stored = store(options.inference, layout, files, networks)
     count = len(sample.images)
     outputs.write_metrics(

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pandas as pd
 from tqdm import tqdm
 
@@ -16,17 +17,20 @@ from stages.figures import gallery, report_page
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap, metric, per_image
+from stages.scoring.per_image import ImageScores
+
+AGAIN = "run dvc repro --force evaluate"
+MASKS_HEADER = ["image", "class", "run_lengths"]
 
 
 def report() -> None:
     """Run the stage."""
     options, data = settings.load(), Dataset(paths.PREPARED)
     samples = data.fold(data.held_out)
-    with paths.IMAGES_TABLE.open(encoding="utf-8", newline="") as file:
-        scores = per_image.read(file, str(paths.IMAGES_TABLE))["held_out"]
+    scores = _scores()
     if [sample.image for sample in samples] != scores.images:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
-    metrics, named = _read(paths.EVALUATION_METRICS), Layout.of(options.competition).metric
+    metrics, named = _read(paths.EVALUATION_METRICS, validation=dict), Layout.of(options.competition).metric
     items = gallery.items(data, samples, scores, _predicted_masks())
     page = report_page.render(
         data.classes,
@@ -36,26 +40,50 @@ def report() -> None:
         groups=len(set(scores.groups.tolist())),
         options=options,
         score_title=metric.title(named) if named != Metric() else None,
-        source=_read(paths.DOWNLOAD_METRICS),
+        source=_read(paths.DOWNLOAD_METRICS, source=str, sha256=str),
     )
-    with outputs.file(paths.REPORT) as stream:
-        stream.writelines(page)
+    try:
+        with outputs.file(paths.REPORT) as stream:
+            stream.writelines(page)
+    except (TypeError, jinja2.TemplateError) as error:  # a figure is missing, or no number
+        raise UserError(
+            f"{paths.EVALUATION_METRICS}: expected the figures of this version, found others ({error}): {AGAIN}"
+        ) from None
     print(f"report: {len(samples)} held-out images, {paths.REPORT.stat().st_size / 1e6:.1f} MB: {paths.REPORT}")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _scores() -> ImageScores:
+    """Of the images of the held-out fold."""
+    try:
+        with paths.IMAGES_TABLE.open(encoding="utf-8", newline="") as file:
+            splits = per_image.read(file, str(paths.IMAGES_TABLE))
+    except UserError as error:
+        raise UserError(f"{error}: {AGAIN}") from None
+    if "held_out" not in splits:
+        raise UserError(f"{paths.IMAGES_TABLE}: expected images of the split held_out, found none: {AGAIN}")
+    return splits["held_out"]
+
+
+def _read(path: Path, **kinds: type) -> dict[str, Any]:
+    """The content of a file of metrics, in which these names have values of these kinds."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in kinds.items()):
         raise UserError(f"{path}: expected the metrics of a finished run, found a damaged file: run dvc repro")
     return content
 
 
 def _predicted_masks() -> dict[str, dict[str, str]]:
     """Run lengths by image and class."""
-    table = pd.read_csv(paths.PREDICTED_MASKS, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(paths.PREDICTED_MASKS, dtype=str, keep_default_na=False)
+        if list(table.columns) != MASKS_HEADER:
+            raise ValueError(f"the columns {', '.join(table.columns)}"[:200])
+    except ValueError as error:  # of pandas too
+        reason = " ".join(str(error).split())
+        raise UserError(f"{paths.PREDICTED_MASKS}: expected what evaluate writes, found: {reason}: {AGAIN}") from None
     return {
         str(image): dict(zip(masks["class"], masks["run_lengths"], strict=True))
         for image, masks in table.groupby("image", sort=False)

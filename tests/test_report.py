@@ -17,6 +17,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from stages.dataset import integrity
 from stages.dataset.prepared import Dataset
 from stages.inference import ensemble, probabilities
+from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 from tests.support.browser import headless
 
@@ -216,3 +217,18 @@ def test_intervals_of_enough_images() -> None:
     assert low < 0.275 < high
     assert [found[name]["few"] for name in ("pit", "line")] == [False, True]
     assert found["Mean Dice, the competition's score"]["validation"] == 0.5
+
+
+def test_a_figure_is_missing(page: Path) -> None:
+    """One message, and the earlier report stays."""
+    from stages import report
+    from stages.pipeline import paths
+
+    before = page.read_bytes()
+    expected = r"metrics/evaluation.json: expected the figures of this version, .* run dvc repro --force evaluate"
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    for name in ("classes", "without_postprocessing", "all_empty_mean_dice"):
+        paths.EVALUATION_METRICS.write_text(json.dumps({key: metrics[key] for key in metrics if key != name}))
+        with pytest.raises(UserError, match=expected):
+            report.report()
+    assert page.read_bytes() == before

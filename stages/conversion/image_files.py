@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from stages.dataset import images
+from stages.dataset import image_headers, images
 from stages.dataset.images import ImageError
 from stages.dataset.layout import Images
 from stages.pipeline.arrays import UInt8
@@ -19,7 +19,7 @@ UPRIGHT = 1  # EXIF's orientation of an image that viewers show as it is stored
 ORIENTATION, BITS = 274, 258  # TIFF's tags, which EXIF shares
 DEEP = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of more than 8 bits in one channel
 PNG_BITS = 24  # the byte of a PNG's header that holds the bits per channel
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def kind(image: Path) -> ImageKind:
         UserError: the file is not an image, holds several or floating-point numbers, or is a TIFF that is turned.
     """
     try:
-        with Image.open(image) as picture:
+        with opened(image) as picture:
+            check_sides(image, picture)
             if getattr(picture, "n_frames", 1) != 1:
                 raise UserError(f"{image}: expected one image, found several pages in one file")
             orientation = int(picture.getexif().get(ORIENTATION, UPRIGHT))
@@ -85,6 +86,21 @@ def kind(image: Path) -> ImageKind:
             return ImageKind((picture.height, picture.width), _is_deep(image, picture), alpha, orientation)
     except UNREADABLE as error:
         raise UserError(f"{image}: expected an image, found no readable one ({error})") from None
+
+
+def opened(file: Path) -> Image.Image:
+    """A picture, its pixels not yet read, of any number of pixels: see `check_sides`. Errors as in `UNREADABLE`."""
+    picture: Image.Image = image_headers.pillow().open(file)
+    return picture
+
+
+def check_sides(file: Path, picture: Image.Image) -> None:
+    """Raise a `UserError` if a picture is larger than images may be, before it takes memory."""
+    if max(picture.size) > images.LARGEST_SIDE:
+        raise UserError(
+            f"{file}: expected sides of at most {images.LARGEST_SIDE:,} pixels, found {picture.height}×{picture.width} "
+            "(height×width)"
+        )
 
 
 def _is_deep(image: Path, picture: Image.Image) -> bool:
@@ -126,7 +142,7 @@ def is_transparent(image: Path) -> bool:
         UserError: the file cannot be read.
     """
     try:
-        with Image.open(image) as picture:
+        with opened(image) as picture:
             return bool(np.asarray(picture.convert("RGBA"))[..., 3].min() < 255)
     except UNREADABLE as error:
         raise UserError(f"{image}: expected an image, found no readable one ({error})") from None

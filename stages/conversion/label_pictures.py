@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from stages.conversion.image_files import ORIENTATION, UNREADABLE, UPRIGHT
+from stages.conversion.image_files import ORIENTATION, UNREADABLE, UPRIGHT, check_sides, opened
 from stages.dataset import image_headers
 from stages.dataset.images import MOST_GREY
 from stages.pipeline.arrays import Bool, UInt8
@@ -109,16 +109,25 @@ def by_colour(label: Path, colours: Mapping[Colour, int]) -> UInt8:
 @contextmanager
 def _opened(label: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(label) as picture:
+        with opened(label) as picture:
+            check_sides(label, picture)
             if getattr(picture, "n_frames", 1) != 1:
                 raise UserError(f"{label}: expected one label, found several pages in one file")
             if picture.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
                 raise UserError(f"{label}: expected a label that is stored upright, found one that EXIF turns")
-            if picture.format == "PNG":
-                image_headers.check_png(label.read_bytes())
+            _check(label.read_bytes())
             yield picture
     except UNREADABLE as error:
         raise UserError(f"{label}: expected a label, found no readable picture ({error})") from None
+
+
+def _check(raw: bytes) -> None:
+    """Raise a ValueError for what Pillow fills up or guesses."""
+    kind = image_headers.kind(raw)
+    if kind is image_headers.Format.JPEG:
+        image_headers.check_jpeg(raw)
+    elif kind is not None:
+        image_headers.check(kind, raw)
 
 
 def _ids(label: Path, picture: Image.Image) -> UInt8:

@@ -149,7 +149,9 @@ def _copy_table(source: Path, target: Path, name: str) -> None:
 
 def _arrange(source: Path, target: Path, name: str, files: Files) -> None:
     with Zips(name, target.parent) as zips:
-        entries = list[FileEntry | ZipEntry](_listing(source) if source.is_dir() else zips.of_file(source))
+        with _named(name):
+            entries = list[FileEntry | ZipEntry](_listing(source)) if source.is_dir() else []
+        entries += [] if source.is_dir() else zips.of_file(source)
         paths = [entry.path for entry in entries]
         wanted, top = set(image_paths.zips_to_open(paths, files)), image_paths.top(paths, files)
         for entry in [entry for entry in entries if entry.path in wanted]:
@@ -171,11 +173,27 @@ def _arrange(source: Path, target: Path, name: str, files: Files) -> None:
 
 def _listing(source: Path) -> Iterator[FileEntry]:
     # Folders of images are often links to a larger disk.
-    for folder, folders, files in os.walk(source, followlinks=True):
+    above = {os.fspath(source): frozenset[tuple[int, int]]()}  # of each folder still to be listed, those around it
+    for folder, folders, files in os.walk(source, followlinks=True, onerror=_refuse_folder):
+        around = above.pop(folder) | {_identity(folder)}
+        for inner in folders:
+            below = os.path.join(folder, inner)
+            if _identity(below) in around:
+                raise UserError(f"{below}: expected a folder that ends, found a link that leads back to one around it")
+            above[below] = around
         images = [inner for inner in folders if inner.lower().endswith(SUFFIXES)]  # to be refused
         for file in (*files, *images):
             path = Path(folder, file)
             yield FileEntry(path.relative_to(source).as_posix(), path)
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(f"{error.filename}: expected a readable folder ({error.strerror})") from None
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
 
 
 @contextmanager
@@ -192,5 +210,9 @@ def _write(entry: FileEntry | ZipEntry, path: Path, name: str) -> None:
         with _named(name), entry.open() as read, path.open("wb") as write:
             shutil.copyfileobj(read, write, entry.chunk)
     else:
-        with explaining_damage(entry.archive.where), entry.open() as read, path.open("wb") as write:
+        with (
+            explaining_damage(entry.archive.where, entry.info.filename),
+            entry.open() as read,
+            path.open("wb") as write,
+        ):
             shutil.copyfileobj(read, write, entry.chunk)

@@ -1,6 +1,7 @@
 """DICOM images, by pydicom, which is an extra: single frames of one channel, stored plainly or as JPEG."""
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,6 +44,8 @@ def decode(raw: bytes, jpeg: Callable[[bytes], UInt8 | None]) -> npt.NDArray[Any
     """
     import pydicom
 
+    # What does not fit is the sign of a damaged stream, whose first part pydicom would take.
+    warnings.filterwarnings("error", message="The decoded RLE segment", category=UserWarning)
     with _reported():
         content = pydicom.dcmread(io.BytesIO(raw))
         if int(getattr(content, "SamplesPerPixel", 1)) != 1 or int(getattr(content, "NumberOfFrames", 1) or 1) != 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from stages.dataset import image_headers, integrity
 from stages.pipeline.arrays import UInt8
 
 # Bytes of pixels, images and label maps together, from which they are encoded: four times Severstal's.
@@ -59,22 +60,40 @@ class EncodedStore:
     Args:
         path: as given to the writer.
         shape: of every image.
+
+    Raises:
+        UserError: the files are damaged.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        content, index = _names(path)
-        self._file, self._offsets = os.open(content, os.O_RDONLY), np.load(index)
+        self._path, index = _names(path)
+        self._offsets = integrity.read_array(index)
+        whole = self._offsets.dtype == np.int64 and self._offsets.ndim == 1 and len(self._offsets) > 0
+        if not whole or self._offsets[0] != 0 or (np.diff(self._offsets) <= 0).any():
+            raise integrity.damaged(index)
+        if self._offsets[-1] != self._path.stat().st_size:
+            raise integrity.damaged(self._path)
+        self._file = os.open(self._path, os.O_RDONLY)
         self.shape, (self.height, self.width) = shape, shape[:2]
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def __getitem__(self, position: int) -> UInt8:
-        """One image, uint8 of `shape`."""
+        """One image, uint8 of `shape`.
+
+        Raises:
+            UserError: it is damaged.
+        """
         start, end = (int(offset) for offset in self._offsets[position : position + 2])
-        image = cv2.imdecode(np.frombuffer(os.pread(self._file, end - start, start), np.uint8), cv2.IMREAD_UNCHANGED)
-        if image is None or image.shape != self.shape:
-            raise ValueError(f"expected an image of {self.shape} at position {position}, found a damaged one")
+        raw = os.pread(self._file, end - start, start)
+        try:
+            image_headers.check_png(raw)
+            image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+        except (ValueError, cv2.error):
+            raise integrity.damaged(self._path) from None
+        if image is None or image.shape != self.shape or image.dtype != np.uint8:
+            raise integrity.damaged(self._path)
         return np.asarray(image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1]), np.uint8)
 
     @staticmethod

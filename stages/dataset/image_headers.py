@@ -62,28 +62,65 @@ def simplejpeg() -> Any:
     return simplejpeg
 
 
+class UnsupportedError(ValueError):
+    """A file may be whole, but its pixels are not those that decoders give, or nobody can tell."""
+
+
+def check(kind: Format, raw: bytes) -> None:
+    """Find what decoders fill up or guess without an error. A JPEG's damage is reported by simplejpeg as it decodes.
+
+    Raises:
+        UnsupportedError: as its message says.
+        ValueError: the file is cut off or damaged.
+    """
+    if kind is Format.PNG:
+        check_png(raw)
+    elif kind is Format.TIFF:
+        check_tiff(raw)
+    elif kind is Format.BMP and int.from_bytes(raw[_BMP_COMPRESSION : _BMP_COMPRESSION + 4], "little") in _BMP_RUNS:
+        raise UnsupportedError("run lengths, whose damage cannot be told: store it without compression")
+
+
 def check_tiff(raw: bytes) -> None:
     """Decode a TIFF by a reader that reports a stream that ends early or makes no sense; OpenCV fills it up.
 
     Raises:
+        UnsupportedError: the pixels are turned, have 0 as white, or are compressed as a fax.
         ValueError: as the reader describes it.
     """
     try:
-        with _pillow().open(io.BytesIO(raw)) as picture:
+        with pillow().open(io.BytesIO(raw)) as picture:
             tags = dict(picture.tag_v2)
             if tags.get(_ORIENTATION, 1) != 1:
-                raise ValueError(
+                raise UnsupportedError(
                     f"pixels that are stored turned (orientation {tags[_ORIENTATION]}): store them upright"
                 )
             if tags.get(_PHOTOMETRIC) == 0 and max(tags.get(_BITS, (1,))) > 8:
-                raise ValueError("more than 8 bits of which 0 is white: store them with 0 as black")
+                raise UnsupportedError("more than 8 bits of which 0 is white: store them with 0 as black")
+            if tags.get(_COMPRESSION) in _FAX:
+                raise UnsupportedError("fax compression, whose damage cannot be told: store it with LZW")
             picture.load()
-        if tags.get(_COMPRESSION) in _DEFLATE:  # whose checksums the reader leaves out
-            for offsets, lengths in _PARTS:
-                for start, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=True):
-                    zlib.decompress(raw[start : start + length])
+        parts = [
+            raw[start : start + length]
+            for offsets, lengths in _PARTS
+            for start, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=True)
+        ]
+        for part in parts:  # the reader leaves out deflate's checksums, and what libjpeg warns about
+            if tags.get(_COMPRESSION) in _DEFLATE:
+                zlib.decompress(part)
+            elif tags.get(_COMPRESSION) == _JPEG_IN_TIFF:
+                tables = tags.get(_JPEG_TABLES, b"")
+                check_jpeg(tables[:-2] + part[2:] if tables else part)  # between the marks of start and end
+    except UnsupportedError:
+        raise
     except (*_PILLOW_ERRORS, zlib.error) as error:
         raise ValueError(str(error)) from None
+
+
+def check_jpeg(raw: bytes) -> None:
+    """Decode a JPEG, and raise a ValueError for everything that libjpeg warns about; nothing on Kaggle's machines."""
+    if decoder := simplejpeg():
+        decoder.decode_jpeg(raw, colorspace="GRAY", strict=True)
 
 
 def check_png(raw: bytes) -> None:
@@ -102,20 +139,23 @@ def check_png(raw: bytes) -> None:
 
 
 def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
-    with suppress(*_PILLOW_ERRORS), _pillow().open(io.BytesIO(raw)) as picture:
+    with suppress(*_PILLOW_ERRORS), pillow().open(io.BytesIO(raw)) as picture:
         return (picture.height, picture.width) if getattr(picture, "n_frames", 1) == 1 else None
     return None
 
 
 _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
-_COMPRESSION, _DEFLATE = 259, (8, 32946)
+_COMPRESSION, _FAX, _JPEG_IN_TIFF, _DEFLATE = 259, (2, 3, 4, 32771), 7, (8, 32946)
+_JPEG_TABLES = 347
+_BMP_COMPRESSION, _BMP_RUNS = 30, (1, 2)  # the place in the header, and what stands there
 _PARTS = (273, 279), (324, 325)  # where strips and tiles begin, and their lengths
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, struct.error)
 
 
 @cache
-def _pillow() -> Any:
+def pillow() -> Any:
+    """The module PIL.Image, without its own limit of pixels: sides are limited by `stages.dataset.images`."""
     from PIL import Image  # a tenth of a second to import
 
-    Image.MAX_IMAGE_PIXELS = None  # sides are limited by `stages.dataset.images`
+    Image.MAX_IMAGE_PIXELS = None
     return Image

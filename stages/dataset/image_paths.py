@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from stages.dataset import zip_checks
 from stages.dataset.images import SUFFIXES
 from stages.dataset.layout import Files
 from stages.dataset.path_patterns import Pattern, is_hidden, is_image
@@ -112,7 +113,10 @@ def arrange(entries: Sequence[Found], files: Files, place: str | None = None) ->
         wanted, image, pattern = found
         earlier = placed.get(wanted) or by_id.get((wanted.partition("/")[0], image))
         if earlier is not None:
-            raise UserError(f"expected one file for {image!r}, found {earlier.shown} and {entry.shown} ({pattern})")
+            raise UserError(
+                f"expected one file for {image!r}, found {zip_checks.shown(earlier.shown)} and "
+                f"{zip_checks.shown(entry.shown)} ({pattern})"
+            )
         placed[wanted] = by_id[wanted.partition("/")[0], image] = entry
     _check_complete(placed, [path for path, _ in below], files, patterns)
     return sorted(placed.items())
@@ -129,12 +133,13 @@ def _place(path: str, files: Files, patterns: Sequence[Pattern]) -> tuple[str, s
         return None
     if len(matching) == 2:
         both = "; ".join(map(str, matching))
-        raise UserError(f"expected each image for training or for testing, found {path!r} for both ({both})")
+        found = zip_checks.shortened(repr(path))
+        raise UserError(f"expected each image for training or for testing, found {found} for both ({both})")
     image = matching[0].image_id(path) or ""
     if not is_file_name(image):
         raise UserError(
             "expected ids that are file names, in UTF-8, without slashes and control characters, "
-            f"found {image!r} for {path!r} ({matching[0]})"
+            f"found {zip_checks.shortened(repr(image))} for {zip_checks.shortened(repr(path))} ({matching[0]})"
         )
     folder = TRAIN_FOLDER if matching[0] is patterns[0] else TEST_FOLDER
     return f"{folder}/{matching[0].name(path)}", image, matching[0]
@@ -167,7 +172,7 @@ def _refuse_deeper(folder: str, pattern: Pattern, placed: dict[str, Found], path
     if deeper and any(wanted.startswith(f"{folder}/") for wanted in placed):
         raise UserError(
             f"expected images in {pattern.folder} itself ({pattern}), found {len(deeper)} in folders below, such as "
-            f"{deeper[0]}"
+            f"{zip_checks.shown(deeper[0])}"
         )
 
 
@@ -190,12 +195,12 @@ def _inventory(paths: Iterable[str]) -> str:
         files = f"{len(seen):,} files ({_some(seen, _FOLDERS_SHOWN)})"
         return f"{tables}, and among {files} no image that ends in {', '.join(SUFFIXES)}"
     folders = Counter(posixpath.dirname(path) or "." for path in found).most_common()
-    counts = [f"{count:,} in {folder}" for folder, count in folders[:_FOLDERS_SHOWN]]
+    counts = [f"{count:,} in {zip_checks.shown(folder)}" for folder, count in folders[:_FOLDERS_SHOWN]]
     if len(folders) > _FOLDERS_SHOWN:
         counts.append(f"the others in {len(folders) - _FOLDERS_SHOWN:,} more folders")
-    examples = " and ".join(dict.fromkeys((found[0], found[-1])))
+    examples = " and ".join(map(zip_checks.shown, dict.fromkeys((found[0], found[-1]))))
     return f"{tables}, and {len(found):,} image{'s' * (len(found) > 1)}: {', '.join(counts)}; such as {examples}"
 
 
 def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
-    return ", ".join(names[:shown]) + (", …" if len(names) > shown else "") if names else "none"
+    return ", ".join(map(zip_checks.shown, names[:shown])) + (", …" if len(names) > shown else "") if names else "none"

@@ -18,6 +18,7 @@ from stages.dataset import image_headers
 from stages.dataset.image_headers import Format, simplejpeg
 from stages.dataset.layout import Images
 from stages.pipeline.arrays import Bool, UInt8
+from stages.pipeline.cli import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm")
 LARGEST_SIDE = 1 << 15  # pixels; OpenCV's arithmetic of places inside an image ends there
@@ -88,12 +89,11 @@ def native(raw: bytes, path: Path, form: Images, expected: Size | None = None) -
         kind, size = _checked_header(raw, path, expected)
         values = _decoded(kind, raw, form)
     except ImportError as error:
-        raise ImageError(
-            f"{path}: this DICOM image needs the package {error.name}, which is not installed (pip install pydicom, or "
-            'the extra "dicom" of pyproject.toml)'
-        ) from None
+        raise ImageError(f"{path}: {_without(error)}") from None
     except ImageError:
         raise
+    except image_headers.UnsupportedError as error:
+        raise ImageError(f"{path}: expected a {kind.value} of another kind, found one with {error}") from None
     except ValueError as error:
         raise ImageError(
             f"{path}: expected a whole {kind.value}, found one that is cut off or damaged: {error}"
@@ -104,13 +104,20 @@ def native(raw: bytes, path: Path, form: Images, expected: Size | None = None) -
 
 
 def size(path: Path) -> Size | None:
-    """Height and width in pixels as stored (EXIF ignored), read from the header. None if the file is no image."""
-    with suppress(OSError, ImportError), path.open("rb") as file:
+    """Height and width in pixels as stored (EXIF ignored), read from the header. None if the file is no image.
+
+    Raises:
+        UserError: it needs a package that is not installed.
+    """
+    with suppress(OSError), path.open("rb") as file:
         kind = image_headers.kind(file.read(image_headers.LONGEST_START))
         if kind is None:
             return None
         file.seek(0)
-        return image_headers.size(kind, file.read(LARGEST_EXTRAS))
+        try:
+            return image_headers.size(kind, file.read(LARGEST_EXTRAS))
+        except ImportError as error:
+            raise UserError(f"{path}: {_without(error)}") from None
     return None
 
 
@@ -133,6 +140,13 @@ def refuse_colours(raw: bytes, path: Path) -> None:
 def grey(image: UInt8) -> UInt8:
     """Grey levels of an image, uint8 (height, width)."""
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _without(error: ImportError) -> str:
+    return (
+        f"this DICOM image needs the package {error.name}, which is not installed (pip install pydicom, or the extra "
+        '"dicom" of pyproject.toml)'
+    )
 
 
 def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Format, Size]:
@@ -167,8 +181,7 @@ def _decoded(kind: Format, raw: bytes, form: Images) -> npt.NDArray[Any] | None:
         from stages.dataset import dicom
 
         return dicom.decode(raw, lambda jpeg: _jpeg(jpeg, 1))
-    if kind is Format.TIFF:
-        image_headers.check_tiff(raw)
+    image_headers.check(kind, raw)
     return _jpeg(raw, form.channels) if kind is Format.JPEG else _opencv(raw, cv2.IMREAD_UNCHANGED)
 
 

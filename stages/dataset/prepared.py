@@ -23,7 +23,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -50,7 +49,7 @@ class ImageStore:
     """
 
     def __init__(self, path: Path, mode: str = "r") -> None:
-        array = np.load(path, mmap_mode="r")
+        array = integrity.read_array(path, in_place=True)
         if array.dtype != np.uint8 or array.ndim not in (3, 4):
             raise ValueError(f"{path}: expected uint8 of three or four dimensions, found {array.dtype} {array.shape}")
         self.count, *shape = array.shape
@@ -112,7 +111,7 @@ def _store(path: Path, shape: tuple[int, ...]) -> ImageStore | EncodedStore:
         store = EncodedStore(path, shape) if EncodedStore.exists(path) else ImageStore(path)
         if store.shape == shape:
             return store
-    except (ValueError, EOFError):  # no array, or one that is cut off
+    except ValueError:  # an array of another kind
         pass
     raise integrity.damaged(path)
 
@@ -149,14 +148,13 @@ class Dataset:
         self._folder = folder
         encoded = EncodedStore.exists(folder / IMAGES)
         self._require(INDEX, SUMMARY, *(() if encoded else (IMAGES, LABELS)), true_masks.INDEX, true_masks.RUNS)
-        self.summary: dict[str, Any] = integrity.read_summary(folder / SUMMARY)
-        self.layout = Layout.from_json(self.summary["layout"])
+        self.summary, self.layout, self.folds = integrity.read_summary(folder / SUMMARY)
         self.classes: list[str] = list(self.layout.classes)
-        self.folds: int = self.summary["folds"]
         self.images = _store(folder / IMAGES, self.layout.shape)
         self.labels = LabelStore(_store(folder / LABELS, self.layout.size), self.layout)
         self._masks = true_masks.TrueMasks(folder)
         rows = self._rows(INDEX)
+        integrity.check_summary(folder / SUMMARY, rows, self.classes, self.folds)
         self.index = [
             Sample(
                 position,
@@ -188,7 +186,7 @@ class Dataset:
     def signatures(self) -> Float32:
         """Signatures of all images, in the order of the index: float32 (images, duplicates.SIZE)."""
         self._require(SIGNATURES)
-        return np.asarray(np.load(self._folder / SIGNATURES), np.float32)
+        return np.asarray(integrity.read_array(self._folder / SIGNATURES), np.float32)
 
     def truth(self, sample: Sample) -> UInt8:
         """The true masks of an image at the size at which the competition scores, as the training table gives them.
@@ -199,7 +197,10 @@ class Dataset:
         masks = self._masks.of(sample.position)
         overlapping = self.layout.overlapping or label_maps.claimed_twice(masks)
         size = self.layout.scored_size(sample.size)
-        return label_maps.drawn(masks, len(self.classes), size, overlapping=overlapping)
+        try:
+            return label_maps.drawn(masks, len(self.classes), size, overlapping=overlapping)
+        except ValueError:  # runs that overlap, or lead outside
+            raise integrity.damaged(self._folder / true_masks.RUNS) from None
 
     def image(self, sample: Sample) -> UInt8:
         """The image as networks see it, uint8 (height, width) or (height, width, 3); whole, if it is cut into tiles."""

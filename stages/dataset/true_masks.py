@@ -58,12 +58,10 @@ class TrueMasks:
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            self._index = np.load(folder / INDEX)
-            runs = np.load(folder / RUNS, mmap_mode="r")
-        except (ValueError, EOFError):
-            raise integrity.damaged(folder / RUNS) from None
-        if self._index[:, 3].sum() != len(runs):
+        self._index, runs = integrity.read_array(folder / INDEX), integrity.read_array(folder / RUNS, in_place=True)
+        if self._index.dtype != np.int64 or self._index.shape[1:] != (4,):
+            raise integrity.damaged(folder / INDEX)
+        if runs.dtype != np.dtype("<i4") or runs.shape != (self._index[:, 3].sum(), 2):
             raise integrity.damaged(folder / RUNS)
         self._offset: int = getattr(runs, "offset", 0)
         self._file = os.open(folder / RUNS, os.O_RDONLY)

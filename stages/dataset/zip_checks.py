@@ -21,14 +21,16 @@ LONGEST_SHOWN = 200  # characters of it in a message
 
 
 @contextmanager
-def explaining_damage(where: str) -> Iterator[None]:
-    """Turn what zipfile raises about a damaged zip into a `UserError`."""
+def explaining_damage(where: str, entry: str = "") -> Iterator[None]:
+    """Turn what zipfile raises about a damaged zip into a `UserError`, which names the entry that is read, if any."""
     try:
         yield
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = str(error) or type(error).__name__
+        if entry not in reason:
+            reason = f"{shown(entry)}: {reason}"
         raise UserError(f"{where}: expected a whole zip, found a damaged one ({shortened(reason)})") from None
 
 
@@ -43,6 +45,11 @@ DAMAGE = (
 def shortened(text: str) -> str:
     """The beginning of a text that may be as long as the file it was read from."""
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def shown(name: str) -> str:
+    """A name for messages: without control characters, and its beginning only if it is long."""
+    return shortened(name if name.isprintable() else repr(name))
 
 
 def bound_directory(stream: IO[bytes], where: str) -> None:

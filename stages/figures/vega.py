@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 from dvc_render.vega import VegaRenderer
 
+from stages.pipeline.cli import UserError
+
 Rows = list[dict[str, Any]]
 
 
@@ -28,7 +30,11 @@ def fill(template: str, folder: Path, rows: Rows, x: str, y: str) -> dict[str, A
 
 def read(path: Path, run: str, delimiter: str = ",") -> Rows:
     """Rows of a CSV file as text, each with `rev` (the run), `filename` and `field` (the last column) added."""
-    table = pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False)
+    except ValueError as error:  # of pandas too
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: expected the table of a finished run, found: {reason}: run dvc repro") from None
     field = table.columns[-1]
     return [
         {str(key): value for key, value in row.items()} | {"rev": run, "filename": path.as_posix(), "field": field}

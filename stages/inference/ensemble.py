@@ -1,7 +1,8 @@
 """`ensemble.json`, which train writes beside the networks in data/model: what other stages need to know of them."""
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,15 @@ class EnsembleMember:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """All networks, and the summary of the prepared data on which they were trained."""
+    """All networks, and the summary of the prepared data on which they were trained.
+
+    Attributes:
+        sha256: of each file of the networks, by its path in data/model; known to `read` alone.
+    """
 
     data: dict[str, Any]
     members: list[EnsembleMember]
+    sha256: dict[str, str] = field(default_factory=dict, compare=False)
 
     def of_fold(self, fold: int) -> list[EnsembleMember]:
         """The networks that were not trained on a validation fold and may be scored on it."""
@@ -53,8 +59,10 @@ class Ensemble:
 
 
 def write(folder: Path, ensemble: Ensemble) -> None:
-    """Write ensemble.json into the folder of the networks."""
-    content = {"data": ensemble.data, "members": [asdict(member) for member in ensemble.members]}
+    """Write ensemble.json into the folder of the networks, which are complete, with the SHA-256 of their files."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / FILE)
+    checksums = {file.relative_to(folder).as_posix(): _sha256(file) for file in files}
+    content = {"data": ensemble.data, "members": [asdict(member) for member in ensemble.members], "sha256": checksums}
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -67,13 +75,44 @@ def read(folder: Path) -> Ensemble:
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
         data = content["data"]
+        checksums = content.get("sha256", {})  # none in those of an earlier version, which train.blend may bring
+        if not isinstance(data, dict) or not isinstance(checksums, dict):
+            raise TypeError("data or sha256")
         members = [
             EnsembleMember(**member | {name: tuple(member[name]) for name in ("class_weights", "crop_share")})
             for member in content["members"]
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
         raise UserError(f"{folder}: expected the networks that train writes, with {FILE}, found none") from None
-    return Ensemble(data, members)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(
+            f"{folder / FILE}: expected what train writes, found a damaged file: run dvc repro --force train"
+        ) from None
+    return Ensemble(data, members, checksums)
+
+
+def check_files(folder: Path, ensemble: Ensemble, network: str) -> None:
+    """See that the files of one network are those that train wrote: engines crash on some damage, and miss some.
+
+    Args:
+        folder: of the networks.
+        ensemble: what `read` returned for it; of an earlier version, it has no checksums, and nothing is checked.
+        network: the folder of one of its members.
+
+    Raises:
+        UserError: a file is missing or another.
+    """
+    for name, expected in ensemble.sha256.items():
+        file = folder / name
+        if name.startswith(f"{network}/") and not (file.is_file() and _sha256(file) == expected):
+            raise UserError(
+                f"{file}: expected the file that train wrote, found another or none: run dvc repro --force train"
+            )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def softmax(members: list[EnsembleMember]) -> bool:

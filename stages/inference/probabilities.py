@@ -9,6 +9,7 @@ PNG is lossless, and any viewer opens it. On the held-out fold of the built-in s
 """
 
 import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from stages.dataset import image_headers
 from stages.pipeline import outputs, parallel
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
@@ -61,10 +63,11 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            with (folder / PRESENCE).open(encoding="utf-8", newline="") as file:
-                header, *rows = csv.reader(file, strict=True)
+            text = (folder / PRESENCE).read_bytes().decode("utf-8")
+            header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
             self.presence = {image: np.array(list(map(int, values)), np.uint8) for image, *values in rows}
-            whole = header[:1] == ["image"] and all(len(row) == len(header) for row in rows)
+            whole = header[:1] == ["image"] and all(len(row) == len(header) for row in rows) and text.endswith("\n")
+            whole = whole and len(self.presence) == len(rows) and (len(header) > 1 or not rows)
         except OSError:
             raise UserError(f"{folder}: expected stored probabilities, found none: run dvc repro") from None
         except (ValueError, OverflowError, csv.Error):
@@ -83,12 +86,23 @@ class Cache:
         """
         presence = self.presence.get(image)
         file = _file(self.folder, image)
-        stacked = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_GRAYSCALE) if file.is_file() else None
+        stacked = _decoded(file) if file.is_file() else None
         if presence is None or stacked is None or len(stacked) % len(presence):
             raise UserError(f"{file}: expected the probabilities of {image}, found none or damaged ones: {AGAIN}")
-        planes = np.asarray(stacked, np.uint8).reshape(len(presence), -1, stacked.shape[1])
+        planes = stacked.reshape(len(presence), -1, stacked.shape[1])
         # A view, whose memory is still plane by plane, as post-processing needs it.
         return Prediction(planes.transpose(1, 2, 0), presence)
+
+
+def _decoded(file: Path) -> UInt8 | None:
+    """The levels of a PNG file, uint8 (height, width); None if it is damaged."""
+    raw = file.read_bytes()
+    try:
+        image_headers.check_png(raw)
+        stacked = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (ValueError, cv2.error):
+        return None
+    return None if stacked is None or stacked.ndim != 2 or stacked.dtype != np.uint8 else np.asarray(stacked, np.uint8)
 
 
 def _stacked(prediction: Prediction) -> UInt8:

@@ -7,9 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.pipeline import outputs
+from stages.pipeline import outputs, paths
 from stages.pipeline.cli import UserError
 from stages.postprocessing.rules import Rules
+
+AGAIN = "run dvc repro --force postprocess"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,16 @@ class FittedRules:
 
     rules: Rules
     of_image: dict[str, Rules]
+
+    def of(self, image: str) -> Rules:
+        """The rules of a validation image.
+
+        Raises:
+            UserError: the file names it nowhere.
+        """
+        if image not in self.of_image:
+            raise UserError(f"{paths.RULES}: expected rules for the validation image {image}, found none: {AGAIN}")
+        return self.of_image[image]
 
 
 def write(path: Path, rules: Rules, parts: list[tuple[list[str], Rules]]) -> None:
@@ -47,5 +59,6 @@ def read(path: Path) -> FittedRules:
         parts = [(part["images"], Rules.from_json(part["rules"])) for part in content["parts"]]
         of_image = {image: rules for images, rules in parts for image in images}
         return FittedRules(Rules.from_json(content["rules"]), of_image)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: expected what the stage postprocess writes, found: {error}") from None
+    except (UserError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)[:200]
+        raise UserError(f"{path}: expected what the stage postprocess writes, found: {reason}: {AGAIN}") from None

@@ -56,9 +56,9 @@ def read(lines: Iterable[str], name: str, metric: Metric = USUAL) -> dict[str, I
     Raises:
         UserError: it is not such a file.
     """
-    text = io.StringIO("\n".join(line.rstrip("\r\n") for line in lines))
     texts = dict.fromkeys(("split", "image", "class", "dice"), str)  # Python reads Dice exactly; pandas may round it
     try:
+        text = io.StringIO("\n".join(line.rstrip("\r\n") for line in lines))
         table = pd.read_csv(text, dtype=texts, keep_default_na=False)
         missing = sorted((COLUMNS | set(JOINED if metric.joined else ())) - set(table.columns))
         if missing:

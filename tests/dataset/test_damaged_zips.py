@@ -1,6 +1,7 @@
 """Zips whose list of entries makes no sense: one short message, whatever zipfile raises."""
 
 import io
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -89,3 +90,53 @@ def test_random_damage(tmp_path: Path) -> None:
         if not found and number % 4:
             for name in ("train.csv", "train_images/a.png"):
                 assert (tmp_path / "target" / name).read_bytes() == CONTENT[name]
+
+
+@pytest.mark.parametrize(("field", "value"), [(10, 77), (8, 1), (42, 9999)])
+def test_the_entry_is_named(field: int, value: int, tmp_path: Path) -> None:
+    """A method that is unknown, the bit of a password, a place far behind the end: in the list alone."""
+    raw = bytearray(zipped(CONTENT))
+    place = raw.index(b"train_images/a.png", raw.index(b"PK\1\2")) - 46 + field
+    raw[place : place + 2] = struct.pack("<H", value)
+    found = message(bytes(raw), tmp_path)
+    assert found.startswith("source.zip: expected a whole zip, found a damaged one (")
+    assert "train_images/a.png" in found
+
+
+@pytest.mark.parametrize("name", ["\x01\x02" * 2000, "\x1b[31m.csv", "y" * 4000 + ".png", "\x01/" * 1500 + "a.png"])
+def test_names_in_messages(name: str, tmp_path: Path) -> None:
+    """Beginnings without control characters, where the files of a source are listed."""
+    found = message(zipped({name: b"", "train.csv": b"a"}), tmp_path)
+    assert "expected images that match" in found
+    assert found.isprintable()
+    assert len(found) < 1500
+
+
+@pytest.mark.parametrize("links", [{"train_images/again": ".."}, {"x/to_y": "../y", "y/to_x": "../x"}, {"z": "."}])
+def test_folders_whose_links_lead_back(links: dict[str, str], tmp_path: Path) -> None:
+    """Two of them would be followed through 2**40 paths."""
+    source = tmp_path / "source"
+    for name, content in CONTENT.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(content)
+    for link, target in links.items():
+        (source / link).parent.mkdir(exist_ok=True)
+        (source / link).symlink_to(target)
+    expected = f"source: {source}/.*: expected a folder that ends, found a link that leads back to one around it"
+    with pytest.raises(UserError, match=expected):
+        archive.copy(source, tmp_path, "source", Files())
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its images are not left out silently."""
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(UserError, match=r"source: \S+/locked: expected a readable folder \(Permission denied\)"):
+        archive.copy(tmp_path, tmp_path, "source", Files())

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.inference import engines, probabilities
+from stages.inference import engines, ensemble, probabilities
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 
@@ -20,6 +20,12 @@ def half(file: Path) -> None:
 def empty(file: Path) -> None:
     """No byte."""
     file.write_bytes(b"")
+
+
+def flip(file: Path) -> None:
+    """One bit of the first byte."""
+    raw = file.read_bytes()
+    file.write_bytes(bytes([raw[0] ^ 1]) + raw[1:])
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +62,27 @@ def test_a_damaged_network(
         UserError, match=r"fold_0: expected the network that train writes, found (one that cannot|none)"
     ):
         engines.load(engine, folder)
+
+
+@pytest.mark.parametrize("damage", [half, empty, Path.unlink, flip])
+@pytest.mark.parametrize("name", ["fold_0/saved_model.pb", "blend_1/fold_0/variables/variables.index"])
+def test_a_network_that_is_another(name: str, damage: Callable[[Path], None], tmp_path: Path) -> None:
+    """A single bit is noticed: OpenVINO would crash on some, and take other weights as they are."""
+    networks = ["fold_0", "blend_1/fold_0"]
+    for network in networks:
+        (tmp_path / network / "variables").mkdir(parents=True)
+        for file in ("saved_model.pb", "variables/variables.index"):
+            (tmp_path / network / file).write_bytes(b"some weights")
+    members = [ensemble.EnsembleMember(network, 0, True, False, (1.0,), (1.0,)) for network in networks]
+    ensemble.write(tmp_path, ensemble.Ensemble({}, members))
+    read = ensemble.read(tmp_path)
+    for network in networks:
+        ensemble.check_files(tmp_path, read, network)
+    damage(tmp_path / name)
+    damaged = next(network for network in networks if name.startswith(network))
+    ensemble.check_files(tmp_path, read, next(network for network in networks if network != damaged))
+    with pytest.raises(UserError, match=f"{name}: expected the file that train wrote, .* run dvc repro --force train"):
+        ensemble.check_files(tmp_path, read, damaged)
 
 
 @pytest.mark.parametrize(

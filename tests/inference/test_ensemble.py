@@ -59,10 +59,9 @@ def test_exclusive_only_if_all_are() -> None:
 
 def test_no_notes(tmp_path: Path) -> None:
     """A folder without them is no folder of networks, nor one with other content."""
-    for content in (None, "{}", '{"data": {}, "members": [{"folder": "x"}]}'):
-        if content is not None:
-            (tmp_path / ensemble.FILE).write_text(content)
-        with pytest.raises(
-            UserError, match=r"expected the networks that train writes, with ensemble\.json, found none"
-        ):
+    with pytest.raises(UserError, match=r"expected the networks that train writes, with ensemble\.json, found none"):
+        ensemble.read(tmp_path)
+    for content in ("", "{}", '{"data": {}, "members": [{"folder": "x"}]}', '{"data": 1, "members": []}', "[" * 99_999):
+        (tmp_path / ensemble.FILE).write_text(content)
+        with pytest.raises(UserError, match=r"ensemble\.json: expected what train writes, .* dvc repro --force train"):
             ensemble.read(tmp_path)

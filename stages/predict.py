@@ -32,7 +32,7 @@ def predict() -> None:
     )
     submission.write(paths.SUBMISSION, sample, label_maps, options.predict.form)
     counts = submission.check(paths.SUBMISSION, sample, options.predict.form, sizes.scored)
-    masks = {name: counts[f"class_{number}"] for number, name in enumerate(layout.classes, start=1)}
+    masks = masks_by_class(counts, layout)
     members = ensemble.read(paths.MODEL).members
     unscored = sum(member.fold is None for member in members)
     outputs.write_metrics(
@@ -47,6 +47,13 @@ def predict() -> None:
         print(f"predict: {paths.SAMPLE_SUBMISSION} holds only its header: the notebook (stage kernel) fills it in")
     elif not counts["masks"]:
         print("predict: every mask is empty: the network has collapsed; this scores the same as an empty submission")
+
+
+def masks_by_class(counts: dict[str, int], layout: Layout) -> dict[str, int]:
+    """How many masks of each class `submission.check` has counted; of any class, where rows name none."""
+    if layout.metric.joined:
+        return {"any_class": counts["masks"]}
+    return {name: counts[f"class_{number}"] for number, name in enumerate(layout.classes, start=1)}
 
 
 def _report_extra(wanted: list[str]) -> None:

@@ -163,14 +163,31 @@ def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str], na
     return "\n".join([f"score: {len(true)} images, {true.size} pairs of image and class", *lines])
 
 
+def with_classes(stated: Layout, classes: tuple[str, ...]) -> Layout:
+    """The layout of params.yaml for classes of other names, and all that follows from their number.
+
+    Raises:
+        UserError: the layout states labels or a metric for another number of classes.
+    """
+    labels, count = stated.columns.class_labels, len(classes)
+    if labels is not None and len(labels) != count:
+        raise UserError(
+            f"--classes: expected {len(labels)} names, one for each of competition.columns.class_labels "
+            f"({', '.join(labels)}), found {count}"
+        )
+    if stated.metric.name == "iou_thresholds" and count > 1:
+        raise UserError(f"--classes: expected one name with competition.metric: iou_thresholds, found {count}")
+    joined = stated.submission.rows in sample_submission.NAMELESS and count > 1
+    return replace(stated, classes=classes, metric=replace(stated.metric, joined=joined))
+
+
 def _score(given: argparse.Namespace) -> str:
     names, height, width = given.classes, given.height, given.width
     layout = Layout(tuple(names or ()), height or 0, width or 0)
     if None in (names, height, width):
         stated = Layout.of(settings.load().competition)
         layout = replace(
-            stated,
-            classes=layout.classes or stated.classes,
+            with_classes(stated, layout.classes or stated.classes),
             height=height or stated.height,
             width=width or stated.width,
         )

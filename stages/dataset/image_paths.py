@@ -15,6 +15,7 @@ from stages.pipeline.cli import UserError
 TRAIN_FOLDER, TEST_FOLDER, TRAIN_TABLE, SAMPLE = "train_images", "test_images", "train.csv", "sample_submission.csv"
 HINT = "`python -m stages recipe` lists recipes for known layouts; competition.files in params.yaml states this one"
 
+LONGEST_NAME = 251  # bytes of a file name; file systems take 255, and the probabilities are stored as NAME.png
 _SHOWN = 2  # examples in messages
 _FOLDERS_SHOWN = 5
 
@@ -141,8 +142,13 @@ def _place(path: str, files: Files, patterns: Sequence[Pattern]) -> tuple[str, s
             "expected ids that are file names, in UTF-8, without slashes and control characters, "
             f"found {zip_checks.shortened(repr(image))} for {zip_checks.shortened(repr(path))} ({matching[0]})"
         )
-    folder = TRAIN_FOLDER if matching[0] is patterns[0] else TEST_FOLDER
-    return f"{folder}/{matching[0].name(path)}", image, matching[0]
+    folder, name = TRAIN_FOLDER if matching[0] is patterns[0] else TEST_FOLDER, matching[0].name(path) or ""
+    if len(name.encode()) > LONGEST_NAME:
+        raise UserError(
+            f"expected names of images of at most {LONGEST_NAME} bytes, found {len(name.encode())}: {name[:60]!r}… "
+            f"({matching[0]})"
+        )
+    return f"{folder}/{name}", image, matching[0]
 
 
 def _check_complete(placed: dict[str, Found], paths: list[str], files: Files, patterns: Sequence[Pattern]) -> None:

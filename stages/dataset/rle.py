@@ -51,10 +51,13 @@ class Runs(NamedTuple):
         return int(self.lengths.sum())
 
 
-def is_empty(text: str, notation: RunLengths = USUAL) -> bool:
-    """Whether a field of a table holds no mask: nothing but spaces, or one of the notation's markers."""
+def is_empty(text: str, notation: RunLengths = USUAL, *markers: str) -> bool:
+    """Whether a field of a table holds no mask: nothing but spaces, or one of the notation's or of further markers.
+
+    Nothing else decides this. Other white space, such as a form feed, is no space: `parse` refuses it.
+    """
     bare = text.strip(" ")
-    return not bare or any(bare == marker.strip(" ") for marker in notation.empty)
+    return not bare or any(bare == marker.strip(" ") for marker in (*notation.empty, *markers))
 
 
 def parse(text: str, height: int, width: int, notation: RunLengths = USUAL) -> Runs:
@@ -72,7 +75,7 @@ def parse(text: str, height: int, width: int, notation: RunLengths = USUAL) -> R
         RunLengthError: not whole numbers, an odd count, a length of 0, not ascending, overlapping, or outside the
             image.
     """
-    if notation.empty and is_empty(text, notation):
+    if is_empty(text, notation):
         return Runs(np.zeros(0, np.int64), np.zeros(0, np.int64))
     numbers = _numbers(text)
     pixels = height * width
@@ -129,13 +132,13 @@ def _absolute(numbers: Int64, text: str, height: int, width: int) -> Int64:
 
 
 def _numbers(text: str) -> Int64:
-    """The numbers of a run-length text, an even count."""
+    """The numbers of a run-length text that is not empty, an even count."""
     if text.encode().translate(None, _DIGITS_AND_SPACES):
         found = next(word for word in text.split(" ") if not (word.isascii() and word.isdigit()) and word)
         known = text.strip(" ") in MARKERS
         hint = " (texts for an empty mask belong into competition.run_lengths.empty)" if known else ""
         raise RunLengthError(f"expected whole numbers separated by spaces, found {found[:20]!r}{hint}")
-    numbers = np.fromstring(text, dtype=np.int64, sep=" ") if text.strip() else np.zeros(0, np.int64)
+    numbers = np.fromstring(text, dtype=np.int64, sep=" ")
     if len(numbers) % 2:
         raise RunLengthError(f"expected pairs of start and length, found {len(numbers)} numbers, an odd count")
     return numbers

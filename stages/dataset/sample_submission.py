@@ -15,6 +15,7 @@ from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 Rows = Literal["classes", "masks", "images", "components"]
+NAMELESS = ("images", "components")  # rows that name no class
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,23 @@ class Template:
     kind: Rows
 
     def of_form(self, form: str) -> "Template":
-        """The same, or for "pairs" the two-column form of Severstal, whatever the sample's."""
-        if form != "pairs" or self.kind != "masks":
+        """The same, or for "pairs" the two-column form of Severstal, whatever the sample's.
+
+        Raises:
+            UserError: the layout has no column for image and class, or rows that name no class.
+        """
+        columns, rows = self.layout.columns, self.layout.submission.rows
+        if form != "pairs":
             return self
-        columns = self.layout.columns
-        if columns.image_and_class is None:
+        if columns.image_and_class is None or rows in NAMELESS:
             raise UserError(
                 "params.yaml: predict: form: pairs needs competition.columns.image_and_class, the column that holds "
-                "image and class; found null"
+                "image and class, and competition.submission.rows: sample or classes; found "
+                f"{columns.image_and_class or 'null'} and {rows}"
             )
-        header = [columns.image_and_class, columns.sent_runs.strip(" ")]
+        if columns.image_and_class.strip(" ") in self.header:
+            return self
+        header = [columns.image_and_class.strip(" "), columns.sent_runs.strip(" ")]
         return Template(self.layout, header, self.images, [[] for _ in self.images], "classes")
 
 
@@ -62,6 +70,11 @@ def read(path: Path, layout: Layout) -> Template:
     for image, group in groupby(tables.read(path, layout, filler=True, sent=True), key=lambda row: row.image):
         images.append(image)
         rows.append([(row.class_id, row.runs) for row in group])
+    if not images and kind == "masks" and layout.files.hidden_test:
+        raise UserError(
+            f"{path}: expected a filler row of class 0 for every test image, found none: an image without a mask would "
+            "have no row (competition.submission.rows: classes or images, or a column image_and_class, needs no filler)"
+        )
     if not images and not layout.files.hidden_test:
         raise UserError(
             f"{path}: expected a row for every test image, found none (a sample that holds only its header needs "
@@ -86,7 +99,7 @@ def of_itself(path: Path, layout: Layout) -> Template:
 
 def is_empty(runs: str, layout: Layout) -> bool:
     """Whether a row of a submission holds no mask."""
-    return rle.is_empty(runs, layout.run_lengths) or runs == layout.submission.empty
+    return rle.is_empty(runs, layout.run_lengths, layout.submission.empty)
 
 
 def _kind(layout: Layout, places: tables.Places) -> Rows:
@@ -99,12 +112,17 @@ def _kind(layout: Layout, places: tables.Places) -> Rows:
 
 def _check_columns(path: Path, sample: Template) -> None:
     """What a column holds must be known, or a submission could not fill it in."""
-    known = [name for name in cells("", 0, "", sample.layout) if name is not None]
+    layout, columns = sample.layout, sample.layout.columns
+    known = [name for name in cells("", 0, "", layout) if name is not None]
+    if sample.kind in NAMELESS and layout.number_of_classes > 1:
+        known = [columns.image.strip(" "), columns.sent_runs.strip(" ")]
     unknown = [name for name in sample.header if name not in known]
     if unknown:
+        rows = layout.submission.rows
+        why = f" (competition.submission.rows: {rows} names no class)" if rows in NAMELESS else ""
         raise UserError(
             f"{path}, line 1: expected no columns but {', '.join(known)} (competition.columns in params.yaml), found "
-            f"{', '.join(unknown)}: what a submission has there is not known"
+            f"{', '.join(unknown)}: what a submission has there is not known{why}"
         )
 
 
@@ -148,11 +166,12 @@ def _labels(class_ids: list[int], layout: Layout) -> str:
 
 
 def cells(image: str, class_id: int, runs: str, layout: Layout) -> dict[str | None, str]:
-    """What a row holds, by the name of the column; a class without number gets "0"."""
+    """What a row holds, by the name of the column without spaces; a class without number gets "0"."""
     columns, label = layout.columns, layout.labels[class_id - 1] if class_id else "0"
-    return {
+    named = {
         columns.image_and_class: f"{image}_{label}",
         columns.class_id: label,
         columns.image: image,
-        columns.sent_runs.strip(" "): runs or layout.submission.empty,
+        columns.sent_runs: runs or layout.submission.empty,
     }
+    return {name if name is None else name.strip(" "): cell for name, cell in named.items()}

@@ -44,7 +44,7 @@ def _rows(labels: UInt8, rows: list[tuple[int, str]], sample: Template) -> list[
         return rle.encode(mask, layout.run_lengths)
 
     if sample.kind == "images":
-        return [(0, encoded(label_maps.anything(labels)))]
+        return [(1, encoded(label_maps.anything(labels)))]  # a column for the class is there only if there is one class
     order = [class_id for class_id, _ in rows if class_id] or list(layout.class_ids)
     if sample.kind in ("masks", "components"):
         order = list(layout.class_ids)

@@ -100,8 +100,8 @@ def read(path: Path, layout: Layout, *, filler: bool = False, sent: bool = False
         UserError: a wrong header, a row with missing or extra fields, or an unknown class. Names the file and line.
     """
     class_ids = {label: class_id for class_id, label in enumerate(layout.labels, start=1)}
-    if filler and layout.columns.class_labels is None:
-        class_ids["0"] = 0
+    if filler:
+        class_ids.setdefault("0", 0)
     with _open(path) as file:
         places = _places(path, file, layout, sent)
         classes = _Classes(path, layout, class_ids)
@@ -148,26 +148,23 @@ class _Classes:
             if text[place + 1 :] in self.class_ids:
                 return text[:place], self.class_ids[text[place + 1 :]]
             place = text.find("_", place + 1)
-        known = self._known(text.rpartition("_")[2], line)
-        raise UserError(  # a submission would write another id than the sample
-            f"{self.path}, line {line}: expected IMAGE_CLASS with the class {known} written like this, found "
-            f"{_short(text)} (classes that are written otherwise need competition.columns.class_labels)"
-        )
+        raise self._unknown(text.rpartition("_")[2], line)
 
     def _known(self, label: str, line: int) -> int:
         if label in self.class_ids:
             return self.class_ids[label]
-        number = int(label) if label.isascii() and label.isdigit() and len(label) < 6 else -1
-        if self.layout.columns.class_labels is None and number in self.class_ids.values():  # 01
-            return number
+        raise self._unknown(label, line)
+
+    def _unknown(self, label: str, line: int) -> UserError:
+        """A class that is written otherwise, such as 01: a submission would not write it as the sample does."""
         labels, highest = self.layout.columns.class_labels, self.layout.number_of_classes
         if labels is None:
-            raise UserError(
+            return UserError(
                 f"{self.path}, line {line}: expected a class in {min(self.class_ids.values())} … {highest}, found "
                 f"{_short(label)} (competition.classes in params.yaml names {highest}; classes that are written "
                 "otherwise need competition.columns.class_labels)"
             )
-        raise UserError(
+        return UserError(
             f"{self.path}, line {line}: expected one of the classes {_short(', '.join(labels))[1:-1]} "
             f"(competition.columns.class_labels in params.yaml), found {_short(label)}"
         )
@@ -211,7 +208,7 @@ def _places(path: Path, file: IO[str], layout: Layout, sent: bool) -> Places:
         columns = replace(columns, class_id=None, image_and_class=None)
     names = [name.strip(" ") for name in _header(path, file)]
     runs = (columns.sent_runs if sent else columns.runs).strip(" ")
-    pair, wanted = columns.image_and_class, [columns.image]
+    pair, wanted = columns.image_and_class and columns.image_and_class.strip(" "), [columns.image]
     if pair is not None and pair in names:
         wanted = [pair]
     elif columns.class_id is not None:

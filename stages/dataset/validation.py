@@ -12,7 +12,6 @@ from stages.pipeline import paths
 from stages.pipeline.cli import UserError
 
 SHOWN = 10  # faults reported one by one
-LONGEST_NAME = 251  # bytes of a file name; file systems take 255, and .png is added to it
 
 HOW_TO_CORRECT = (
     "correct it in the source (download.source in params.yaml), then run dvc repro --force download, which reads the "
@@ -80,7 +79,6 @@ def training_images(layout: Layout, folds: int) -> list[str]:
             f"{paths.TRAIN_IMAGES}: expected at least as many images as preprocess.folds = {folds}, "
             f"found {len(names)} whose names end in {', '.join(images.SUFFIXES)}"
         )
-    _refuse_long_names(paths.TRAIN_IMAGES, names)
     sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)  # checked here, long before predict needs it
     test_files(sample.images)
     return names
@@ -90,10 +88,9 @@ def test_files(wanted: Sequence[str]) -> list[Path]:
     """The files of the test images with these ids.
 
     Raises:
-        UserError: an image is missing.
+        UserError: an image is missing, or two ids are one image.
     """
     present = ImageNames(images.listing(paths.TEST_IMAGES))
-    _refuse_long_names(paths.TEST_IMAGES, present.files)
     found = [present.file(image) for image in wanted]
     missing = [image for image, file in zip(wanted, found, strict=True) if file is None]
     if missing:
@@ -101,16 +98,13 @@ def test_files(wanted: Sequence[str]) -> list[Path]:
             f"{paths.SAMPLE_SUBMISSION}: expected images of {paths.TEST_IMAGES}, found {len(missing)} of "
             f"{len(wanted)} that are not there, such as {missing[0]}{similar_name(missing[0], present.files)}"
         )
+    ids: dict[str | None, str] = {}
+    for image, file in zip(wanted, found, strict=True):
+        if ids.setdefault(file, image) != image:
+            raise UserError(
+                f"{paths.SAMPLE_SUBMISSION}: expected one id for each image, found {ids[file]} and {image} for {file}"
+            )
     return [paths.TEST_IMAGES / file for file in found if file is not None]
-
-
-def _refuse_long_names(folder: Path, names: Collection[str]) -> None:
-    """The probabilities of an image are stored under its name and a further extension."""
-    longest = max(names, key=lambda name: len(name.encode()), default="")
-    if len(longest.encode()) > LONGEST_NAME:
-        raise UserError(
-            f"{folder}: expected names of at most {LONGEST_NAME} bytes, found {len(longest.encode())}: {longest}"
-        )
 
 
 def masks(table: Path, names: ImageNames, layout: Layout, faults: Faults) -> Iterator[tables.Row]:

@@ -124,7 +124,9 @@ def _sample(path: Path, layout: Layout, names: dict[str, str]) -> sample_submiss
     sample = sample_submission.read(path, layout)
     if sample.images:
         return sample
-    ids = [Path(name).stem for name in names]
+    files = layout.files
+    pattern = path_patterns.Pattern("test_images", files.test_images, files.id_separator)
+    ids = [pattern.image_id(path) or name for name, path in names.items()]  # as data/raw would have them
     return replace(sample, images=ids, rows=[[] for _ in ids])
 
 

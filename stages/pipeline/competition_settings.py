@@ -7,7 +7,13 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stages.pipeline.sections import Flag, Name, Number, Section, Side, Text, whole
 
-Column = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _without_spaces(name: object) -> object:
+    """Spaces around a column's name do not count, in params.yaml or in a table."""
+    return name.strip(" ") if isinstance(name, str) else name
+
+
+Column = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_without_spaces)]
 MOST_OVERLAPPING = 8  # a label map holds one bit for each class then
 IMAGE_SUFFIX = re.compile(r"\.\w+$")
 
@@ -68,6 +74,15 @@ class ColumnsSection(Section):
     class_labels: Annotated[tuple[str | int, ...], Field(min_length=1)] | None
     instances: Flag
 
+    @field_validator("class_labels", mode="before")
+    @classmethod
+    def _whole_numbers(cls, labels: object) -> object:
+        given = labels if isinstance(labels, list | tuple) else ()
+        wrong = [label for label in given if isinstance(label, bool | float)]
+        if wrong:  # true would become 1
+            raise ValueError(f"class_labels: expected texts in quotes or whole numbers, found {wrong}")
+        return labels
+
     @field_validator("class_labels", mode="after")
     @classmethod
     def _texts(cls, labels: tuple[str | int, ...] | None) -> tuple[str, ...] | None:
@@ -78,6 +93,8 @@ class ColumnsSection(Section):
         named = [name for name in (self.image, self.class_id, self.image_and_class, self.runs) if name is not None]
         if len(set(named)) != len(named):
             raise ValueError(f"expected a different column for each key, found {named}")
+        if self.submission_runs in (self.image, self.class_id, self.image_and_class) and self.submission_runs:
+            raise ValueError(f"submission_runs: expected a column of its own, found {self.submission_runs!r} twice")
         if self.class_labels is not None and len(set(self.class_labels)) != len(self.class_labels):
             raise ValueError(f"class_labels: expected different texts, found {list(self.class_labels)}")
         return self

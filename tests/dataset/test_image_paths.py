@@ -165,3 +165,17 @@ def test_any_zip_matters_without_a_literal_beginning() -> None:
     """Where nothing is known about the paths, nothing is left out."""
     files = replace(TGS, train_images=r"(?:.*/)?([^/]+)_x\.png")
     assert image_paths.zips_to_open(["train.csv", "masks.zip"], files) == ["masks.zip"]
+
+
+@pytest.mark.parametrize("letters", ["x", "é"])
+def test_names_that_are_too_long(letters: str) -> None:
+    """Told when the archive is read: NAME.png must be a file name, of 255 bytes, with the groups of an id joined."""
+    files = Files("train/(.*)/(.*)\\.png", "test/(.*)/(.*)\\.png")
+    size = len(letters.encode())
+    tables = ["train.csv", "sample_submission.csv", "test/a/b.png"]
+    fits = f"train/{letters * (200 // size)}/{'y' * 46}.png"  # with _ and .png 251 bytes
+    name = f"train_images/{letters * (200 // size)}_{'y' * 46}.png"
+    assert arranged([*tables, fits], files)[name] == fits
+    message_of_one_more = message([*tables, fits.replace("yy", "yyy", 1)], files)
+    assert message_of_one_more.startswith("expected names of images of at most 251 bytes, found 252: ")
+    assert len(message_of_one_more) < 250

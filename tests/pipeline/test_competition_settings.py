@@ -28,6 +28,12 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "columns: class_labels: expected 4 texts, one for each of defect_1, defect_2",
     ),
     ({"columns.class_labels": [1, 1, 2, 3]}, "columns: class_labels: expected different texts, found"),
+    (
+        {"columns.class_labels": [True, 2, 3, 4.0]},
+        "class_labels: expected texts in quotes or whole numbers, found [True, 4.0]",
+    ),
+    ({"columns.class_id": " ImageId "}, "columns: expected a different column for each key, found"),
+    ({"columns.submission_runs": "ClassId"}, "submission_runs: expected a column of its own, found 'ClassId' twice"),
     ({"columns.class_id": None, "columns.image_and_class": None}, "columns: expected a column for the class (class_id"),
     ({"run_lengths.order": "rowwise"}, "run_lengths: order: "),
     ({"run_lengths.first_pixel": 2}, "run_lengths: first_pixel: "),

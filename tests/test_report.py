@@ -202,6 +202,29 @@ def test_intervals_and_headline(page: Path) -> None:
     assert "too few images" in row  # four of them
 
 
+def test_the_score_is_named(page: Path) -> None:
+    """By another metric it has rows of its own, the first with an interval; mean Dice is not called the score."""
+    from stages import evaluate, report
+    from stages.pipeline import paths
+
+    before = page.read_text(encoding="utf-8")
+    assert "score (" not in before.partition("</table>")[0].lower()
+    params = yaml.safe_load(paths.PARAMS.read_text())
+    params["competition"]["metric"]["name"] = "global_dice"
+    paths.PARAMS.write_text(yaml.safe_dump(params))
+    evaluate.evaluate()
+    report.report()
+    table = page.read_text(encoding="utf-8").partition("</table>")[0]
+    titles = re.findall(r'<th scope="row">(.*?)</th>', table)
+    assert titles[:2] == ["The competition&#39;s score (global_dice)", "Mean Dice"]
+    assert titles.index("Score (global_dice) of predicting nothing") < titles.index("Mean Dice of predicting nothing")
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    first = table.partition("Mean Dice")[0]
+    assert f"<td>{metrics['score']:.3f}</td>" in first
+    assert f"<td>{metrics['validation']['score']:.3f}</td>" in first
+    assert "too few images" in first  # an interval of enough images would stand here
+
+
 def test_intervals_of_enough_images() -> None:
     """They lie around the value; a class in few images has no interval to trust."""
     from stages.scoring import bootstrap, per_image

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from selenium import webdriver
@@ -223,6 +224,29 @@ def test_the_score_is_named(page: Path) -> None:
     assert f"<td>{metrics['score']:.3f}</td>" in first
     assert f"<td>{metrics['validation']['score']:.3f}</td>" in first
     assert "too few images" in first  # an interval of enough images would stand here
+
+
+def test_classes_that_are_joined(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the search to the report and `compare`: the score of the joined masks is the same everywhere."""
+    from stages import evaluate, postprocess, report
+    from stages.commands import compare
+    from stages.pipeline import paths
+
+    params = yaml.safe_load(paths.PARAMS.read_text())
+    params["competition"]["submission"]["rows"] = "images"
+    params["postprocess"]["enabled"] = True
+    paths.PARAMS.write_text(yaml.safe_dump(params))
+    for stage in (postprocess.postprocess, evaluate.evaluate, report.report):
+        stage()
+    assert "searched by its own score" not in capsys.readouterr().out
+    score = json.loads(paths.EVALUATION_METRICS.read_text())["score"]
+    table = pd.read_csv(paths.IMAGES_TABLE)
+    joined = table[(table["split"] == "held_out") & (table["class"] == "any class")]
+    assert joined["dice"].mean() == pytest.approx(score)
+    first = page.read_text(encoding="utf-8").partition("</table>")[0].partition("Mean Dice")[0]
+    assert "score (mean_dice, classes joined)" in first
+    assert f"<td>{score:.3f}</td>" in first
+    assert f"| {score:.4f} | {score:.4f} |" in re.sub(" +", " ", compare.compare(["workspace"], ["workspace"]))
 
 
 def test_intervals_of_enough_images() -> None:

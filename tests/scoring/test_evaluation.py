@@ -14,7 +14,7 @@ def scored(true: int, found: int, plain: int, *, gate: bool, head: bool | None =
     if plain > true:
         without = np.array([[10 - plain, plain - true], [0, true]])
     return ScoredImage(
-        Sample(0, "x.jpg", 0, 0, (true,)),
+        Sample(0, "x.jpg", 0, 0, (true,), (10, 10)),
         matrix,
         overlaps.of_matrix(matrix),
         overlaps.of_matrix(without),

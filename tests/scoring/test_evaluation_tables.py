@@ -12,7 +12,7 @@ def image(name: str, group: int, matrix: list[list[int]]) -> ScoredImage:
     counts = np.array(matrix)
     true = counts.sum(axis=1)[1:].tolist()
     pixels = overlaps.of_matrix(counts)
-    return ScoredImage(Sample(0, name, 0, group, tuple(true)), counts, pixels, pixels, [True] * len(true), None)
+    return ScoredImage(Sample(0, name, 0, group, tuple(true), (3, 3)), counts, pixels, pixels, [True] * len(true), None)
 
 
 IMAGES = [image("b.jpg", 3, [[5, 1, 0], [1, 2, 0], [0, 0, 0]]), image("a.jpg", 8, [[9, 0, 0], [0, 0, 0], [0, 0, 0]])]

@@ -250,6 +250,21 @@ def test_classes_that_are_joined(page: Path, capsys: pytest.CaptureFixture[str])
     assert f"| {score:.4f} | {score:.4f} |" in re.sub(" +", " ", compare.compare(["workspace"], ["workspace"]))
 
 
+def test_joined_classes_that_overlap_are_told(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The search says that it did not go by the joined score."""
+    from stages import postprocess
+    from stages.pipeline import paths
+
+    params = yaml.safe_load(paths.PARAMS.read_text())
+    params["competition"] |= {"overlapping_classes": True}
+    params["competition"]["submission"]["rows"] = "images"
+    params["train"]["loss"] = "bce"
+    params["postprocess"]["enabled"] = True
+    paths.PARAMS.write_text(yaml.safe_dump(params))
+    postprocess.postprocess()
+    assert "classes overlap: each was searched by its own score, not by that of the joined" in capsys.readouterr().out
+
+
 def test_intervals_of_enough_images() -> None:
     """They lie around the value; a class in few images has no interval to trust."""
     from stages.scoring import bootstrap, per_image

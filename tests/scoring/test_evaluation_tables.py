@@ -46,7 +46,7 @@ def test_the_image_table_counts_overlaps() -> None:
     true, predicted = np.array([[[1, 1]]], np.uint8), np.array([[2]], np.uint8)
     counted = overlaps.count(true, predicted, 2)
     scored = ScoredImage(
-        Sample(0, "x.jpg", 0, 0, (1, 0)), confusion.matrix(true, predicted, 2), counted, counted, [], None
+        Sample(0, "x.jpg", 0, 0, (1, 0), (1, 1)), confusion.matrix(true, predicted, 2), counted, counted, [], None
     )
     table = evaluation_tables.image_table({"held_out": [scored]}, ["pit", "line"])
     assert table[["true_pixels", "predicted_pixels", "intersection"]].to_numpy().tolist() == [[1, 0, 0], [1, 1, 1]]

@@ -53,6 +53,8 @@ def postprocess() -> None:
     metrics = {name: _figures(rule, error) for name, rule, error in chosen}
     outputs.write_metrics(paths.POSTPROCESS_METRICS, metrics)
     _report(rules, data.classes)
+    if layout.metric.joined and layout.overlapping and options.postprocess.enabled:
+        print("postprocess: classes overlap: each was searched by its own score, not by that of the joined masks")
 
 
 def _figures(rule: Rule, error: float | None) -> dict[str, Any]:

@@ -27,10 +27,11 @@ def report() -> None:
     """Run the stage."""
     options, data = settings.load(), Dataset(paths.PREPARED)
     samples = data.fold(data.held_out)
-    scores = _scores()
+    named = Layout.of(options.competition).metric
+    scores = _scores(named)
     if [sample.image for sample in samples] != scores.images:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
-    metrics, named = _read(paths.EVALUATION_METRICS, validation=dict), Layout.of(options.competition).metric
+    metrics = _read(paths.EVALUATION_METRICS, validation=dict)
     items = gallery.items(data, samples, scores, _predicted_masks())
     page = report_page.render(
         data.classes,
@@ -39,7 +40,7 @@ def report() -> None:
         headline=bootstrap.headline(scores, metrics["validation"]),
         groups=len(set(scores.groups.tolist())),
         options=options,
-        score_title=metric.title(named) if named != Metric() else None,
+        score_title=metric.title(named).capitalize() if named != Metric() else None,
         source=_read(paths.DOWNLOAD_METRICS, source=str, sha256=str),
     )
     try:
@@ -52,11 +53,11 @@ def report() -> None:
     print(f"report: {len(samples)} held-out images, {paths.REPORT.stat().st_size / 1e6:.1f} MB: {paths.REPORT}")
 
 
-def _scores() -> ImageScores:
+def _scores(named: Metric) -> ImageScores:
     """Of the images of the held-out fold."""
     try:
         with paths.IMAGES_TABLE.open(encoding="utf-8", newline="") as file:
-            splits = per_image.read(file, str(paths.IMAGES_TABLE))
+            splits = per_image.read(file, str(paths.IMAGES_TABLE), named)
     except UserError as error:
         raise UserError(f"{error}: {AGAIN}") from None
     if "held_out" not in splits:

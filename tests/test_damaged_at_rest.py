@@ -10,6 +10,7 @@ import yaml
 
 from stages import infer, infer_test, preprocess, report
 from stages.dataset import encoded_store
+from stages.dataset.layout import Metric
 from stages.dataset.prepared import Dataset
 from stages.figures import charts
 from stages.inference import engines, ensemble, probabilities
@@ -94,7 +95,7 @@ READERS: dict[Path, Callable[[], object]] = {
     paths.PREDICTED_MASKS: report._predicted_masks,
     paths.EVALUATION_METRICS: lambda: report._read(paths.EVALUATION_METRICS, validation=dict),
     paths.DOWNLOAD_METRICS: lambda: report._read(paths.DOWNLOAD_METRICS, source=str, sha256=str),
-    paths.IMAGES_TABLE: report._scores,
+    paths.IMAGES_TABLE: lambda: report._scores(Metric()),
     paths.PRESENCE_TABLE: charts.specifications,
     paths.RELIABILITY_TABLE: charts.specifications,
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from selenium import webdriver
@@ -200,6 +201,68 @@ def test_intervals_and_headline(page: Path) -> None:
     assert f"{metrics['mean_dice']:.3f}" in row
     assert f"{metrics['validation']['mean_dice']:.3f}" in row
     assert "too few images" in row  # four of them
+
+
+def test_the_score_is_named(page: Path) -> None:
+    """By another metric it has rows of its own, the first with an interval; mean Dice is not called the score."""
+    from stages import evaluate, report
+    from stages.pipeline import paths
+
+    before = page.read_text(encoding="utf-8")
+    assert "score (" not in before.partition("</table>")[0].lower()
+    params = yaml.safe_load(paths.PARAMS.read_text())
+    params["competition"]["metric"]["name"] = "global_dice"
+    paths.PARAMS.write_text(yaml.safe_dump(params))
+    evaluate.evaluate()
+    report.report()
+    table = page.read_text(encoding="utf-8").partition("</table>")[0]
+    titles = re.findall(r'<th scope="row">(.*?)</th>', table)
+    assert titles[:2] == ["The competition&#39;s score (global_dice)", "Mean Dice"]
+    assert titles.index("Score (global_dice) of predicting nothing") < titles.index("Mean Dice of predicting nothing")
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    first = table.partition("Mean Dice")[0]
+    assert f"<td>{metrics['score']:.3f}</td>" in first
+    assert f"<td>{metrics['validation']['score']:.3f}</td>" in first
+    assert "too few images" in first  # an interval of enough images would stand here
+
+
+def test_classes_that_are_joined(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the search to the report and `compare`: the score of the joined masks is the same everywhere."""
+    from stages import evaluate, postprocess, report
+    from stages.commands import compare
+    from stages.pipeline import paths
+
+    params = yaml.safe_load(paths.PARAMS.read_text())
+    params["competition"]["submission"]["rows"] = "images"
+    params["postprocess"]["enabled"] = True
+    paths.PARAMS.write_text(yaml.safe_dump(params))
+    for stage in (postprocess.postprocess, evaluate.evaluate, report.report):
+        stage()
+    assert "searched by its own score" not in capsys.readouterr().out
+    score = json.loads(paths.EVALUATION_METRICS.read_text())["score"]
+    table = pd.read_csv(paths.IMAGES_TABLE)
+    joined = table[table["split"] == "held_out"].drop_duplicates("image")
+    pixels = joined["joined_true_pixels"] + joined["joined_predicted_pixels"]
+    assert (2 * joined["joined_intersection"] / pixels).fillna(1).mean() == pytest.approx(score)
+    first = page.read_text(encoding="utf-8").partition("</table>")[0].partition("Mean Dice")[0]
+    assert "score (mean_dice, classes joined)" in first
+    assert f"<td>{score:.3f}</td>" in first
+    assert f"| {score:.4f} | {score:.4f} |" in re.sub(" +", " ", compare.compare(["workspace"], ["workspace"]))
+
+
+def test_joined_classes_that_overlap_are_told(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The search says that it did not go by the joined score."""
+    from stages import postprocess
+    from stages.pipeline import paths
+
+    params = yaml.safe_load(paths.PARAMS.read_text())
+    params["competition"] |= {"overlapping_classes": True}
+    params["competition"]["submission"]["rows"] = "images"
+    params["train"]["loss"] = "bce"
+    params["postprocess"]["enabled"] = True
+    paths.PARAMS.write_text(yaml.safe_dump(params))
+    postprocess.postprocess()
+    assert "classes overlap: each was searched by its own score, not by that of the joined" in capsys.readouterr().out
 
 
 def test_intervals_of_enough_images() -> None:

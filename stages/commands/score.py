@@ -159,7 +159,10 @@ def summary(both: Int64, true: Int64, predicted: Int64, names: Sequence[str], na
             for index, (name, dice) in enumerate(zip(names, of_class, strict=True))
         ),
     ]
-    lines = [f"{title:28}{'undefined' if value is None else f'{value:.4f}':>10}{note}" for title, value, note in rows]
+    width = max(28, *(len(title) + 1 for title, _, _ in rows))
+    lines = [
+        f"{title:{width}}{'undefined' if value is None else f'{value:.4f}':>10}{note}" for title, value, note in rows
+    ]
     return "\n".join([f"score: {len(true)} images, {true.size} pairs of image and class", *lines])
 
 

@@ -44,17 +44,19 @@ def run(given: argparse.Namespace) -> None:
 
 
 def _print_headline(evaluation: dict[str, Any]) -> None:
-    print(f"{'':28}{'held out':>10}{'validation':>12}")
     validation, named = evaluation["validation"], Layout.of(settings.load().competition).metric
-    titles = HEADLINE | {"mean_dice": "mean Dice (the score)"}
+    titles, plain = HEADLINE | {"mean_dice": "mean Dice (the score)"}, PLAIN
     if named != Metric():
         titles = {"score": metric.title(named), "all_empty_score": "  … of predicting nothing"} | HEADLINE
+        plain = {"score": "  score"} | PLAIN
+    width = max(28, *(len(title) + 1 for title in titles.values()))
+    print(f"{'':{width}}{'held out':>10}{'validation':>12}")
     for key, title in titles.items():
-        print(f"{title:28}{_format(evaluation[key]):>10}{_format(validation[key]):>12}")
+        print(f"{title:{width}}{_format(evaluation[key]):>10}{_format(validation[key]):>12}")
     print("without post-processing")
-    for key, title in PLAIN.items():
+    for key, title in plain.items():
         figures = [part["without_postprocessing"][key] for part in (evaluation, validation)]
-        print(f"{title:28}{_format(figures[0]):>10}{_format(figures[1]):>12}")
+        print(f"{title:{width}}{_format(figures[0]):>10}{_format(figures[1]):>12}")
 
 
 def _print_classes(evaluation: dict[str, Any]) -> None:

@@ -134,7 +134,7 @@ class Sample:
     fold: int
     group: int
     pixels: tuple[int, ...]
-    size: Size = (0, 0)
+    size: Size
 
 
 class Dataset:

@@ -74,7 +74,7 @@ class Train(Section):
     warmup_epochs: Annotated[Number, Field(ge=0)]
     plateau_patience: PositiveInt
     early_stopping_patience: PositiveInt
-    monitor: Literal["mean_f1", "mean_dice", "positive_mean_dice"]
+    monitor: Literal["mean_f1", "mean_dice", "positive_mean_dice", "global_dice", "iou_thresholds"]
     validation_batch_size: PositiveInt
     average_best: PositiveInt
     full_size_epochs: NaturalInt

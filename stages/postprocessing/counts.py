@@ -1,6 +1,6 @@
 """What the search has to know about one image: a few kilobytes, whatever the size of the image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,12 +22,27 @@ class ImageCounts:
         true: pixels of the true mask, int64 (classes,).
         predicted: pixels of the predicted mask, int32 (classes, thresholds, min_components).
         hits: how many of those are in the true mask too; same shape.
+        joined_hits: how many of those are in the true mask of any class; same shape. None unless the search space
+            counts joined masks.
+        joined_true: pixels that are in the true mask of any class; None unless the search space counts joined masks.
     """
 
     scores: Int64
     true: Int64
     predicted: npt.NDArray[np.int32]
     hits: npt.NDArray[np.int32]
+    joined_hits: npt.NDArray[np.int32] | None = None
+    joined_true: int | None = None
+
+    @property
+    def counted_hits(self) -> npt.NDArray[np.int32]:
+        """The hits that count where classes are scored together: `joined_hits` if there are any."""
+        return self.hits if self.joined_hits is None else self.joined_hits
+
+    @property
+    def counted_true(self) -> int:
+        """The true pixels that count where classes are scored together."""
+        return int(self.true.sum()) if self.joined_true is None else self.joined_true
 
 
 def count(prediction: Prediction, true: UInt8, space: SearchSpace) -> ImageCounts:
@@ -41,15 +56,17 @@ def count(prediction: Prediction, true: UInt8, space: SearchSpace) -> ImageCount
     """
     classes = len(space.thresholds)
     shape = classes, len(space.thresholds[0]), len(space.min_components[0])
-    predicted, hits = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    predicted, hits = np.zeros(shape, np.int32), np.zeros((1 + space.counts_joined, *shape), np.int32)
+    joined = label_maps.anything(true) if space.counts_joined else None
     planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(prediction.pixels, -1, 0)]
     for index, own in enumerate(planes if space.overlapping else _most_probable(planes)):
         thresholds, components = space.thresholds[index], space.min_components[index]
         if own.max(initial=0) >= thresholds[0]:
-            mask = label_maps.of_class(true, index + 1)
-            predicted[index], hits[index] = _count(own, mask, thresholds, components)
+            masks = [label_maps.of_class(true, index + 1)] + ([] if joined is None else [joined])
+            predicted[index], hits[:, index] = _count(own, masks, thresholds, components)
     true_pixels = label_maps.pixels(true, classes)[1:].astype(np.int64)
-    return ImageCounts(gate_scores(prediction, space.gate), true_pixels, predicted, hits)
+    counts = ImageCounts(gate_scores(prediction, space.gate), true_pixels, predicted, hits[0])
+    return counts if joined is None else replace(counts, joined_hits=hits[1], joined_true=int(joined.sum()))
 
 
 def _most_probable(planes: list[UInt8]) -> list[UInt8]:
@@ -65,17 +82,21 @@ def _most_probable(planes: list[UInt8]) -> list[UInt8]:
     return owned
 
 
-def _count(own: UInt8, true: Bool, thresholds: tuple[int, ...], components: tuple[int, ...]) -> tuple[Int64, Int64]:
-    """Predicted pixels, and how many of them are true, int64 (thresholds, min_components)."""
+def _count(
+    own: UInt8, masks: list[Bool], thresholds: tuple[int, ...], components: tuple[int, ...]
+) -> tuple[Int64, Int64]:
+    """Predicted pixels, (thresholds, min_components), and how many are in each mask, (masks, …, …): both int64."""
     rows, columns = (np.flatnonzero((own >= thresholds[0]).any(axis=axis)) for axis in (1, 0))
     inside = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # usually much less than the image
-    own, true = own[inside], true[inside]
-    predicted, hits = np.zeros((2, len(thresholds), len(components)), np.int64)
+    own, masks = own[inside], [mask[inside] for mask in masks]
+    shape = len(thresholds), len(components)
+    predicted, hits = np.zeros(shape, np.int64), np.zeros((len(masks), *shape), np.int64)
     for row, threshold in enumerate(thresholds):
-        mask = own >= threshold
-        number, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-        areas = np.bincount(labels[mask], minlength=number)  # component 0 is the rest of the image
-        right = np.bincount(labels[mask & true], minlength=number)
+        found = own >= threshold
+        number, labels = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
+        areas = np.bincount(labels[found], minlength=number)  # component 0 is the rest of the image
         kept = areas[:, np.newaxis] >= components
-        predicted[row], hits[row] = areas @ kept, right @ kept
+        predicted[row] = areas @ kept
+        for each, true in enumerate(masks):
+            hits[each, row] = np.bincount(labels[found & true], minlength=number) @ kept
     return predicted, hits

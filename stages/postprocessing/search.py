@@ -12,10 +12,10 @@ The search leaves this out; classes that hardly overlap lose nothing by it. For 
 overlap, the search is exact.
 
 What is maximised is the competition's metric (see `stages.scoring.metric`), of each class by itself. For a mean over
-images and classes that is the whole. Global Dice adds up the pixels of all classes, so that the best setting of one
-class depends on the others. There each class's own global Dice is maximised, which is the same for a single class.
-Where the score joins the masks of all classes, each class is still searched by its own masks: that is exact if every
-image shows a single, known class, and an approximation otherwise.
+images and classes that is the whole. Where classes are scored together (see `stages.postprocessing.together`), these
+rules are the start of a coordinate ascent: one class after the other is searched again, with the rules of the others as
+they are, until a round no longer raises the score of all. It may end in a local maximum. Where the metric joins classes
+whose predicted masks overlap, their counts do not tell the joined score; there each class keeps the rules of its own.
 
 Mean Dice alone would empty a class that few images have: every false positive on a clean image costs 1, every lost mask
 costs only its Dice. Therefore a share of the positive Dice without post-processing has to remain, and a class that no
@@ -31,6 +31,7 @@ from stages.dataset import folds
 from stages.dataset.layout import Metric
 from stages.dataset.prepared import Sample
 from stages.pipeline.arrays import Bool, Float64, Int64
+from stages.postprocessing import together
 from stages.postprocessing.counts import ImageCounts
 from stages.postprocessing.prediction import HALF
 from stages.postprocessing.rules import Rule, Rules, plain
@@ -43,7 +44,7 @@ TIE = 1e-9  # smaller differences of the score are rounding errors
 
 
 def choose(images: Sequence[ImageCounts], space: SearchSpace) -> Rules:
-    """The rules with the best score by `space.metric` on these images, class by class.
+    """The rules with the best score by `space.metric` on these images, class by class, or of classes scored together.
 
     A plateau is safer than a peak: the score of each setting is averaged with those of its neighbours in the grid
     (1/4, 1/2, 1/4 along each of the four axes) before the best is taken. Ties go to the mildest setting: the smallest
@@ -56,6 +57,8 @@ def choose(images: Sequence[ImageCounts], space: SearchSpace) -> Rules:
         space: the search space that they were counted for.
     """
     rules = tuple(_choose(images, space, index) for index in range(len(space.thresholds)))
+    if together.needed(space):
+        rules = _ascend(images, space, rules)
     return Rules(space.gate, rules, space.factors, space.softmax, space.overlapping)
 
 
@@ -107,8 +110,10 @@ def crossfit(images: Sequence[ImageCounts], parts: Int64, space: SearchSpace) ->
     ]
 
 
-def setting_scores(images: Sequence[ImageCounts], space: SearchSpace, index: int, gates: Sequence[int]) -> Float64:
-    """The score of one class by `space.metric` at every setting.
+def setting_scores(
+    images: Sequence[ImageCounts], space: SearchSpace, index: int, gates: Sequence[int], rest: Int64 | None = None
+) -> Float64:
+    """The score of one class, or of all classes together, by `space.metric` at every setting of the class.
 
     A mask is kept if its area reaches min_area and its score reaches the gate, else emptied. So a mean over images is
     that of all masks emptied, plus the gain of each kept mask. Global Dice needs the pixels of the kept masks alone.
@@ -116,21 +121,25 @@ def setting_scores(images: Sequence[ImageCounts], space: SearchSpace, index: int
     Args:
         index: ClassId - 1.
         gates: ascending, from 0, or a single value.
+        rest: what the other classes contribute, as `together.rest` returns it; None: the class is scored by itself.
 
     Returns:
         float64 (thresholds, min_components, min_areas, gates).
     """
     predicted = np.stack([image.predicted[index] for image in images]).astype(np.int64)  # (images, …, …)
-    hits = np.stack([image.hits[index] for image in images]).astype(np.int64)
+    counted = [image.hits if rest is None else image.counted_hits for image in images]
+    hits = np.stack([each[index] for each in counted]).astype(np.int64)
     true = np.array([image.true[index] for image in images])[:, np.newaxis, np.newaxis]
+    others = np.zeros((3, 1), np.int64) if rest is None else rest
+    more_hits, more_true, more_predicted = others[..., np.newaxis, np.newaxis]
     scores = np.array([image.scores[index] for image in images])[:, np.newaxis, np.newaxis]
     bins = _Bins.of(predicted, scores, space.min_areas[index], gates)
     if not separable(space.metric):
         right, found = (bins.kept(pixels).astype(np.int64) for pixels in (hits, predicted))
-        return dice(right, true.sum(), found)
-    nothing = np.zeros_like(true)
-    emptied = pair_scores(space.metric, nothing, true, nothing)
-    gains = pair_scores(space.metric, hits, true, predicted) - emptied
+        return dice(right + more_hits.sum(), true.sum() + more_true.sum(), found + more_predicted.sum())
+    true = true + more_true
+    emptied = pair_scores(space.metric, more_hits, true, more_predicted)
+    gains = pair_scores(space.metric, hits + more_hits, true, predicted + more_predicted) - emptied
     means: Float64 = (emptied.sum() + bins.kept(gains)) / len(images)
     return means
 
@@ -164,10 +173,23 @@ class _Bins:
         return np.asarray(sums[..., ::-1, ::-1].cumsum(axis=2).cumsum(axis=3)[..., ::-1, ::-1][..., 1:, 1:])
 
 
-def _choose(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> Rule:
-    """The rule of one class."""
+def _ascend(images: Sequence[ImageCounts], space: SearchSpace, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Better rules for classes that are scored together, from these on."""
+    best = together.figure(images, space, rules)
+    while True:
+        found = list(rules)
+        for index in range(len(found)):
+            found[index] = _choose(images, space, index, together.rest(images, space, found, index))
+        value = together.figure(images, space, found)
+        if value <= best + TIE:
+            return rules
+        rules, best = tuple(found), value
+
+
+def _choose(images: Sequence[ImageCounts], space: SearchSpace, index: int, rest: Int64 | None = None) -> Rule:
+    """The rule of one class; `rest` as for `setting_scores`."""
     gates = space.gates[index] if space.gates else _gates(images, index)
-    means = setting_scores(images, space, index, gates)
+    means = setting_scores(images, space, index, gates, rest)
     admitted = _admitted(images, space, index, gates)
     means[~admitted] = means[admitted].min()  # as neighbours
     for axis in range(means.ndim):

@@ -38,6 +38,15 @@ class SearchSpace:
     metric: Metric = field(default_factory=Metric)
     overlapping: bool = False
 
+    @property
+    def counts_joined(self) -> bool:
+        """Whether pixels are counted for the masks of all classes joined.
+
+        The metric has to join them. Where predicted masks overlap, pixels of the joined mask do not follow from those
+        of the single ones.
+        """
+        return self.metric.joined and not self.overlapping
+
 
 def search_space(
     options: Postprocess,

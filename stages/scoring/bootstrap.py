@@ -70,14 +70,18 @@ def figures(scores: ImageScores, weights: Int64 | None = None) -> dict[str, Floa
 
 def _score(scores: ImageScores, weights: Int64) -> Float64:
     """The competition's score of images that count as often as `weights` says, float64 (rounds,)."""
-    counts = scores.true, scores.predicted, scores.intersection
-    if scores.joined is not None:
-        counts = scores.joined[:, :1], scores.joined[:, 1:2], scores.joined[:, 2:]
-    true, predicted, intersection = counts
+    true, predicted, intersection = _scored_counts(scores)
     if not metric.separable(scores.metric):
         return _ratio(2 * (weights @ intersection).sum(axis=1), (weights @ (true + predicted)).sum(axis=1))
     of_images = metric.pair_scores(scores.metric, intersection, true, predicted).mean(axis=1)
     return _ratio(weights @ of_images, weights.sum(axis=1))
+
+
+def _scored_counts(scores: ImageScores) -> tuple[Int64, Int64, Int64]:
+    """Pixels in the true masks, the predicted masks and both that the score counts, (images, classes or 1)."""
+    if scores.joined is None:
+        return scores.true, scores.predicted, scores.intersection
+    return scores.joined[:, :1], scores.joined[:, 1:2], scores.joined[:, 2:]
 
 
 def interval(values: Float64, level: float = 0.95) -> tuple[float, float] | None:
@@ -92,8 +96,11 @@ def interval(values: Float64, level: float = 0.95) -> tuple[float, float] | None
 def groups(scores: ImageScores, name: str) -> int:
     """How many groups of near-duplicates have pixels that count in a figure of `figures`."""
     kind, _, of_class = name.partition(".")
-    if kind in ("mean_dice", "score"):
+    if kind == "mean_dice" or (kind == "score" and metric.separable(scores.metric)):
         return len(np.unique(scores.groups))
+    if kind == "score":
+        true, predicted, _ = _scored_counts(scores)
+        return len(np.unique(scores.groups[(true + predicted > 0).any(axis=1)]))
     pixels = scores.predicted if kind.endswith("precision") else scores.true
     chosen = [scores.classes.index(of_class)] if of_class else list(range(len(scores.classes)))
     return len(np.unique(scores.groups[(pixels[:, chosen] > 0).any(axis=1)]))
@@ -103,7 +110,7 @@ def headline(scores: ImageScores, validation: dict[str, Any]) -> list[dict[str, 
     """Rows of the report's headline table.
 
     Args:
-        scores: the images of the held-out fold.
+        scores: the images of the held-out fold. The first row is their score by the competition's metric.
         validation: figures of the validation folds by name, as far as there are any.
 
     Returns:
@@ -111,7 +118,10 @@ def headline(scores: ImageScores, validation: dict[str, Any]) -> list[dict[str, 
         count for an interval) and validation.
     """
     drawn, once = figures(scores, draws(scores.groups)), figures(scores)
-    titles = {"mean_dice": "Mean Dice, the competition's score", "positive_mean_dice": "Dice where there is a mask"}
+    titles = {"mean_dice": "Mean Dice, the competition's score"}
+    if scores.metric != per_image.USUAL:
+        titles = {"score": f"The competition's {metric.title(scores.metric)}", "mean_dice": "Mean Dice"}
+    titles |= {"positive_mean_dice": "Dice where there is a mask"}
     titles |= {f"positive_dice.{name}": name for name in scores.classes}
     return [
         {

@@ -11,12 +11,13 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from stages.dataset import label_maps
+from stages.dataset.layout import Metric
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import averaging, savedmodel
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.postprocessing import rules
-from stages.scoring import dice, overlaps
+from stages.scoring import dice, metric, overlaps
 from stages.training import checksums, model
 from stages.training.distribution import SINGLE_DEVICE, Cluster
 from stages.training.losses import LOSSES
@@ -25,6 +26,8 @@ keras: Any = tf.keras
 
 Logs = dict[str, float]
 Curve = Callable[[int, Logs], None]
+# In the logs of every training. Other figures only if train.monitor names them.
+LOGGED = ("mean_dice", "positive_mean_dice", "mean_f1")
 
 
 def validate(
@@ -36,8 +39,9 @@ def validate(
 
     Returns:
         mean_dice (1 for a pair of empty masks), positive_mean_dice, and mean_f1: F1 over all pixels of these images
-        together, averaged over the classes. A class that neither occurs nor is predicted is left out of the mean; an
-        undefined figure is 0.
+        together, averaged over the classes. A class that neither occurs nor is predicted is left out of the mean.
+        global_dice and iou_thresholds: as in `stages.scoring.metric`, 1 for a pair of empty masks. An undefined figure
+        is 0.
     """
     classes = len(data.classes)
     own = samples[cluster.worker :: cluster.workers]
@@ -59,6 +63,8 @@ def validate(
         "mean_dice": dice.mean_dice(*of_classes) or 0.0,
         "positive_mean_dice": dice.mean_defined(dice.positive_dice(*of_classes)) or 0.0,
         "mean_f1": dice.mean_defined(f1) or 0.0,
+        "global_dice": metric.score(Metric("global_dice"), *of_classes) or 0.0,
+        "iou_thresholds": metric.score(Metric("iou_thresholds"), *of_classes) or 0.0,
     }
 
 
@@ -120,7 +126,8 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]
             if self.samples:
                 batch_size = self.options.validation_batch_size
                 figures = validate(self.network, self.data, self.samples, batch_size, self.cluster)
-                logs |= {f"val_{name}": value for name, value in figures.items()}
+                shown = [name for name in figures if name in LOGGED or name == self.options.monitor]
+                logs |= {f"val_{name}": figures[name] for name in shown}
             rate = self.model.optimizer.learning_rate
             logs["learning_rate"] = float(rate.numpy())
 

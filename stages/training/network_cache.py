@@ -37,6 +37,7 @@ MODULES = (
     "stages.postprocessing.rules",
     "stages.scoring.confusion",
     "stages.scoring.dice",
+    "stages.scoring.metric",
     "stages.scoring.overlaps",
     "stages.training.augment",
     "stages.training.callbacks",

@@ -8,7 +8,7 @@ from stages.postprocessing.rules import Rule, Rules, plain
 from stages.postprocessing.scored import score
 
 TRUE = np.array([[1, 1, 0, 0]], np.uint8)
-SAMPLE = Sample(0, "a.jpg", 0, 0, (2,))
+SAMPLE = Sample(0, "a.jpg", 0, 0, (2,), (1, 4))
 
 
 def test_an_image_is_scored_with_and_without_post_processing() -> None:

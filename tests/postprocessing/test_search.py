@@ -251,7 +251,7 @@ def test_wrong_lists_are_refused() -> None:
 
 def samples(groups: list[int]) -> list[Sample]:
     """Images in groups of near-duplicates, every second one with the class."""
-    return [Sample(place, f"{place}.png", 0, group, (place % 2 * 9,)) for place, group in enumerate(groups)]
+    return [Sample(place, f"{place}.png", 0, group, (place % 2 * 9,), SIZE) for place, group in enumerate(groups)]
 
 
 def test_parts_keep_near_duplicates_together() -> None:

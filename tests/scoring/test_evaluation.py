@@ -14,7 +14,7 @@ def scored(true: int, found: int, plain: int, *, gate: bool, head: bool | None =
     if plain > true:
         without = np.array([[10 - plain, plain - true], [0, true]])
     return ScoredImage(
-        Sample(0, "x.jpg", 0, 0, (true,)),
+        Sample(0, "x.jpg", 0, 0, (true,), (10, 10)),
         matrix,
         overlaps.of_matrix(matrix),
         overlaps.of_matrix(without),
@@ -105,7 +105,7 @@ def of_planes(true: list[list[int]], predicted: list[list[int]]) -> ScoredImage:
     """An image of one row of pixels of classes pit and line, which may overlap. Its sample claims no pixel."""
     there, found = (np.array([pixels], np.uint8) for pixels in (true, predicted))
     counted = overlaps.count(there, found, 2)
-    sample = Sample(0, "x.jpg", 0, 0, (0, 0))
+    sample = Sample(0, "x.jpg", 0, 0, (0, 0), (1, 2))
     return ScoredImage(sample, confusion.matrix(there, found, 2), counted, counted, [True, True], None)
 
 

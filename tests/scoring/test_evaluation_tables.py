@@ -12,7 +12,7 @@ def image(name: str, group: int, matrix: list[list[int]]) -> ScoredImage:
     counts = np.array(matrix)
     true = counts.sum(axis=1)[1:].tolist()
     pixels = overlaps.of_matrix(counts)
-    return ScoredImage(Sample(0, name, 0, group, tuple(true)), counts, pixels, pixels, [True] * len(true), None)
+    return ScoredImage(Sample(0, name, 0, group, tuple(true), (3, 3)), counts, pixels, pixels, [True] * len(true), None)
 
 
 IMAGES = [image("b.jpg", 3, [[5, 1, 0], [1, 2, 0], [0, 0, 0]]), image("a.jpg", 8, [[9, 0, 0], [0, 0, 0], [0, 0, 0]])]
@@ -46,7 +46,7 @@ def test_the_image_table_counts_overlaps() -> None:
     true, predicted = np.array([[[1, 1]]], np.uint8), np.array([[2]], np.uint8)
     counted = overlaps.count(true, predicted, 2)
     scored = ScoredImage(
-        Sample(0, "x.jpg", 0, 0, (1, 0)), confusion.matrix(true, predicted, 2), counted, counted, [], None
+        Sample(0, "x.jpg", 0, 0, (1, 0), (1, 1)), confusion.matrix(true, predicted, 2), counted, counted, [], None
     )
     table = evaluation_tables.image_table({"held_out": [scored]}, ["pit", "line"])
     assert table[["true_pixels", "predicted_pixels", "intersection"]].to_numpy().tolist() == [[1, 0, 0], [1, 1, 1]]

@@ -11,6 +11,7 @@ remains; `auto` changes the training of the recipe that is there. Nothing is wri
 """
 
 import argparse
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def _planned(minutes: float | None) -> dict[str, Any]:
     """The plan of `auto`: prints its reasons."""
     if minutes is None or not 0 < minutes < 1e5:
         raise UserError(f"auto: expected --minutes M, the minutes that the training may take, found {minutes}")
-    options = settings.load()
+    options, begin = settings.load(), time.perf_counter()
     from stages.dataset.prepared import Dataset  # with NumPy
 
     data = Dataset(paths.PREPARED)
@@ -96,7 +97,7 @@ def _planned(minutes: float | None) -> dict[str, Any]:
     tensorflow_start.start(training=True)
     from stages.training import planning
 
-    plan = planning.plan(options, data, minutes)
+    plan = planning.plan(options, data, minutes, time.perf_counter() - begin)
     for reason in plan.reasons:
         print(f"auto: {reason}")
     return {"train": plan.changes}

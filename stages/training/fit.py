@@ -73,12 +73,12 @@ def fit(job: Job, fold: int | None, state: Path, curve: Curve) -> TrainedNetwork
         return finished
     training = data.index if fold is None else data.training(fold)
     validation = [] if fold is None else data.fold(fold)
-    seed = job.seed + (data.folds if fold is None else fold)
+    own_seed = job.seed + (data.folds if fold is None else fold)
     phases: list[TrainedNetwork] = []
     for number, options in enumerate([job.options, *full_size(job.options, data)], start=1):
         if phases:
             cluster.broadcast(state)  # the weights to start from
-        phase = replace(job, options=options, seed=seed)
+        phase = replace(job, options=options, seed=own_seed)
         before = sum(len(earlier.history) for earlier in phases)
         start = phases[-1].weights if phases else None
         folder = state / f"phase_{number}"
@@ -141,6 +141,12 @@ def _shifted(curve: Curve, before: int, epoch: int, logs: Logs) -> None:
     curve(before + epoch, logs)
 
 
+def seed(number: int) -> None:
+    """Make everything that TensorFlow does from now on repeatable."""
+    tf.keras.utils.set_random_seed(number)
+    tf.config.experimental.enable_op_determinism()
+
+
 def full_size(options: Train, data: Dataset) -> list[Train]:
     """The second phase, if there is one: whole images, each once per epoch."""
     if not options.full_size_epochs:
@@ -173,8 +179,7 @@ def _phase(
     """One phase: from random or given weights to the average of its best epochs. `samples`: training and validation."""
     options, data, cluster = job.options, job.data, job.cluster
     training, validation = samples
-    tf.keras.utils.set_random_seed(job.seed)
-    tf.config.experimental.enable_op_determinism()
+    seed(job.seed)
     state.mkdir(parents=True, exist_ok=True)
     crops = Crops(data, training, options, job.seed)
     pixels = crops.pixels(most=COUNTED)

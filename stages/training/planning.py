@@ -69,58 +69,69 @@ def candidates(data: Dataset, options: Train) -> Iterator[dict[str, Any]]:
             }
 
 
-def fitted(data: Dataset, options: Train, measured: Seconds, minutes: float) -> TrainingPlan | None:
+def fitted(
+    data: Dataset, options: Train, measured: Seconds, minutes: float, started: float = 0.0
+) -> TrainingPlan | None:
     """The plan with as many epochs as the time allows; None if they are too few.
 
     Args:
         data: the prepared data set.
         options: the section `train` with a candidate's values.
         measured: with these options.
-        minutes: for all networks of train.folds together.
+        minutes: for all networks together.
+        started: seconds that the process needs before it can train.
     """
-    seconds = [_of_fold(data, options, measured, fold) for fold in options.folds]
-    fixed, epoch = (sum(parts) for parts in zip(*seconds, strict=True))
+    fixed, epoch = _seconds(data, options, measured, started)
     epochs = min(MOST_EPOCHS, int((60 * minutes - fixed) / epoch))
     if epochs < LEAST_EPOCHS:
         return None
     width = object_width(data)
+    networks = len(options.folds) + bool(options.final)
     reasons = [
         f"objects are {width:.0f} pixels wide (median of the smallest class): resolution 1/{options.downscale}",
-        f"a step takes {measured.step:.3f} s, a validation image {measured.image:.3f} s, saving {measured.save:.1f} s: "
-        f"an epoch {epoch / len(options.folds):.1f} s. Start {measured.start:.0f} s, export {measured.export:.0f} s",
-        f"{epochs} epochs for {len(options.folds)} network(s): {(fixed + epochs * epoch) / 60:.1f} minutes planned",
+        f"a step takes {measured.step:.3f} s, a validation image {measured.image:.3f} s, what else stands between two "
+        f"epochs {measured.between:.1f} s: an epoch {epoch / networks:.1f} s. Start {measured.start:.0f} s, export "
+        f"{measured.export:.0f} s",
+        f"{epochs} epochs for {networks} network(s): {(fixed + epochs * epoch) / 60:.1f} minutes planned",
     ]
     changes = {"epochs": epochs, "early_stopping_patience": epochs, "warmup_epochs": 0}
     return TrainingPlan(changes, fixed + epochs * epoch, reasons)
 
 
-def too_short(data: Dataset, options: Train, measured: Seconds, minutes: float) -> UserError:
-    """The message if even the fastest candidate does not fit."""
-    seconds = [_of_fold(data, options, measured, fold) for fold in options.folds]
-    fixed, epoch = (sum(parts) for parts in zip(*seconds, strict=True))
+def too_short(data: Dataset, options: Train, measured: Seconds, minutes: float, started: float = 0.0) -> UserError:
+    """The message if even the fastest candidate does not fit. Arguments as for `fitted`."""
+    fixed, epoch = _seconds(data, options, measured, started)
     least = (fixed + LEAST_EPOCHS * epoch) / 60
     return UserError(
         f"recipe auto: --minutes: expected at least {np.ceil(least):.0f} minutes for {LEAST_EPOCHS} epochs of "
-        f"{len(options.folds)} network(s) on this machine, found {minutes:g}"
+        f"{len(options.folds) + bool(options.final)} network(s) on this machine, found {minutes:g}"
     )
 
 
-def _of_fold(data: Dataset, options: Train, measured: Seconds, fold: int) -> tuple[float, float]:
-    """Seconds of start and export, and of an epoch."""
-    images = len(data.tiles(data.training(fold)))
-    steps = max(1, images * options.crops_per_image // options.batch_size)
-    return measured.start + measured.export, steps * measured.step + len(
-        data.fold(fold)
-    ) * measured.image + measured.save
+def _seconds(data: Dataset, options: Train, measured: Seconds, started: float) -> tuple[float, float]:
+    """Seconds of all networks: what does not depend on the epochs, and an epoch of each.
+
+    The final network has as many epochs as were best for the others, so this is the most that it takes.
+    """
+    trainings = [(data.training(fold), len(data.fold(fold))) for fold in options.folds]
+    if options.final:
+        trainings.append((data.index, 0))
+    fixed, epoch = started, 0.0
+    for samples, validated in trainings:
+        steps = max(1, len(data.tiles(samples)) * options.crops_per_image // options.batch_size)
+        fixed += measured.start + measured.export
+        epoch += steps * measured.step + validated * measured.image + measured.between
+    return fixed, epoch
 
 
-def plan(options: Settings, data: Dataset, minutes: float) -> TrainingPlan:
-    """Plan the training of `train.folds`.
+def plan(options: Settings, data: Dataset, minutes: float, started: float = 0.0) -> TrainingPlan:
+    """Plan the training of `train.folds` and, if it is asked for, of the final network.
 
     Args:
         options: all of params.yaml.
         data: the prepared data set.
         minutes: that all networks together may take.
+        started: seconds that the process needs before it can train.
 
     Raises:
         UserError: the time is too short for the fastest candidate.
@@ -128,7 +139,7 @@ def plan(options: Settings, data: Dataset, minutes: float) -> TrainingPlan:
     for changes in candidates(data, options.train):
         train = options.train.model_copy(update=changes)
         measured = measure(Job(data, train, options.training_seed), train.folds[0])
-        found = fitted(data, train, measured, minutes)
+        found = fitted(data, train, measured, minutes, started)
         if found is not None:
             return TrainingPlan(changes | found.changes, found.seconds, found.reasons)
-    raise too_short(data, train, measured, minutes)
+    raise too_short(data, train, measured, minutes, started)

@@ -1,5 +1,7 @@
-"""How long a training would take on this machine: a few steps of it, measured."""
+"""How long a training would take on this machine: a few steps and epochs of it, measured."""
 
+import contextlib
+import io
 import tempfile
 import time
 from dataclasses import dataclass
@@ -8,22 +10,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from stages.dataset.prepared import Dataset
-from stages.inference import savedmodel
 from stages.pipeline import paths
-from stages.pipeline.settings import Train
 from stages.training import augment, fit, losses, model
-from stages.training.callbacks import Logs, validate
+from stages.training.callbacks import Best, Logs, Progress, Reseed, Validate, validate
 from stages.training.crops import Crops
 from stages.training.export import export
 from stages.training.job import Job
-from stages.training.losses import LOSSES
 
 keras: Any = tf.keras
 
-WARM_UP, STEPS = 3, 20  # steps that are left out, and steps that are timed
+EPOCHS, STEPS = 4, 7  # of a training that is timed, and the steps of each; the first epoch is not among those timed
 COUNTED = 100  # crops whose pixels are counted
-IMAGES = 8  # validated at least, after a first batch that is left out
+IMAGES = 8  # validated in each epoch at least
 
 
 @dataclass(frozen=True)
@@ -31,36 +29,43 @@ class Seconds:
     """What was measured.
 
     Attributes:
-        start: until the first steps are done: building and tracing the network, and counting the pixels of crops.
+        start: until the first epoch can begin: building and tracing the network, and counting the pixels of crops.
         step: of one training step.
         image: of one validation image.
-        save: of writing the state at the end of an epoch.
+        between: of all else between two epochs, such as writing the state.
         export: of writing the trained network, in a process of its own.
     """
 
     start: float
     step: float
     image: float
-    save: float = 0.0
+    between: float = 0.0
     export: float = 0.0
 
 
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Notes the time at the end of every step."""
+    """Notes the time at the end of every epoch, and of its last step. It must be the last callback."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.times: list[float] = []
+        self.last_steps: list[float] = []
+        self.epochs: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A step has ended."""
-        self.times.append(time.perf_counter())
+        self.stepped = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch has ended, with all that the other callbacks do then."""
+        self.last_steps.append(self.stepped)
+        self.epochs.append(time.perf_counter())
 
 
 def measure(job: Job, fold: int) -> Seconds:
-    """Time some steps and validation images of the training of one fold; nothing is written."""
-    options, data = job.options, job.data
+    """Time a short training of one fold with everything that belongs to it; nothing of it is kept."""
+    options, data = job.options.model_copy(update={"epochs": EPOCHS}), job.data
     begin = time.perf_counter()
+    fit.seed(job.seed)
     crops = Crops(data, data.training(fold), options, job.seed)
     counted = min(crops.per_epoch, COUNTED)
     pixels = crops.pixels(most=counted)
@@ -68,29 +73,26 @@ def measure(job: Job, fold: int) -> Seconds:
     weights = losses.class_weights(options.class_weights, pixels)
     network = model.build(options, len(data.classes), data.layout.images.channels)
     fit.prepare(network, options, weights, crops.steps)
-    clock = _Clock()
-    steps = WARM_UP + STEPS
-    epochs = -(-steps // crops.steps)
-    network.fit(augment.dataset(crops, 0, epochs), steps_per_epoch=steps, epochs=1, callbacks=[clock], verbose=0)
-    step = (clock.times[-1] - clock.times[WARM_UP - 1]) / STEPS
-    wrapped = savedmodel.wrapped(network, LOSSES[options.loss].activation)
+    steps, clock = min(crops.steps, STEPS), _Clock()
     samples = (data.fold(fold) * IMAGES)[: max(IMAGES, options.validation_batch_size)]
-    validate(wrapped, data, samples[: options.validation_batch_size], options.validation_batch_size)
-    traced = time.perf_counter()
-    validate(wrapped, data, samples, options.validation_batch_size)
-    image = (time.perf_counter() - traced) / len(samples)
-    save, export = _write(network, options, data)
-    return Seconds(traced - begin - STEPS * step + counting, step, image, save, export)
-
-
-def _write(network: Any, options: Train, data: Dataset) -> tuple[float, float]:
-    """Seconds for what `callbacks` writes after an epoch that is the best so far, and for the export at the end."""
-    bare = model.bare(network)
     with tempfile.TemporaryDirectory(dir=paths.PREPARED.parent) as folder:
-        begin = time.perf_counter()
-        weights = Path(folder, "best.weights.h5")
-        bare.save_weights(weights)
-        tf.train.Checkpoint(model=bare, optimizer=network.optimizer).write(str(Path(folder, "weights")))
-        saved = time.perf_counter()
-        export(fit.exported(options, data), data.layout, weights, Path(folder, "network"))
-        return saved - begin, time.perf_counter() - saved
+        state = Path(folder, "state")
+        state.mkdir()
+        progress = Progress(network, state, [], lambda epoch, logs: None)
+        validation = Validate(data, samples, options)
+        callbacks = [Reseed(job.seed), validation, Best(progress, options), progress, clock]
+        with contextlib.redirect_stdout(io.StringIO()):  # the figures of these epochs mean nothing
+            network.fit(
+                augment.dataset(crops, 0, EPOCHS), steps_per_epoch=steps, epochs=EPOCHS, callbacks=callbacks, verbose=0
+            )
+        ended = time.perf_counter()
+        validate(validation.network, data, samples, options.validation_batch_size)
+        image = (time.perf_counter() - ended) / len(samples)
+        exporting = time.perf_counter()
+        export(fit.exported(options, data), data.layout, min(progress.best), Path(folder, "network"))
+        exported = time.perf_counter() - exporting
+    timed = EPOCHS - 1
+    between = sum(clock.epochs[1:]) - sum(clock.last_steps[1:])
+    step = (clock.epochs[-1] - clock.epochs[0] - between) / (timed * steps)
+    start = clock.epochs[0] - begin - (clock.epochs[-1] - clock.epochs[0]) / timed + counting
+    return Seconds(max(start, 0.0), step, image, max(between / timed - len(samples) * image, 0.0), exported)

@@ -37,6 +37,20 @@ def test_the_time_decides_the_epochs(prepared: Dataset, options: settings.Train)
     assert "expected at least 2 minutes for 3 epochs of 1 network(s) on this machine, found 1" in str(reported)
 
 
+def test_all_that_takes_time_is_planned(prepared: Dataset, options: settings.Train) -> None:
+    """The process's start, what stands between epochs, and the final network: no validation, more training images."""
+    from stages.training import planning
+    from stages.training.timing import Seconds
+
+    options = options.model_copy(update={"crops_per_image": 2, "batch_size": 2, "final": "all"})
+    steps = len(prepared.training(0)), len(prepared.index)
+    plan = planning.fitted(prepared, options, Seconds(3, 2, 0.5, 1, 32), 5, started=20)
+    assert plan is not None
+    epoch = sum(steps) * 2 + len(prepared.fold(0)) * 0.5 + 2 * 1
+    assert plan.seconds == 20 + 2 * 35 + plan.changes["epochs"] * epoch
+    assert plan.seconds <= 300 < plan.seconds + epoch
+
+
 def test_what_is_tried(prepared: Dataset, options: settings.Train) -> None:
     """The best first: half the resolution and two crops, then one, then a quarter; crops no larger than the images."""
     from stages.training import planning
@@ -51,7 +65,7 @@ def test_a_training_is_timed(
     prepared: Dataset, options: settings.Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps and validation take some time, and a time that is too short is refused."""
-    from stages.training import timing
+    from stages.training import planning, timing
     from stages.training.job import Job
     from stages.training.planning import plan
     from stages.training.timing import measure
@@ -59,9 +73,11 @@ def test_a_training_is_timed(
     everything = settings.load().model_copy(update={"train": options})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(timing, "export", lambda *_: time.sleep(0.01))  # a fresh process would build the whole network
+    first = next(planning.candidates(prepared, options))
+    monkeypatch.setattr(planning, "candidates", lambda *_: [first])
     Path("data").mkdir()
     seconds = measure(Job(prepared, options, 1), 0)
-    assert min(seconds.start, seconds.step, seconds.image, seconds.save, seconds.export) > 0
+    assert min(seconds.start, seconds.step, seconds.image, seconds.between, seconds.export) > 0
     with pytest.raises(UserError, match="recipe auto: --minutes: expected at least"):
         plan(everything, prepared, 0.01)
     found = plan(everything, prepared, 5)

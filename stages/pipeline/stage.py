@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Callable
 
-from stages.pipeline import cli, unchanged
+from stages.pipeline import cli, starter, unchanged
 
 
 def run(work: Callable[[], None], module_docstring: str | None) -> None:
-    """Run a stage as a command. Its only option is `--help`. It fails if what it depends on changes meanwhile."""
+    """Run a stage as a command. Its only option is `--help`. It fails if what it depends on changes meanwhile.
+
+    If a dvc started it, it ends with that dvc.
+    """
     name = work.__module__.removeprefix("stages.") if work.__module__ != "__main__" else work.__name__
     cli.print_in_any_locale()  # before the help
     parser = argparse.ArgumentParser(
@@ -16,6 +19,7 @@ def run(work: Callable[[], None], module_docstring: str | None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
+    starter.end_with_dvc(name)
     cli.guard(name, lambda: watched(name, work))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stages.dataset.layout import Layout
 from stages.inference import tensorflow_start
-from stages.pipeline import cli, settings
+from stages.pipeline import cli, settings, starter
 from stages.training.system_errors import as_os_error
 
 
@@ -35,6 +35,7 @@ def export(options: settings.Train, layout: Layout, weights: Path, folder: Path)
 
 
 def _export(options: settings.Train, layout: Layout, weights: Path, folder: Path) -> None:
+    starter.end_with_dvc("train")
     tensorflow_start.start(training=True)
     from stages.inference import savedmodel
     from stages.training import model

@@ -24,8 +24,9 @@ def run(name: str, changes: dict[str, Any], targets: Sequence[str] = ()) -> None
         targets: the stages to run, with all that they depend on; none: all stages.
 
     Raises:
-        UserError: the experiment failed.
+        UserError: the experiment failed, or DVC cannot run any here.
     """
+    _refuse_cache_path()
     words = [word for key, value in changes.items() for word in ("--set-param", f"{key}={_override(value)}")]
     new = f"{name}-new"
     _dvc("exp", "remove", "--quiet", new, may_fail=True)
@@ -88,6 +89,18 @@ def _flat(content: dict[str, Any], before: str = "") -> dict[str, Any]:
 def _override(value: Any) -> str:
     """A value as --set-param reads it; strings in quotes, since a path may hold any character."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _refuse_cache_path() -> None:
+    """DVC writes the path of its cache as ASCII into the copies of the repository, and fails where it cannot."""
+    words = ["dvc", "cache", "dir"]
+    path = subprocess.run(words, text=True, capture_output=True, encoding="utf-8").stdout.strip()  # noqa: S603
+    if not path.isascii():
+        raise UserError(
+            f"{path}: expected only ASCII characters in the path of DVC's cache, since DVC cannot run experiments in "
+            "copies otherwise: move that folder, or start an empty one, and run "
+            "dvc cache dir --local /path/of/ascii/characters"
+        )
 
 
 def _git(*words: str) -> str:

@@ -88,3 +88,13 @@ def test_parameters_that_differ() -> None:
         "train.weights": [1, 2],
         "train.gone": None,
     }
+
+
+def test_a_cache_that_dvc_cannot_name(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC writes the cache's path as ASCII into the copy. Told before, with the way out, and the way out works."""
+    monkeypatch.chdir(project.rename(tmp_path / "Größe"))
+    with pytest.raises(UserError, match=r"Größe/.dvc/cache: expected only ASCII .* dvc cache dir --local /path"):
+        experiments.run("any", {"train.loss": "dice"}, ["evaluate"])
+    subprocess.run(["dvc", "cache", "dir", "--local", str(tmp_path / "cache")], check=True, capture_output=True)
+    experiments.run("any", {"train.loss": "dice"}, ["evaluate"])
+    assert experiments.revision("any")

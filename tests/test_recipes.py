@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -75,6 +76,7 @@ READERS: dict[str, Callable[[dict[str, str]], tuple[str, str, str]]] = {
     "severstal": severstal,
     "severstal-laptop": severstal,
     "steel-900": pair("ImageId_ClassId"),
+    "magnetic-tiles": pair("ImageId_ClassId"),
     "understanding-clouds": pair("Image_Label"),
     "airbus-ships": single("ImageId", "EncodedPixels"),
     "tgs-salt": single("id", "rle_mask"),
@@ -203,8 +205,51 @@ def test_images_cut_into_tiles(tmp_path: Path) -> None:
         assert (mask != of_notebook[key]).mean() < 1e-3
 
 
+TILES = {"MT_Blowhole": "1", "MT_Break": "2", "MT_Crack": "3", "MT_Fray": "4", "MT_Uneven": "5", "MT_Free": None}
+
+
+def draw_tiles(folder: Path) -> Masks:
+    """Magnetic tiles as they lie: a folder per class, photograph and label of one name, every one of another size."""
+    rng = np.random.default_rng(5)
+    truth: Masks = {}
+    for number in range(48):
+        kind, class_id = list(TILES.items())[number % len(TILES)]
+        size = int(rng.integers(150, 330)), int(rng.integers(110, 330))
+        picture, label = rng.normal(90, 10, size), np.zeros(size, np.uint8)
+        if class_id:
+            label[size[0] // 4 : size[0] * 3 // 4, size[1] // 3 : size[1] * 2 // 3] = 255
+            picture[label > 0] += 20 * int(class_id)
+        name = f"exp{number % 6}_num_{1000 + number}"
+        (folder / kind / "Imgs").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / kind / f"Imgs/{name}.jpg"), np.clip(picture, 0, 255).astype(np.uint8))
+        cv2.imwrite(str(folder / kind / f"Imgs/{name}.png"), label)
+        truth |= {(f"{name}.jpg", each): (label > 0) & (each == class_id) for each in "12345"}
+    return truth
+
+
+def test_magnetic_tiles_from_the_folder(tmp_path: Path) -> None:
+    """The command of docs/own-images.md, the recipe on what it writes, and a score by the labels that were drawn."""
+    truth = draw_tiles(tmp_path / "Magnetic-Tile-Defect")
+    command = Path("docs/own-images.md").read_text().partition("convert tiles.zip")[2].partition("```")[0]
+    words = command.replace("\\\n", " ").replace("Magnetic-Tile-Defect", str(tmp_path / "Magnetic-Tile-Defect")).split()
+    archive = tmp_path / "tiles.zip"
+    repository.call(Path.cwd(), sys.executable, "-m", "stages", "convert", str(archive), *words)
+    folder = project(tmp_path / "project", "magnetic-tiles", archive)
+    tests = {path.name for path in (folder / "data/raw/test_images").iterdir()}
+    expected = {key: mask for key, mask in truth.items() if key[0] in tests}
+    assert len(expected) == 5 * len(tests) >= 35
+    masks = sent("magnetic-tiles", folder / "data/submission.csv", expected)
+    assert any(mask.any() for mask in masks.values()), "no mask was sent: the test shows nothing"
+    true_masks = str(tmp_path / "tiles.test-masks.csv")
+    printed = repository.call(
+        folder, sys.executable, "-m", "stages", "score", str(folder / "data/submission.csv"), true_masks
+    )
+    line = next(line for line in printed.splitlines() if line.startswith("mean Dice (the score)"))
+    assert float(line.split()[-1]) == pytest.approx(mean_dice(masks, expected, 1.0), abs=6e-5)
+
+
 def test_every_competition_has_a_maker() -> None:
     """Recipes that are not tested here say why in this list."""
     names = {path.stem for path in Path("recipes").glob("*.yaml")}
-    others = {"sample", "magnetic-tiles"}  # the pipeline's own tests, and those of convert
+    others = {"sample", "magnetic-tiles"}  # the pipeline's own tests, and the test above
     assert names - others == set(competitions.MAKERS)

@@ -19,6 +19,7 @@ from stages.training.job import Job
 from stages.training.timing import Seconds, measure
 
 LEAST_EPOCHS, MOST_EPOCHS = 3, 60
+ENOUGH_EPOCHS = 15  # a better resolution is not worth it below
 NARROW = 16  # pixels; objects that are narrower lose their shape at half the resolution
 CROP = 256  # pixels of a crop's side, where images are that large
 LOOKED_AT = 100  # images whose objects are measured
@@ -127,6 +128,8 @@ def _seconds(data: Dataset, options: Train, measured: Seconds, started: float) -
 def plan(options: Settings, data: Dataset, minutes: float, started: float = 0.0) -> TrainingPlan:
     """Plan the training of `train.folds` and, if it is asked for, of the final network.
 
+    The first candidate that has enough epochs is taken, or the fastest.
+
     Args:
         options: all of params.yaml.
         data: the prepared data set.
@@ -136,10 +139,18 @@ def plan(options: Settings, data: Dataset, minutes: float, started: float = 0.0)
     Raises:
         UserError: the time is too short for the fastest candidate.
     """
+    found: TrainingPlan | None = None
+    measured: dict[int, Seconds] = {}  # by resolution: the number of crops per image changes no step
     for changes in candidates(data, options.train):
         train = options.train.model_copy(update=changes)
-        measured = measure(Job(data, train, options.training_seed), train.folds[0])
-        found = fitted(data, train, measured, minutes, started)
-        if found is not None:
-            return TrainingPlan(changes | found.changes, found.seconds, found.reasons)
-    raise too_short(data, train, measured, minutes, started)
+        if train.downscale not in measured:
+            measured[train.downscale] = measure(Job(data, train, options.training_seed), train.folds[0])
+        seconds = measured[train.downscale]
+        fits = fitted(data, train, seconds, minutes, started)
+        if fits is not None:
+            found = TrainingPlan(changes | fits.changes, fits.seconds, fits.reasons)
+            if fits.changes["epochs"] >= ENOUGH_EPOCHS:
+                return found
+    if found is None:
+        raise too_short(data, train, seconds, minutes, started)
+    return found

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,34 @@ def test_what_is_tried(prepared: Dataset, options: settings.Train) -> None:
     tried = list(planning.candidates(prepared, options))
     assert [(each["downscale"], each["crops_per_image"]) for each in tried] == [(2, 2), (2, 1), (4, 2), (4, 1)]
     assert (tried[0]["crop_height"], tried[0]["crop_width"]) == (40, 72)
+
+
+def test_what_is_taken(prepared: Dataset, options: settings.Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 2 s at half the resolution, 1 s at a quarter: an epoch lasts 8, 4, 4 or 2 s with 2, 1, 2 or 1 crops.
+
+    The better one is taken if it leaves 15 epochs; if none does, the fastest. Each resolution is timed once.
+    """
+    from stages.training import planning
+    from stages.training.timing import Seconds
+
+    timed = []
+
+    def measure(job: Any, fold: int) -> Seconds:
+        timed.append(job.options.downscale)
+        return Seconds(0, 4 / job.options.downscale, 0)
+
+    monkeypatch.setattr(planning, "measure", measure)
+    everything = settings.load().model_copy(update={"train": options.model_copy(update={"batch_size": 2})})
+
+    def taken(seconds: float) -> tuple[int, int, int]:
+        timed.clear()
+        changes = planning.plan(everything, prepared, seconds / 60).changes
+        return changes["downscale"], changes["crops_per_image"], changes["epochs"]
+
+    assert (taken(130), timed) == ((2, 2, 16), [2])
+    assert taken(64) == (2, 1, 16)
+    assert (taken(30.5), timed) == ((4, 1, 15), [2, 4])
+    assert taken(8) == (4, 1, 4)
 
 
 @pytest.mark.usefixtures("few_layers")

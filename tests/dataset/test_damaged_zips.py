@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.conversion import folders
 from stages.dataset import archive
 from stages.dataset.layout import Files
 from stages.pipeline.cli import UserError
@@ -125,6 +126,39 @@ def test_folders_whose_links_lead_back(links: dict[str, str], tmp_path: Path) ->
     expected = f"source: {source}/.*: expected a folder that ends, found a link that leads back to one around it"
     with pytest.raises(UserError, match=expected):
         archive.copy(source, tmp_path, "source", Files())
+
+
+def test_a_folder_with_very_many_ways(tmp_path: Path) -> None:
+    """No link leads back, and yet there are 2**40 paths; convert and download refuse them at once."""
+    for number in range(40):
+        (tmp_path / f"{number}").mkdir()
+        for link in "ab":
+            (tmp_path / f"{number}/{link}").symlink_to(f"../{number + 1}")
+    (tmp_path / "40").mkdir()
+    expected = "expected at most 100 ways by links to one folder, found more"
+    with pytest.raises(UserError, match=expected):
+        archive.copy(tmp_path, tmp_path, "source", Files())
+    with pytest.raises(UserError, match=expected):
+        folders.pictures(tmp_path)
+
+
+@pytest.mark.parametrize("links", [{"a": "a"}, {"a": "b", "b": "a"}, {"train_images/a.png": "a.png"}])
+def test_links_to_themselves(links: dict[str, str], tmp_path: Path) -> None:
+    """Neither a file nor a folder, for either command."""
+    source = tmp_path / "source"
+    for name, content in (CONTENT | {"train_images/c.png": b"z"}).items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if name not in links:
+            (source / name).write_bytes(content)
+    for link, target in links.items():
+        (source / link).symlink_to(target)
+    with pytest.raises(UserError, match="found a link that leads back to itself"):
+        folders.pictures(source)
+    if "a" in links:  # not a part of the competition
+        archive.copy(source, tmp_path, "source", Files())
+    else:
+        with pytest.raises(UserError, match=r"expected a readable file \(Too many levels of symbolic links\)"):
+            archive.copy(source, tmp_path, "source", Files())
 
 
 def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

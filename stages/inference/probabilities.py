@@ -69,7 +69,9 @@ class Cache:
         try:
             text = (folder / PRESENCE).read_bytes().decode("utf-8")
             header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-            self.presence = {image: np.array(list(map(int, values)), np.uint8) for image, *values in rows}
+            self.presence = {
+                outputs.unescaped(image): np.array(list(map(int, values)), np.uint8) for image, *values in rows
+            }
             whole = header[:1] == ["image"] and all(len(row) == len(header) for row in rows) and text.endswith("\n")
             whole = whole and len(self.presence) == len(rows) and (len(header) > 1 or not rows)
         except OSError:

@@ -61,6 +61,24 @@ def test_a_name_that_is_too_long(tmp_path: Path) -> None:
     assert len(found) < 500
 
 
+def test_an_empty_name(tmp_path: Path) -> None:
+    """The list of entries gives its length as 0, or only a dot."""
+    assert "expected names of 1 to 4096 characters, found 1: '.'" in message(zipped(CONTENT | {".": b""}), tmp_path)
+    stream = io.BytesIO(zipped(CONTENT))
+    with zipfile.ZipFile(stream, "a") as target, target.open(zipfile.ZipInfo(""), "w") as entry:
+        entry.write(b"x")
+    assert "expected names of 1 to 4096 characters, found 0: ''" in message(stream.getvalue(), tmp_path)
+
+
+def test_a_name_of_random_bytes(tmp_path: Path) -> None:
+    """As long as a zip allows; the message is printable and short."""
+    name = np.random.default_rng(1).bytes(40_000).decode("cp437").replace("\0", "")
+    found = message(zipped(CONTENT | {name[:20_000]: b""}), tmp_path)
+    assert found.startswith("source.zip: expected ")
+    assert found.isprintable()
+    assert len(found) < 1000
+
+
 def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     """The entry says that it is."""
     raw = zipped(CONTENT | {"ÄÄÄÄ.txt": b"x"}).replace("ÄÄÄÄ".encode(), b"\xff\xfe\xff\xfe\xff\xfe\xff\xfe")

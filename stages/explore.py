@@ -31,13 +31,20 @@ def explore() -> None:
             for sheet in tqdm(sheets, "explore: pictures", unit=" sheets", disable=None):
                 overlays.save(contact_sheets.draw(sheet, masks, paths.TRAIN_IMAGES, layout), folder / sheet.file)
         figures = mask_figures.summarise(found, files, sizes)
-        carriers = {name: of["images"] for name, of in figures["classes"].items()}
-        areas = {name: [mask.area for mask in of] for name, of in zip(layout.classes, found.masks, strict=True)}
+        shown, every = mask_statistics.most_frequent(found, contact_sheets.MOST_CLASSES), len(layout.classes)
+        names_shown = [layout.classes[class_id - 1] for class_id in shown]
+        carriers = {name: figures["classes"][name]["images"] for name in names_shown}
+        areas = {
+            name: [mask.area for mask in found.masks[class_id - 1]]
+            for class_id, name in zip(shown, names_shown, strict=True)
+        }
         by_number = figures["images_by_number_of_classes"]
-        mask_charts.save(mask_charts.classes(carriers, by_number), folder / "classes.png")
-        mask_charts.save(mask_charts.areas(areas, mask_statistics.LARGE), folder / "areas.png")
+        mask_charts.save(mask_charts.classes(carriers, by_number, shown, every), folder / "classes.png")
+        mask_charts.save(mask_charts.areas(areas, mask_statistics.LARGE, shown, every), folder / "areas.png")
     outputs.write_metrics(paths.EXPLORE_METRICS, figures)
     print(*mask_figures.table(figures), sep="\n")
+    if len(shown) < every:
+        print(f"explore: pictures and charts show the {len(shown)} most frequent of {every} classes")
     for line in mask_figures.describe(figures, found, files):
         print(f"explore: {line}")
 

@@ -85,9 +85,10 @@ def _predicted_masks() -> dict[str, dict[str, str]]:
     except ValueError as error:  # of pandas too
         reason = " ".join(str(error).split())
         raise UserError(f"{paths.PREDICTED_MASKS}: expected what evaluate writes, found: {reason}: {AGAIN}") from None
+    names = table[["image", "class"]].map(outputs.unescaped, na_action="ignore")
     return {
         str(image): dict(zip(masks["class"], masks["run_lengths"], strict=True))
-        for image, masks in table.groupby("image", sort=False)
+        for image, masks in table.assign(**names).groupby("image", sort=False)
     }
 
 

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from stages import preprocess
-from stages.dataset import duplicates, preparation, validation
+from stages.dataset import descriptions, duplicates, preparation, validation
+from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
-from stages.pipeline import cli
+from stages.pipeline import cli, limits, paths, settings
 
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 32, 64
@@ -85,3 +86,17 @@ def test_faults_of_images_are_reported_before_those_of_masks(workplace: Path) ->
     assert last == "… and 2 more"
     assert how_to_correct == validation.HOW_TO_CORRECT
     assert not (workplace / "data/prepared").exists()
+
+
+def test_images_whose_probabilities_could_not_be_stored(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before training, of training and of test images: infer would meet the limit hours later."""
+    monkeypatch.setattr(limits, "MOST_ROWS", 4 * HEIGHT - 1)
+    parameters = yaml.safe_load((workplace / "params.yaml").read_text(encoding="utf-8"))
+    parameters["competition"] |= {"image_height": HEIGHT // 2}
+    parameters["competition"]["images"] |= {"sizes": "tiled"}
+    (workplace / "params.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
+    expected = r"jpg: expected at most 127 rows of probabilities \(height × classes\), found 32 × 4: cut it into"
+    with pytest.raises(cli.UserError, match=expected):
+        preprocess.preprocess()
+    with pytest.raises(cli.UserError, match=expected):
+        descriptions.test_images(paths.TEST_IMAGES, Layout.of(settings.load().competition))

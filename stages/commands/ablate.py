@@ -84,6 +84,8 @@ def show() -> str:
         raise UserError(f"{TABLE}: expected the table of an ablation, found none: run make ablation")
     try:
         table = pd.read_csv(TABLE, dtype={"variant": str, "compared_with": str})
+        for column in ("variant", "compared_with"):
+            table[column] = table[column].map(outputs.unescaped, na_action="ignore")
         other = "score" in table and bool(table["score"].notna().any())
         shown = SCORE | SHOWN if other else SHOWN
         cells = pd.DataFrame({title: _column(table, columns) for title, columns in shown.items()})

@@ -21,7 +21,7 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 
 from stages.ablation import variants
 from stages.dataset.layout import Layout, Metric
-from stages.pipeline import git_place, paths, settings, yaml_files
+from stages.pipeline import git_place, outputs, paths, settings, yaml_files
 from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
@@ -97,7 +97,7 @@ def load(name: str) -> Experiment:
     text = _read(name, paths.CONFUSION_TABLE)
     try:
         table = pd.read_csv(io.StringIO(text), dtype={"actual": str}, keep_default_na=False)
-        names = table["actual"].unique().tolist()
+        names = [outputs.unescaped(name) for name in table["actual"].unique()]
         matrix = table["pixels"].to_numpy(np.int64).reshape(len(names), len(names))
     except (ValueError, KeyError) as error:  # ValueError: those of pandas too
         raise UserError(

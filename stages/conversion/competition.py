@@ -45,7 +45,7 @@ def write(
         empty = ((f"{one.name}_{class_id}", "") for one in test for class_id in class_ids)
         _table(entry("sample_submission.csv"), PAIRS, empty)
         if masks:
-            outputs.write_table(masks, PAIRS, _all_pairs(test, class_ids))
+            outputs.write_table(masks, PAIRS, _all_pairs(test, class_ids), for_competition=True)
 
 
 def _rows(found: Sequence[LabelledImage]) -> Iterator[tuple[str, int, str]]:

@@ -6,11 +6,13 @@ Only regular files are opened: reading a named pipe would wait for ever. Names t
 import errno
 import os
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.conversion.remarks import some, tell
+from stages.dataset.archive import MOST_WAYS
 from stages.pipeline.cli import UserError
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
@@ -88,8 +90,12 @@ def _walk(top: Path, apart: Collection[Path]) -> Iterator[tuple[Path, int]]:
     """All files with their modes, in no order."""
     left_out = {_identity(path.stat()) for path in apart if is_folder(path)} - {_identity(top.stat())}
     waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(top, (_identity(top.stat()),))]
+    times = Counter[tuple[int, int]]()
     while waiting:
         folder, above = waiting.pop()
+        times[above[-1]] += 1
+        if times[above[-1]] > MOST_WAYS:
+            raise UserError(f"{folder}: expected at most {MOST_WAYS} ways by links to one folder, found more")
         for name in _names(folder):
             path = folder / name
             try:

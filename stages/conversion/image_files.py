@@ -1,6 +1,7 @@
 """Files of one's own images: what their headers say, their pixels, and the names under which they are stored."""
 
 import struct
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stages.dataset import image_headers, images
+from stages.dataset.image_names import LONGEST_NAME, SHARED, file_key
 from stages.dataset.images import ImageError
 from stages.dataset.layout import Images
 from stages.pipeline.arrays import UInt8
@@ -47,21 +49,35 @@ class ImageKind:
 def stored_names(found: Collection[Path], folder: Path) -> dict[Path, str]:
     """Under which name each image is stored: its own; with the folders before it if two have the same before the dot.
 
+    Names that share a file on some system count as the same (see `image_names.file_key`).
+
     Raises:
-        UserError: two images would have one name all the same.
+        UserError: two images would have one name all the same, or a name is too long.
     """
-    by_stem: dict[str, list[Path]] = {}
-    for path in found:
-        by_stem.setdefault(path.stem, []).append(path)
+    stems, files = Counter(path.stem for path in found), Counter(file_key(path.name) for path in found)
     names = {
-        path: path.name if len(by_stem[path.stem]) == 1 else "_".join(path.relative_to(folder).parts) for path in found
+        path: path.name
+        if stems[path.stem] == files[file_key(path.name)] == 1
+        else "_".join(path.relative_to(folder).parts)
+        for path in found
     }
     seen: dict[str, Path] = {}
+    by_file: dict[str, Path] = {}
     for path, name in names.items():
         stem = Path(name).stem
         if stem in seen:
             raise UserError(f"{folder}: expected one image named {stem}, found {seen[stem]} and {path}")
-        seen[stem] = path
+        if file_key(name) in by_file:
+            raise UserError(
+                f"{folder}: expected file names that differ in more than upper and lower case, found "
+                f"{by_file[file_key(name)]} and {path}: {SHARED}"
+            )
+        if len(name.encode()) > LONGEST_NAME:
+            raise UserError(
+                f"{path}: expected names of images of at most {LONGEST_NAME} bytes, found {len(name.encode())}: rename "
+                "it, or the folders before it"
+            )
+        seen[stem] = by_file[file_key(name)] = path
     return names
 
 

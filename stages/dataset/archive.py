@@ -12,6 +12,7 @@ import shutil
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from stages.dataset.layout import Files
 from stages.dataset.zip_checks import explaining_damage
 from stages.dataset.zips import CHUNK, ZipEntry, Zips, most_bytes
 from stages.pipeline.cli import UserError
+
+MOST_WAYS = 100  # by links to one folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +177,12 @@ def _arrange(source: Path, target: Path, name: str, files: Files) -> None:
 def _listing(source: Path) -> Iterator[FileEntry]:
     # Folders of images are often links to a larger disk.
     above = {os.fspath(source): frozenset[tuple[int, int]]()}  # of each folder still to be listed, those around it
+    times = Counter[tuple[int, int]]()
     for folder, folders, files in os.walk(source, followlinks=True, onerror=_refuse_folder):
-        around = above.pop(folder) | {_identity(folder)}
+        times[identity := _identity(folder)] += 1
+        if times[identity] > MOST_WAYS:  # forty folders with two links to the next one would be listed 2**40 times
+            raise UserError(f"{folder}: expected at most {MOST_WAYS} ways by links to one folder, found more")
+        around = above.pop(folder) | {identity}
         for inner in folders:
             below = os.path.join(folder, inner)
             if _identity(below) in around:

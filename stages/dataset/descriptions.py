@@ -7,7 +7,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.dataset import duplicates, geometry, images, shift
+from stages.dataset import duplicates, geometry, image_sizes, images, shift
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
@@ -66,6 +66,7 @@ def test_images(folder: Path, layout: Layout) -> TestImages:
                 images.refuse_colours(raw, files[number])
             native = geometry.native(raw, files[number], layout)
             image = images.grey(geometry.fitted(native, layout, files[number]))
+            image_sizes.check_storable((image.shape[0], image.shape[1]), layout, files[number])
             signature = duplicates.signature(geometry.thumbnail(image, layout))
         except images.ImageError as error:
             return str(error)

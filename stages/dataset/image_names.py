@@ -1,9 +1,22 @@
 """The files of a folder of images, found by the ids that tables use: with the file's extension or without."""
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePath
 
 from stages.pipeline.cli import UserError
+
+LONGEST_NAME = 251  # bytes of a file name; file systems take 255, and the probabilities are stored as NAME.png
+SHARED = "macOS and Windows take names that differ in upper and lower case alone for one file"
+
+
+def file_key(name: str) -> str:
+    """What names have in common that share a file on some system: case, and how accents are written, do not count.
+
+    >>> file_key("A.png") == file_key("a.PNG"), file_key("\u00e9") == file_key("e\u0301")
+    (True, True)
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class ImageNames:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from stages.dataset import zip_checks
+from stages.dataset.image_names import LONGEST_NAME, SHARED, file_key
 from stages.dataset.images import SUFFIXES
 from stages.dataset.layout import Files
 from stages.dataset.path_patterns import Pattern, is_hidden, is_image
@@ -15,7 +16,6 @@ from stages.pipeline.cli import UserError
 TRAIN_FOLDER, TEST_FOLDER, TRAIN_TABLE, SAMPLE = "train_images", "test_images", "train.csv", "sample_submission.csv"
 HINT = "`python -m stages recipe` lists recipes for known layouts; competition.files in params.yaml states this one"
 
-LONGEST_NAME = 251  # bytes of a file name; file systems take 255, and the probabilities are stored as NAME.png
 _SHOWN = 2  # examples in messages
 _FOLDERS_SHOWN = 5
 
@@ -98,7 +98,7 @@ def arrange(entries: Sequence[Found], files: Files, place: str | None = None) ->
 
     Raises:
         UserError: the training table is in no or in several places, something is missing, two files give the same
-            image, or an id is not a file name.
+            image or names that share a file on some system, or an id is not a file name.
     """
     tops = _tops((entry.path for entry in entries), files.train_table) if place is None else [place]
     if len(tops) != 1:
@@ -107,6 +107,7 @@ def arrange(entries: Sequence[Found], files: Files, place: str | None = None) ->
     patterns = _patterns(files)
     placed: dict[str, Found] = {}
     by_id: dict[tuple[str, str], Found] = {}
+    by_file: dict[str, Found] = {}
     for path, entry in below:
         found = _place(path, files, patterns)
         if found is None:
@@ -118,6 +119,13 @@ def arrange(entries: Sequence[Found], files: Files, place: str | None = None) ->
                 f"expected one file for {image!r}, found {zip_checks.shown(earlier.shown)} and "
                 f"{zip_checks.shown(entry.shown)} ({pattern})"
             )
+        shared = by_file.get(file_key(wanted))
+        if shared is not None:
+            raise UserError(
+                f"expected file names that differ in more than upper and lower case, found "
+                f"{zip_checks.shown(shared.shown)} and {zip_checks.shown(entry.shown)} ({pattern}): {SHARED}"
+            )
+        by_file[file_key(wanted)] = entry
         placed[wanted] = by_id[wanted.partition("/")[0], image] = entry
     _check_complete(placed, [path for path, _ in below], files, patterns)
     return sorted(placed.items())

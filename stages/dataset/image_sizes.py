@@ -6,8 +6,9 @@ from pathlib import Path
 
 from stages.dataset import images
 from stages.dataset.image_names import ImageNames
-from stages.dataset.images import Size
+from stages.dataset.images import ImageError, Size
 from stages.dataset.layout import Layout
+from stages.pipeline import limits
 from stages.pipeline.cli import UserError
 
 
@@ -48,3 +49,19 @@ class ImageSizes:
         if self.layout.images.sizes == "equal":
             return count * self.layout.pixels
         return sum(height * width for height, width in map(self.of, files))
+
+
+def check_storable(size: Size, layout: Layout, path: Path) -> None:
+    """See that the probabilities of an image can be stored, before a network is trained for it.
+
+    Args:
+        size: height and width of the image as networks see it, before it is cut into tiles.
+        layout: names the classes.
+        path: of the image.
+
+    Raises:
+        ImageError: they cannot. Only images that are cut into tiles can be larger than the settings allow.
+    """
+    reason = limits.not_stored(size, layout.number_of_classes)
+    if reason is not None:
+        raise ImageError(f"{path}: {reason}: cut it into smaller images first")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.dataset import duplicates, encoded_store, geometry, images, label_maps, rle
+from stages.dataset import duplicates, encoded_store, geometry, image_sizes, images, label_maps, rle
 from stages.dataset.encoded_store import EncodedWriter
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
@@ -161,6 +161,7 @@ class ImageWriter:
         if looked_at and layout.images.channels == 1 and not layout.images.grey_from_colour:
             images.refuse_colours(raw, file)
         image = geometry.fitted(native, layout, file)
+        image_sizes.check_storable((image.shape[0], image.shape[1]), layout, file)
         size = (native.shape[0], native.shape[1])
         masks = list(self._parsed(position, size, found.faults_of_masks))
         measured.sizes[position] = size

@@ -31,6 +31,7 @@ from stages.dataset.encoded_store import EncodedStore
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.dataset.tiles import Grid
+from stages.pipeline import outputs
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
@@ -173,7 +174,7 @@ class Dataset:
 
     def _rows(self, name: str) -> list[dict[str, str]]:
         with (self._folder / name).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            return [row | {"image": outputs.unescaped(row["image"])} for row in csv.DictReader(file)]
 
     def _require(self, *names: str) -> None:
         missing = [name for name in names if not (self._folder / name).is_file()]

@@ -33,7 +33,7 @@ def write(path: Path, sample: Template, label_maps: Iterable[UInt8], form: str) 
                 row = cells(image, class_id, runs, wanted.layout)
                 yield [row[column] for column in wanted.header]
 
-    outputs.write_table(path, wanted.header, lines())
+    outputs.write_table(path, wanted.header, lines(), for_competition=True)
 
 
 def _rows(labels: UInt8, rows: list[tuple[int, str]], sample: Template) -> list[tuple[int, str]]:

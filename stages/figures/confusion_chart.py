@@ -11,9 +11,13 @@ from matplotlib.image import AxesImage
 from stages.pipeline.arrays import Float64, Int64
 from stages.scoring import confusion
 
+MOST_NUMBERED = 30  # names with a number in each cell; with more, colours alone are readable
+
 
 def draw(matrix: Int64, names: Sequence[str], path: Path) -> None:
     """Write a confusion matrix as a PNG: each cell shows its share of the true class, also as colour, and its pixels.
+
+    With many classes, it shows the colours alone.
 
     Args:
         matrix: int64 of shape (1 + classes, 1 + classes), true by predicted.
@@ -21,15 +25,19 @@ def draw(matrix: Int64, names: Sequence[str], path: Path) -> None:
         path: the file to write. The same matrix gives the same bytes on the same machine.
     """
     shares = confusion.shares(matrix)
-    side = 1.15 * len(names) + 1.6
+    numbered = len(names) <= MOST_NUMBERED
+    side = 1.15 * len(names) + 1.6 if numbered else 0.12 * len(names) + 8
     figure = Figure((side + 0.9, side), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     texts = [
         [f"{shares[row, column]:.3f}\n{matrix[row, column]:,}" for column in range(len(names))]
-        for row in range(len(names))
+        for row in range(len(names) if numbered else 0)
     ]
     picture = paint(axes, shares, names, texts)
+    if not numbered:
+        axes.tick_params(labelsize=7)
+        axes.tick_params(axis="x", rotation=90)
     figure.colorbar(picture, ax=axes, label="share of the true class", shrink=0.8)
     axes.set_title("Pixels by true and predicted class, held-out fold")
     figure.savefig(path, metadata={"Software": None})
@@ -44,8 +52,8 @@ def paint(
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    for row in range(len(names)):
-        for column in range(len(names)):
+    for row, of_row in enumerate(texts):
+        for column, text in enumerate(of_row):
             ink = "black" if shares[row, column] > 0.55 else "white"
-            axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=fontsize, color=ink)
+            axes.text(column, row, text, ha="center", va="center", fontsize=fontsize, color=ink)
     return picture

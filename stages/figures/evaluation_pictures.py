@@ -44,4 +44,5 @@ def errors(data: Dataset, image: ScoredImage, predicted: UInt8) -> UInt8:
         if pixels
     ]
     enlarged = overlays.enlarge(data.picture(sample), data.truth(sample), predicted)
-    return overlays.caption(overlays.errors(*enlarged), "  ".join([sample.image, *scores]), overlays.LEGEND)
+    readable = overlays.reduced(*enlarged, width=overlays.MOST_ROWS)
+    return overlays.caption(overlays.errors(*readable), "  ".join([sample.image, *scores]), overlays.LEGEND)

@@ -12,15 +12,20 @@ from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import UInt8
 from stages.scoring.per_image import ImageScores
 
-WIDTH = 800  # pixels; wider images are reduced, masks are not
+WIDTH, HEIGHT = 800, 4096  # pixels; larger images are reduced, masks are not
+_THINNEST = 16
 _QUALITY = 70
 
 
 def jpeg(image: UInt8) -> str:
-    """A grey or RGB image, at most `WIDTH` wide, as a JPEG in base64."""
+    """A grey or RGB image, at most `WIDTH` wide and `HEIGHT` high, as a JPEG in base64.
+
+    The page stretches it to its own sides, so that a side that would get too thin stays as it is.
+    """
     height, width = image.shape[:2]
-    if width > WIDTH:
-        size = (WIDTH, max(1, round(height * WIDTH / width)))
+    scale = min(1.0, WIDTH / width, HEIGHT / height)
+    if scale < 1:
+        size = (max(min(width, _THINNEST), round(width * scale)), max(min(height, _THINNEST), round(height * scale)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     stored = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
     _, encoded = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])

@@ -16,39 +16,46 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from stages.figures import overlays
 
+MOST_UPRIGHT = 12  # bars whose numbers stand side by side
 _BINS_PER_DECADE = 10
 _GREY = "0.35"
 _CLEAN = "0.72"
 _INK = "0.15"
 
 
-def classes(images: Mapping[str, int], by_number: Mapping[str, int | None]) -> Figure:
+def classes(
+    images: Mapping[str, int], by_number: Mapping[str, int | None], class_ids: Sequence[int], every: int
+) -> Figure:
     """Bar charts: images per class, and images by their number of classes.
 
     Args:
-        images: for each class, ClassId 1 first, how many images have it.
+        images: how many images have each class, by its name.
         by_number: for "0", "1", … how many images have that number of classes; None if unknown.
+        class_ids: of these classes, in their order.
+        every: how many classes there are; more than are shown if these are the most frequent ones.
     """
-    figure = _figure(10.5, 4.2)
-    left, right = figure.subplots(1, 2)
-    _bars(left, images, [_rgb(class_id) for class_id in range(1, len(images) + 1)])
-    left.set_title("Images with each class", loc="left", fontsize=13)
+    further = 0.25 * max(0, len(images) - MOST_UPRIGHT)  # inches
+    figure = _figure(10.5 + further, 4.2)
+    left, right = figure.subplots(1, 2, width_ratios=[1 + further / 5.25, 1])
+    _bars(left, images, [_rgb(class_id) for class_id in class_ids])
+    left.set_title(f"Images with each class{_of_many(class_ids, every)}", loc="left", fontsize=13)
     left.set_ylabel("images")
-    shown = {number: count for number, count in by_number.items() if count or int(number) < 3}
+    shown = _grouped({number: count for number, count in by_number.items() if count or int(number) < 3})
     _bars(right, shown, [_CLEAN if number == "0" else _GREY for number in shown])
     right.set_title("Images by number of classes", loc="left", fontsize=13)
     right.set_xlabel("classes in the image (0: no mask)")
     return figure
 
 
-def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
+def areas(areas: Mapping[str, Sequence[int]], large: int, class_ids: Sequence[int], every: int) -> Figure:
     """Histograms of mask areas with their medians, one panel per class, on a common logarithmic axis.
 
     Large counts are on a logarithmic axis too, so that single masks are visible next to hundreds.
 
     Args:
-        areas: for each class, ClassId 1 first, the areas of its masks in pixels.
+        areas: the areas of the masks of each class in pixels, by its name.
         large: area to mark with a dotted line, if a mask exceeds it.
+        class_ids, every: as in `classes`.
     """
     known = [area for values in areas.values() for area in values]
     low, high = (min(known), max(known)) if known else (1, 10)
@@ -58,7 +65,7 @@ def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
     edges = 10 ** (np.arange(first, last + 1) / _BINS_PER_DECADE)
     figure = _figure(9, 0.9 + 1.6 * len(areas))
     panels = figure.subplots(len(areas), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-    for class_id, (panel, (name, values)) in enumerate(zip(panels, areas.items(), strict=True), start=1):
+    for class_id, panel, (name, values) in zip(class_ids, panels, areas.items(), strict=True):
         _clear_frame(panel)
         panel.grid(axis="y", color="0.9", linewidth=0.8)
         _histogram(panel, values, edges, class_id)
@@ -73,9 +80,27 @@ def areas(areas: Mapping[str, Sequence[int]], large: int) -> Figure:
     for axis in (panels[-1].xaxis, panels[0].yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axis.set_minor_formatter(NullFormatter())
-    panels[-1].set_xlabel("area of a mask in pixels (logarithmic)")
+    panels[-1].set_xlabel(f"area of a mask in pixels (logarithmic){_of_many(class_ids, every)}")
     figure.supylabel(f"masks per bar{' (logarithmic)' if panels[0].get_yscale() == 'symlog' else ''}", fontsize=10)
     return figure
+
+
+def _of_many(class_ids: Sequence[int], every: int) -> str:
+    return f" ({len(class_ids)} most frequent of {every})" if len(class_ids) < every else ""
+
+
+def _grouped(counts: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Counts by number of classes, those of many numbers joined into ranges: "0", "1-12", "13-24", …."""
+    if len(counts) <= 2 * MOST_UPRIGHT:
+        return dict(counts)
+    step = -(-max(map(int, counts)) // MOST_UPRIGHT)
+    grouped: dict[str, int | None] = {"0": counts["0"]}
+    for number, count in counts.items():
+        if number != "0":
+            first = (int(number) - 1) // step * step + 1
+            name = f"{first}-{first + step - 1}"
+            grouped[name] = (grouped.get(name) or 0) + (count or 0)
+    return grouped
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -94,8 +119,9 @@ def _bars(axes: Axes, counts: Mapping[str, int | None], colours: Sequence[str | 
     heights = [count or 0 for count in counts.values()]
     bars = axes.bar(list(counts), heights, color=colours, width=0.7)
     figures = ["unknown" if count is None else f"{count:,}" for count in counts.values()]
-    axes.bar_label(bars, figures, padding=2, fontsize=11, color=_INK)
-    axes.set_ylim(0, 1.12 * max(1, *heights))  # room for the labels
+    many = len(counts) > MOST_UPRIGHT
+    axes.bar_label(bars, figures, padding=2, fontsize=9 if many else 11, color=_INK, rotation=90 if many else 0)
+    axes.set_ylim(0, (1.25 if many else 1.12) * max(1, *heights))  # room for the labels
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     _clear_frame(axes)
     if sum(map(len, counts)) > 50:  # characters: the names would overlap

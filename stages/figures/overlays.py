@@ -44,6 +44,9 @@ _TEXT: Colour = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _READABLE_WIDTH = 640  # narrower pictures have no room for a caption
 _GAP = 12
+_THINNEST = 16  # pixels; leaving pixels out makes no side shorter
+MOST_ROWS = 4096  # of one image in a picture: a JPEG has 65,535 at most, and six images stand below one another
+MOST_LINES = 10  # of a caption
 
 
 def colour(class_id: int) -> Colour:
@@ -54,19 +57,28 @@ def colour(class_id: int) -> Colour:
 def enlarge(*arrays: UInt8, width: int = _READABLE_WIDTH) -> list[UInt8]:
     """Repeat pixels by the smallest whole factor that makes arrays of shape (height, width, …) at least `width` wide.
 
-    Values are never mixed, so label maps stay label maps. Arrays that are wide enough are returned unchanged.
+    Values are never mixed, so label maps stay label maps. Arrays that are wide enough are returned unchanged. Tall ones
+    are enlarged up to `MOST_ROWS` only: 20,000×20 pixels would become 640,000×640.
     """
     enlarged = []
     for array in arrays:
-        factor = -(-width // array.shape[1])
+        factor = min(-(-width // array.shape[1]), MOST_ROWS // max(1, array.shape[0]))
         enlarged.append(array.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else array)
     return enlarged
 
 
 def reduced(*arrays: UInt8, width: int) -> list[UInt8]:
-    """Leave pixels out of arrays of shape (height, width, …) that are wider than `width`; labels stay labels."""
-    step = max(1, -(-arrays[0].shape[1] // width))
-    return [np.ascontiguousarray(array[::step, ::step]) for array in arrays]
+    """Leave pixels out of arrays of shape (height, width, …) that are wider than `width`, or higher than `MOST_ROWS`.
+
+    Labels stay labels. Of a side that would get too thin to be seen, fewer are left out.
+
+        >>> [reduced(np.zeros(shape, np.uint8), width=800)[0].shape for shape in ((256, 1600), (20000, 20))]
+        [(128, 800), (4000, 20)]
+    """
+    sides = arrays[0].shape[:2]
+    step = max(1, -(-sides[0] // MOST_ROWS), -(-sides[1] // width))
+    rows, columns = (min(step, max(1, side // _THINNEST)) for side in sides)
+    return [np.ascontiguousarray(array[::rows, ::columns]) for array in arrays]
 
 
 def outline(image: UInt8, labels: UInt8, thickness: int = 2) -> UInt8:
@@ -78,9 +90,17 @@ def outline(image: UInt8, labels: UInt8, thickness: int = 2) -> UInt8:
     Returns:
         RGB picture, uint8 (height, width, 3).
     """
-    picture = _rgb(image)
-    for class_id in label_maps.present(labels):
-        picture[_edge(label_maps.of_class(labels, class_id), thickness)] = colour(class_id)
+    picture, present = _rgb(image), label_maps.present(labels)
+    if label_maps.are_planes(labels):
+        for class_id in present:
+            picture[_edge(label_maps.of_class(labels, class_id), thickness)] = colour(class_id)
+        return picture
+    kernel = _kernel(thickness)  # all classes in one go: there may be 254
+    lowest = cv2.erode(labels, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    highest = cv2.dilate(labels, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    edge = (labels > 0) & (lowest != highest)
+    colours = np.array([(0, 0, 0), *map(colour, range(1, max(present, default=0) + 1))], np.uint8)
+    picture[edge] = colours[labels[edge]]
     return picture
 
 
@@ -103,11 +123,14 @@ def errors(image: UInt8, true: UInt8, predicted: UInt8) -> UInt8:
     """
     picture = _rgb(image)
     shown = sorted({*label_maps.present(true), *label_maps.present(predicted)})
-    pairs = [(label_maps.of_class(true, class_id), label_maps.of_class(predicted, class_id)) for class_id in shown]
-    nowhere = np.zeros(true.shape[:2], np.bool_)
-    positive = np.logical_or.reduce([nowhere, *(found & ~there for there, found in pairs)])
-    negative = np.logical_or.reduce([nowhere, *(there & ~found for there, found in pairs)]) & ~positive
-    right = np.logical_or.reduce([nowhere, *(there & found for there, found in pairs)]) & ~positive & ~negative
+    positive, negative, right = np.zeros((3, *true.shape[:2]), np.bool_)
+    for class_id in shown:
+        there, found = label_maps.of_class(true, class_id), label_maps.of_class(predicted, class_id)
+        positive |= found & ~there
+        negative |= there & ~found
+        right |= there & found
+    negative &= ~positive
+    right &= ~positive & ~negative
     _tint(picture, right, TRUE_POSITIVE, _TRUE_POSITIVE_TINT)
     _tint(picture, negative, FALSE_NEGATIVE, _TINT)
     _tint(picture, positive, FALSE_POSITIVE, _TINT)
@@ -117,10 +140,11 @@ def errors(image: UInt8, true: UInt8, predicted: UInt8) -> UInt8:
 
 
 def caption(picture: UInt8, text: str, colours: Mapping[str, Colour] | None = None) -> UInt8:
-    """Put a dark bar with a text above a picture. A long text continues in the next line.
+    """Put a dark bar with a text above a picture. A long text continues in the next line, ten at most.
 
     Args:
-        picture: RGB; enlarged to a readable width if it is narrower (see `enlarge`).
+        picture: RGB; enlarged to a readable width if it is narrower (see `enlarge`), with dark at its right if it is
+            too high for that.
         text: printable ASCII, because the font has nothing else; other characters become "?".
         colours: the legend: names, each after a square of its colour.
 
@@ -128,18 +152,24 @@ def caption(picture: UInt8, text: str, colours: Mapping[str, Colour] | None = No
         RGB picture with the bar on top.
     """
     (picture,) = enlarge(picture)
-    width = picture.shape[1]
+    missing = max(0, _READABLE_WIDTH - picture.shape[1])
+    width = picture.shape[1] + missing
     scale = 0.6 if width < 1200 else 0.8
     space, unit = int(10 * scale), int(40 * scale)  # between words, and the height of a line, in pixels
     words: list[tuple[str, Colour | None]] = [(word, None) for word in text.split()]
     words += list((colours or {}).items())
-    placed, x, line = [], unit // 2, 0
+    placed: list[tuple[str, Colour | None, int, int]] = []
+    x, line = unit // 2, 0
     for name, swatch in words:
         word = _shortened(name.encode("ascii", "replace").decode(), scale, width - 3 * unit)
         lead = 0 if swatch is None else unit  # room for the square and the gap before it
         advance = lead + _text_width(word, scale) + space
         if x + advance > width - unit // 2 and x > unit // 2:
             x, line = unit // 2, line + 1
+        if line == MOST_LINES:
+            more = f"and {len(words) - len(placed):,} more"
+            placed.append((more, None, x, line))
+            break
         placed.append((word, swatch, x + lead, line))
         x += advance
     bar = np.full(((line + 1) * unit + unit // 4, width, 3), _BAR, dtype=np.uint8)
@@ -149,7 +179,8 @@ def caption(picture: UInt8, text: str, colours: Mapping[str, Colour] | None = No
             side = unit // 2
             cv2.rectangle(bar, (x - side - space // 2, baseline - side + 1), (x - space, baseline), swatch, cv2.FILLED)
         cv2.putText(bar, word, (x, baseline), _FONT, scale, _TEXT, 1 if scale < 0.7 else 2, cv2.LINE_AA)
-    return np.concatenate([bar, picture])
+    beside = np.full((picture.shape[0], missing, 3), _BAR, dtype=np.uint8)
+    return np.concatenate([bar, np.concatenate([picture, beside], axis=1)])
 
 
 def stack(pictures: Sequence[UInt8], columns: int = 1) -> UInt8:
@@ -189,9 +220,12 @@ def _rgb(image: UInt8) -> UInt8:
 
 def _edge(inside: Bool, thickness: int) -> Bool:
     """Pixels of a region that are at most `thickness` steps (also diagonal) from its outside or the image's edge."""
-    kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), dtype=np.uint8)
-    core = cv2.erode(inside.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    core = cv2.erode(inside.astype(np.uint8), _kernel(thickness), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return inside & ~core.astype(np.bool_)
+
+
+def _kernel(thickness: int) -> UInt8:
+    return np.ones((2 * thickness + 1, 2 * thickness + 1), dtype=np.uint8)
 
 
 def _tint(picture: UInt8, where: Bool, tint: Colour, share: float) -> None:

@@ -59,8 +59,9 @@ function overlay(layer, { truth, prediction }, height, width) {
 }
 
 function draw(canvas, layer, item, loaded, width) {
-  canvas.width = width;
-  canvas.height = Math.round((width * item.height) / item.width);
+  const scale = Math.min(width / item.width, 16384 / item.height);  // browsers leave a larger canvas empty
+  canvas.width = Math.max(1, Math.round(item.width * scale));
+  canvas.height = Math.max(1, Math.round(item.height * scale));
   const context = canvas.getContext("2d");
   context.drawImage(loaded.picture, 0, 0, canvas.width, canvas.height);
   if (layer !== "image")

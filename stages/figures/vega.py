@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from dvc_render.vega import VegaRenderer
 
+from stages.pipeline import outputs
 from stages.pipeline.cli import UserError
 
 Rows = list[dict[str, Any]]
@@ -35,8 +36,8 @@ def read(path: Path, run: str, delimiter: str = ",") -> Rows:
     except ValueError as error:  # of pandas too
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: expected the table of a finished run, found: {reason}: run dvc repro") from None
-    field = table.columns[-1]
+    field, added = table.columns[-1], {"rev": run, "filename": path.as_posix()}
+    plain = table.map(outputs.unescaped, na_action="ignore")
     return [
-        {str(key): value for key, value in row.items()} | {"rev": run, "filename": path.as_posix(), "field": field}
-        for row in table.to_dict("records")
+        {str(key): value for key, value in row.items()} | added | {"field": field} for row in plain.to_dict("records")
     ]

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from stages.dataset import image_headers
-from stages.pipeline import outputs, parallel
+from stages.pipeline import limits, outputs, parallel
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
@@ -40,6 +40,10 @@ def write(folder: Path, predictions: Iterable[tuple[str, Prediction]]) -> int:
 
     def store(one: tuple[str, Prediction]) -> tuple[int, list[Any]]:
         image, prediction = one
+        height, width, classes = prediction.pixels.shape
+        reason = limits.not_stored((height, width), classes)
+        if reason is not None:
+            raise UserError(f"{image}: {reason}")
         encoded = cv2.imencode(".png", _stacked(prediction), _FAST)[1]
         _file(folder, image).write_bytes(encoded.tobytes())
         return len(encoded), [image, *prediction.presence.tolist()]
@@ -65,7 +69,9 @@ class Cache:
         try:
             text = (folder / PRESENCE).read_bytes().decode("utf-8")
             header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-            self.presence = {image: np.array(list(map(int, values)), np.uint8) for image, *values in rows}
+            self.presence = {
+                outputs.unescaped(image): np.array(list(map(int, values)), np.uint8) for image, *values in rows
+            }
             whole = header[:1] == ["image"] and all(len(row) == len(header) for row in rows) and text.endswith("\n")
             whole = whole and len(self.presence) == len(rows) and (len(header) > 1 or not rows)
         except OSError:

@@ -104,7 +104,7 @@ def read(path: Path) -> list[Submission]:
     for number, cells in enumerate(rows, start=1):
         if len(cells) != len(COLUMNS):
             raise UserError(f"{path}, row {number}: expected {len(COLUMNS)} cells, found {len(cells)}: {advice}")
-    return [Submission(*cells) for cells in rows]
+    return [Submission(*map(outputs.unescaped, cells)) for cells in rows]
 
 
 def record(path: Path, row: Submission) -> None:

@@ -8,9 +8,50 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
+# Of a message. Names and values in it come from other people's files, and may be as long as those.
+LONGEST_WORD = 400  # characters without a space
+LONGEST_LINE = 2000
+LONGEST = 8000
+MOST_LINES = 60
+
 
 class UserError(Exception):
-    """A mistake that the user can correct. The message says where, what was expected and what was found."""
+    """A mistake that the user can correct. The message says where, what was expected and what was found.
+
+    Whatever is quoted in it, the message can be read: see `readable`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(readable(message))
+
+
+def readable(message: str) -> str:
+    r"""A message without control characters, which could rewrite the terminal, and cut where it would fill it.
+
+    >>> readable("a\x1b[2J.png: expected an image\n" + "x" * 1000 + " is none")[:60]
+    'a\\x1b[2J.png: expected an image\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'
+    """
+    lines = message.split("\n")
+    if len(lines) > MOST_LINES:
+        left_out = f"… {len(lines) - MOST_LINES + 2:,} more lines …"
+        lines = [*lines[: MOST_LINES - 2], left_out, lines[-1]]
+    return _cut("\n".join(map(_readable_line, lines)), LONGEST)
+
+
+def _readable_line(line: str) -> str:
+    if not line.isprintable():
+        line = "".join(
+            character if character.isprintable() else repr(character)[1:-1]
+            for character in _cut(line, 4 * LONGEST_LINE)
+        )
+    if len(line) > LONGEST_WORD:
+        line = " ".join(_cut(word, LONGEST_WORD) for word in _cut(line, 4 * LONGEST_LINE).split(" "))
+    return _cut(line, LONGEST_LINE)
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning and the end of a text that is longer: a message ends with what to do."""
+    return text if len(text) <= most else f"{text[: most * 3 // 4]}…{text[-(most // 4) + 1 :]}"
 
 
 def run_command(name: str, words: Sequence[str]) -> None:
@@ -55,7 +96,7 @@ def guard(name: str, work: Callable[[], None]) -> None:
         if error.errno is None:
             raise
         where = "" if error.filename is None else f"{error.filename}: cannot be read or written: "
-        _fail(f"{name}: {where}{os.strerror(error.errno)}")
+        _fail(readable(f"{name}: {where}{os.strerror(error.errno)}"))
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)

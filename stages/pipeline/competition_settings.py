@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from stages.pipeline.limits import not_stored
 from stages.pipeline.sections import Flag, Name, Number, Section, Side, Text, whole
 
 
@@ -188,6 +189,9 @@ class Competition(Section):
             raise ValueError(f"classes: expected different names (upper case or not), found {list(self.classes)}")
         if "background" in self.classes:
             raise ValueError("classes: 'background' is the name for pixels without a class; choose another")
+        reason = not_stored((self.image_height, self.image_width), len(self.classes))
+        if reason is not None:
+            raise ValueError(f"image_height, image_width, classes: {reason}")
         if self.overlapping_classes and len(self.classes) > MOST_OVERLAPPING:
             raise ValueError(
                 f"overlapping_classes: expected at most {MOST_OVERLAPPING} classes, found {len(self.classes)}"

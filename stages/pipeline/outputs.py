@@ -3,13 +3,18 @@
 import csv
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from stages.pipeline.cli import UserError
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 # Called before an output replaces another; they raise UserError if it must not.
 before_replacing: list[Callable[[], None]] = []
@@ -92,12 +97,43 @@ def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
         stream.write("\n")
 
 
-def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file with LF line ends, row by row. None becomes an empty cell."""
+def write_table(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], *, for_competition: bool = False
+) -> None:
+    """Write a CSV file with LF line ends, row by row. None becomes an empty cell.
+
+    Texts are written as `escaped` has them, and `unescaped` where such a table is read; those of a table in a
+    competition's form stay as they are.
+    """
+    cells: Callable[[Sequence[Any]], Iterable[Any]] = iter if for_competition else _escaped_cells
     with file(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        for row in chain([header], rows):
+            writer.writerow(cells(row))
+
+
+def escaped(text: str) -> str:
+    """A text that no spreadsheet program takes for a formula: with an apostrophe before it if one would.
+
+    Names of images and classes come from other people, and =HYPERLINK(…) is a possible name. Numbers stay numbers.
+
+    >>> escaped("=1+1.png"), escaped("a=1.png"), escaped("-0.5"), escaped("-")
+    ("'=1+1.png", 'a=1.png', '-0.5', "'-")
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unescaped(text: str) -> str:
+    """The inverse of `escaped`.
+
+    >>> unescaped("'=1+1.png"), unescaped("'a'")
+    ('=1+1.png', "'a'")
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def _escaped_cells(row: Sequence[Any]) -> Iterable[Any]:
+    return (escaped(cell) if isinstance(cell, str) else cell for cell in row)
 
 
 def check() -> None:

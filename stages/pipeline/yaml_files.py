@@ -12,12 +12,21 @@ from typing import IO, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import ScalarEvent
+from ruamel.yaml.events import (
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    NodeEvent,
+    ScalarEvent,
+)
 
 from stages.pipeline.cli import UserError
 
 MOST_BYTES = 2**18  # twenty times the longest file of this repository
-MOST_VALUES = 50_000  # repeated ones counted each time
+MOST_VALUES = 20_000  # repeated ones counted each time
+_AT_ONCE = 2**16  # characters that cannot hold so many values that reading them takes more than a second
+_LARGEST = 2**63
+_DEEPEST = 100  # lists and mappings in one another; each further one takes longer to read
 
 
 def read(path: Path, what: str) -> Any:
@@ -44,16 +53,18 @@ def parsed(text: str, where: str) -> Any:
     if len(text) > MOST_BYTES:
         raise UserError(f"{where}: expected at most {MOST_BYTES:,} characters of YAML, found {len(text):,}")
     try:
-        _refuse_merge_keys(text, where)
+        _check_events(text, where)
         content = _reader().load(text)
     except (YAMLError, ValueError, RecursionError, ArithmeticError) as error:
         # ValueError: an impossible date, such as 2020-99-99
         raise UserError(f"{where}: expected YAML, found: {_described(error)}") from None
     for number, value in enumerate(islice(_values(content), MOST_VALUES + 1)):
         if number == MOST_VALUES:
-            raise UserError(f"{where}: expected at most {MOST_VALUES:,} values, found more (with references repeated)")
+            raise _too_many(where)
         if isinstance(value, datetime.date | bytes | set):
             raise UserError(f"{where}: expected texts, numbers, lists and mappings, found {value!r}: put it in quotes")
+        if isinstance(value, int) and abs(value) > _LARGEST:  # Python writes no number of more than 4,300 digits
+            raise UserError(f"{where}: expected numbers of at most 64 bits, found one of {value.bit_length():,}")
     return content
 
 
@@ -76,10 +87,31 @@ def _reader() -> YAML:
     return YAML(typ="safe", pure=True)
 
 
-def _refuse_merge_keys(text: str, where: str) -> None:
-    """See that no mapping takes in another one by `<<`: nested, a few lines would fill the memory."""
-    if "<<" in text and any(isinstance(event, ScalarEvent) and event.value == "<<" for event in _reader().parse(text)):
-        raise UserError(f"{where}: expected plain keys, found a merge key (<<): write out what it stands for")
+def _check_events(text: str, where: str) -> None:
+    """Refuse what would take long to read or fill the memory, before any value is made of the text.
+
+    A mapping may take in another one by `<<`; nested, a few lines would fill the memory. In YAML 1.1, which a file may
+    ask for, 1:30:30 is a number.
+    """
+    if "<<" not in text and "%" not in text and len(text) <= _AT_ONCE:
+        return
+    values = depth = 0
+    for event in _reader().parse(text):
+        if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)) and event.version[0] == 1:
+            found = ".".join(map(str, event.version))
+            raise UserError(f"{where}: expected YAML 1.2, found YAML {found}: remove the line %YAML {found}")
+        if isinstance(event, ScalarEvent) and event.value == "<<":
+            raise UserError(f"{where}: expected plain keys, found a merge key (<<): write out what it stands for")
+        values += isinstance(event, NodeEvent)
+        if values > MOST_VALUES:
+            raise _too_many(where)
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise RecursionError
+
+
+def _too_many(where: str) -> UserError:
+    return UserError(f"{where}: expected at most {MOST_VALUES:,} values, found more (with references repeated)")
 
 
 def _values(content: Any) -> Iterator[Any]:

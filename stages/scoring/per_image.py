@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.dataset.layout import Metric
+from stages.pipeline import outputs
 from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 
@@ -63,6 +64,7 @@ def read(lines: Iterable[str], name: str, metric: Metric = USUAL) -> dict[str, I
         missing = sorted((COLUMNS | set(JOINED if metric.joined else ())) - set(table.columns))
         if missing:
             raise UserError(f"{name}: expected the columns of metrics/images.csv, found no {', '.join(missing)}")
+        table["image"], table["class"] = table["image"].map(outputs.unescaped), table["class"].map(outputs.unescaped)
         return {str(split): _scores(rows, metric) for split, rows in table.groupby("split", sort=False)}
     except (ValueError, KeyError) as error:
         raise UserError(f"{name}: expected what evaluate writes as metrics/images.csv, found: {error}") from None

@@ -75,3 +75,22 @@ def test_several_pages(tmp_path: Path) -> None:
     page.save(tmp_path / "a.tif", save_all=True, append_images=[page])
     with pytest.raises(UserError, match="expected one image, found several pages in one file"):
         image_files.kind(tmp_path / "a.tif")
+
+
+def test_names_that_share_a_file_on_some_system() -> None:
+    """In different folders they get the folders' names, in one folder they are refused."""
+    folder = Path("images")
+    apart = [folder / "x/a.png", folder / "y/A.png", folder / "y/b.png"]
+    assert list(image_files.stored_names(apart, folder).values()) == ["x_a.png", "y_A.png", "b.png"]
+    with pytest.raises(UserError, match=r"images: expected file names that differ .* images/a.png and images/A.png: "):
+        image_files.stored_names([folder / "a.png", folder / "A.png"], folder)
+
+
+def test_a_name_that_is_too_long_for_a_file() -> None:
+    """Its own, or with the folders before it; download would refuse what was written."""
+    folder, name = Path("images"), "é" * 123 + ".png"
+    assert image_files.stored_names([folder / name], folder)[folder / name] == name
+    with pytest.raises(UserError, match=r"png: expected names of images of at most 251 bytes, found 252: rename it"):
+        image_files.stored_names([folder / f"yy{name}"], folder)
+    with pytest.raises(UserError, match=r"at most 251 bytes, found 256: rename it, or the folders before it"):
+        image_files.stored_names([folder / "class" / name, folder / "other" / name], folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.conversion import folders
 from stages.dataset import archive
 from stages.dataset.layout import Files
 from stages.pipeline.cli import UserError
@@ -58,6 +59,24 @@ def test_a_name_that_is_too_long(tmp_path: Path) -> None:
     found = message(zipped(CONTENT | {"\x01" * 60_000: b""}), tmp_path)
     assert "expected names of 1 to 4096 characters, found 60,000: " in found
     assert len(found) < 500
+
+
+def test_an_empty_name(tmp_path: Path) -> None:
+    """The list of entries gives its length as 0, or only a dot."""
+    assert "expected names of 1 to 4096 characters, found 1: '.'" in message(zipped(CONTENT | {".": b""}), tmp_path)
+    stream = io.BytesIO(zipped(CONTENT))
+    with zipfile.ZipFile(stream, "a") as target, target.open(zipfile.ZipInfo(""), "w") as entry:
+        entry.write(b"x")
+    assert "expected names of 1 to 4096 characters, found 0: ''" in message(stream.getvalue(), tmp_path)
+
+
+def test_a_name_of_random_bytes(tmp_path: Path) -> None:
+    """As long as a zip allows; the message is printable and short."""
+    name = np.random.default_rng(1).bytes(40_000).decode("cp437").replace("\0", "")
+    found = message(zipped(CONTENT | {name[:20_000]: b""}), tmp_path)
+    assert found.startswith("source.zip: expected ")
+    assert found.isprintable()
+    assert len(found) < 1000
 
 
 def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
@@ -125,6 +144,39 @@ def test_folders_whose_links_lead_back(links: dict[str, str], tmp_path: Path) ->
     expected = f"source: {source}/.*: expected a folder that ends, found a link that leads back to one around it"
     with pytest.raises(UserError, match=expected):
         archive.copy(source, tmp_path, "source", Files())
+
+
+def test_a_folder_with_very_many_ways(tmp_path: Path) -> None:
+    """No link leads back, and yet there are 2**40 paths; convert and download refuse them at once."""
+    for number in range(40):
+        (tmp_path / f"{number}").mkdir()
+        for link in "ab":
+            (tmp_path / f"{number}/{link}").symlink_to(f"../{number + 1}")
+    (tmp_path / "40").mkdir()
+    expected = "expected at most 100 ways by links to one folder, found more"
+    with pytest.raises(UserError, match=expected):
+        archive.copy(tmp_path, tmp_path, "source", Files())
+    with pytest.raises(UserError, match=expected):
+        folders.pictures(tmp_path)
+
+
+@pytest.mark.parametrize("links", [{"a": "a"}, {"a": "b", "b": "a"}, {"train_images/a.png": "a.png"}])
+def test_links_to_themselves(links: dict[str, str], tmp_path: Path) -> None:
+    """Neither a file nor a folder, for either command."""
+    source = tmp_path / "source"
+    for name, content in (CONTENT | {"train_images/c.png": b"z"}).items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if name not in links:
+            (source / name).write_bytes(content)
+    for link, target in links.items():
+        (source / link).symlink_to(target)
+    with pytest.raises(UserError, match="found a link that leads back to itself"):
+        folders.pictures(source)
+    if "a" in links:  # not a part of the competition
+        archive.copy(source, tmp_path, "source", Files())
+    else:
+        with pytest.raises(UserError, match=r"expected a readable file \(Too many levels of symbolic links\)"):
+            archive.copy(source, tmp_path, "source", Files())
 
 
 def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,3 +179,17 @@ def test_names_that_are_too_long(letters: str) -> None:
     message_of_one_more = message([*tables, fits.replace("yy", "yyy", 1)], files)
     assert message_of_one_more.startswith("expected names of images of at most 251 bytes, found 252: ")
     assert len(message_of_one_more) < 250
+
+
+@pytest.mark.parametrize(("one", "other"), [("a.png", "A.png"), ("a.png", "a.PNG"), ("\u00e9.png", "e\u0301.png")])
+def test_names_that_share_a_file_on_some_system(one: str, other: str) -> None:
+    """The second would replace the first on macOS or Windows, so they are refused everywhere."""
+    paths = [*TABLES, f"train_images/{one}", f"train_images/{other}", "test_images/a.png"]
+    found = message(paths, Files())
+    assert "macOS and Windows" in found or "expected one file for" in found
+    assert f"src/train_images/{one} and src/train_images/{other}" in found
+
+
+def test_folders_of_their_own() -> None:
+    """A training and a test image may have such names: nothing stores them side by side."""
+    arranged([*TABLES, "train_images/a.png", "test_images/A.png"], Files())

@@ -187,4 +187,4 @@ def test_pixels_claimed_twice_of_random_masks(masks: np.ndarray) -> None:
     layout = Layout.unnamed(len(masks), *masks.shape[1:])
     group = [(number, rle.parse(rle.encode(mask), *layout.size)) for number, mask in enumerate(masks, 1) if mask.any()]
     for several in (group, group * 2):
-        assert mask_statistics.shared_pixels(several, layout) == (masks.sum(axis=0) > 1).sum()
+        assert mask_statistics.shared_pixels(several) == (masks.sum(axis=0) > 1).sum()

@@ -1,5 +1,6 @@
 """Samples from which a submission would silently be another than the competition asks for."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,3 +153,22 @@ def test_masks_are_counted_by_class_only_where_rows_name_it(joined: bool, expect
     layout = replace(TWO, metric=Metric(joined=joined))
     counts = {"images": 3, "masks": 2, "class_1": 2, "class_2": 0}
     assert predict.masks_by_class(counts, layout) == expected
+
+
+@pytest.mark.parametrize("again", ["000000.jpg", "039998.jpg"])
+def test_a_late_repetition_in_a_long_sample(again: str, tmp_path: Path) -> None:
+    """Found in a second, not by comparing each of 40,000 images with all others."""
+    rows = [f"{number:06}.jpg,1 1,0\n" for number in range(40_000)]
+    text = f"ImageId,EncodedPixels,ClassId\n{''.join(rows)}{again},1 1,0\n"
+    started = time.monotonic()
+    with pytest.raises(UserError, match=f"the rows of one image one after the other, found {again} in two places"):
+        read(tmp_path, text, TWO)
+    assert time.monotonic() - started < 20
+
+
+def test_one_image_in_all_rows_of_a_long_sample(tmp_path: Path) -> None:
+    """The message does not list them all."""
+    text = "ImageId_ClassId,EncodedPixels\n" + "a.jpg_1,\n" * 100_000
+    with pytest.raises(UserError, match=r"a\.jpg: expected a row for each of the classes 1, 2 ") as reported:
+        read(tmp_path, text, TWO)
+    assert len(str(reported.value)) < 3000

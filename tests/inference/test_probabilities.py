@@ -58,3 +58,15 @@ def test_missing_probabilities_are_reported(tmp_path: Path) -> None:
     (tmp_path / "images/a b.jpg.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"a b.jpg.png: expected the probabilities of a b.jpg, found none"):
         found["a b.jpg"]
+
+
+@pytest.mark.parametrize(("height", "fits"), [(500_000, True), (500_001, False)])
+def test_the_most_rows_that_a_png_has(height: int, fits: bool, tmp_path: Path) -> None:
+    """Of two classes; more is refused instead of written as nothing."""
+    prediction = Prediction(np.ones((height, 1, 2), np.uint8), np.zeros(2, np.uint8))
+    if fits:
+        probabilities.write(tmp_path / "cache", [("a", prediction)])
+        assert probabilities.Cache(tmp_path / "cache")["a"].pixels.shape == (height, 1, 2)
+    else:
+        with pytest.raises(UserError, match=r"a: expected at most 1,000,000 rows of probabilities"):
+            probabilities.write(tmp_path / "cache", [("a", prediction)])

@@ -1,12 +1,15 @@
 """How stages and commands start and end, within this process and in separate ones."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from stages.kaggle import answers, credentials
 from stages.pipeline import cli, outputs, stage
 
 ROOT = Path(__file__).parents[2]
@@ -152,3 +155,42 @@ def test_a_message_where_stderr_is_closed(tmp_path: Path) -> None:
     closed = ["sh", "-c", f"exec {sys.executable} -m stages check 2>&-"]
     found = subprocess.run(closed, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, check=False)
     assert (found.returncode, found.stdout.startswith("check: params.yaml: expected the parameters")) == (1, True)
+
+
+HOSTILE = {
+    "188,079 bytes that are no text": np.random.default_rng(0).bytes(188_079).decode("latin-1"),
+    "controls of a terminal": "\x1b[2J\x1b]0;owned\x07.png",
+    "half a character": "\udcff.png",
+    "right to left": "\u202egnp.a",
+    "a long name": "x" * 100_000,
+    "a long text": "one of many words " * 10_000,
+    "many lines": "line\n" * 10_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [cli.UserError, credentials.NoCredentialsError, answers.RefusedError])
+@pytest.mark.parametrize("case", HOSTILE)
+def test_any_name_can_stand_in_a_message(case: str, kind: type[cli.UserError]) -> None:
+    """It is cut and printable; where, and what to do, are still there."""
+    message = str(kind(f"train.csv, line 2: expected an id, found {HOSTILE[case]}: rename it"))
+    assert message.startswith("train.csv, line 2: expected an id, found ")
+    assert message.endswith(": rename it")
+    assert len(message) <= 8000
+    assert all(line.isprintable() for line in message.split("\n"))
+    assert message.count("\n") < 60
+
+
+def test_a_usual_message_stays_as_it_is() -> None:
+    """Other scripts, long paths and a list of faults are no reason to cut."""
+    message = f"{'/folder' * 50}/鋼 é.png: expected 1 × 2 …, found “3”\n" + "\n".join(["  a fault"] * 12)
+    assert str(cli.UserError(message)) == message
+
+
+def test_no_message_leaves_another_way() -> None:
+    """Every module raises `UserError`, and nothing else ends the process with a text of its own."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "stages").rglob("*.py")
+        if re.search(r"sys\.exit\((?!\d)|SystemExit\(|parser\.error\(", path.read_text(encoding="utf-8"))
+    }
+    assert found == {"stages/pipeline/cli.py", "stages/kaggle/script.py"}  # the script stands alone on Kaggle

@@ -64,6 +64,14 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"classes": [f"c{n}" for n in range(9)], "overlapping_classes": True}, "overlapping_classes: expected at most 8"),
     ({"classes": ["Crack", "crack", "a", "b"]}, "classes: expected different names (upper case or not), found"),
     ({"image_height": 40_000}, "image_height: "),
+    (
+        {"image_height": 32_768, "image_width": 20, "classes": [f"c{n}" for n in range(31)]},
+        "image_height, image_width, classes: expected at most 1,000,000 rows of probabilities (height × classes)",
+    ),
+    (
+        {"image_height": 4096, "image_width": 4096, "classes": [f"c{n}" for n in range(65)]},
+        "expected at most 1,073,741,824 probabilities (height × width × classes), found 4,096 × 4,096 × 65",
+    ),
 ]
 
 

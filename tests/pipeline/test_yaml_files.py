@@ -1,6 +1,7 @@
 """YAML as DVC reads it, and what is refused."""
 
 import io
+import time
 
 import pytest
 from dvc.utils.serialize import loads_yaml
@@ -36,15 +37,30 @@ TOO_MUCH = {
     "ten to the tenth values": (
         "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
         + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in NEXT),
-        "expected at most 50,000 values, found more",
+        "expected at most 20,000 values, found more",
     ),
-    "a list in itself": ("- &a [*a]", "expected at most 50,000 values, found more"),
+    "a list in itself": ("- &a [*a]", "expected at most 20,000 values, found more"),
     "merge keys": (
         "a: &a {k: 1}\n"
         + "".join(f"{b}: &{b}\n  <<: [{','.join([f'*{a}'] * 10)}]\n" for a, b in NEXT),
         "expected plain keys, found a merge key (<<): write out what it stands for",
     ),
     "240,000 items": ("- 1\n" * 240_000, "expected at most 262,144 characters of YAML, found 960,000"),
+    "120,000 items in one line": (f"[{'1,' * 120_000}]", "expected at most 20,000 values, found more"),
+    "25,000 keys": ("".join(f"k{n}: 1\n" for n in range(25_000)), "expected at most 20,000 values, found more"),
+    "20,000 references": (
+        "a: &a [x]\n" + "".join(f"k{n}: *a\n" for n in range(20_000)), "expected at most 20,000 values, found more",
+    ),
+    "80,000 merges": (
+        f"a: &a {{k: 1}}\nb:\n  <<: [{'*a,' * 80_000}]\n", "expected plain keys, found a merge key (<<)",
+    ),
+    "numbers to the base of sixty": (
+        f"%YAML 1.1\n---\na: {':'.join(['59'] * 80_000)}", "expected YAML 1.2, found YAML 1.1: remove the line",
+    ),
+    "a number of 250,000 hexadecimal digits": (
+        f"a: 0x{'f' * 250_000}", "expected numbers of at most 64 bits, found one of 1,000,000",
+    ),
+    "a tag of 200,000 characters": (f"a: !<{'x' * 200_000}> b", "could not determine a constructor for the tag"),
     "nested lists": ("[" * 50_000, "expected YAML, found: lists or mappings that are nested too deeply"),
     "a date": ("a: 2020-01-01", "found datetime.date(2020, 1, 1): put it in quotes"),
     "a set": ("a: !!set {x}", "found {'x'}: put it in quotes"),
@@ -60,8 +76,11 @@ TOO_MUCH = {
 def test_what_is_refused(case: str) -> None:
     """One line that starts with the file."""
     text, message = TOO_MUCH[case]
+    started = time.monotonic()
     with pytest.raises(UserError) as reported:
         yaml_files.parsed(text, "params.yaml")
     assert str(reported.value).startswith("params.yaml: expected ")
     assert message in str(reported.value)
     assert "\n" not in str(reported.value)
+    assert len(str(reported.value)) < 1000
+    assert time.monotonic() - started < 15  # a second or two

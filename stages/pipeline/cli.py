@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
+LONGEST_LINE = 4000  # characters of a line of a message; of a longer one the middle is left out
+_BEGIN, _END = 1500, 500  # what to do stands at the end
+
 
 class UserError(Exception):
     """A mistake that the user can correct. The message says where, what was expected and what was found."""
@@ -61,8 +64,20 @@ def guard(name: str, work: Callable[[], None]) -> None:
         sys.exit(130)
 
 
+def printable(message: str) -> str:
+    r"""A message as a terminal may show it: what it quotes may hold control characters, and be as long as a file.
+
+    >>> printable("row 1: found \x1b[31m")
+    'row 1: found \\x1b[31m'
+    """
+    signs = (sign if sign == "\n" or sign.isprintable() else repr(sign)[1:-1] for sign in message)
+    lines = "".join(signs).split("\n")
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:_BEGIN]} … {line[-_END:]}" for line in lines)
+
+
 def _fail(message: str) -> NoReturn:
     """End with exit status 1 and a message on stderr, or on stdout if stderr is closed."""
+    message = printable(message)
     if sys.stderr is None:
         print(message)
         sys.exit(1)

@@ -199,7 +199,7 @@ class Dataset:
         size = self.layout.scored_size(sample.size)
         try:
             return label_maps.drawn(masks, len(self.classes), size, overlapping=overlapping)
-        except ValueError:  # runs that overlap, or lead outside
+        except (ValueError, IndexError):  # runs that overlap, or lead outside; a class that there is not
             raise integrity.damaged(self._folder / true_masks.RUNS) from None
 
     def image(self, sample: Sample) -> UInt8:

@@ -29,7 +29,7 @@ def main(words: list[str] | None = None) -> int:
         prog="python -m tests.fuzzing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=5.0, help="in all (default: 5)")
-    parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--seed", type=int, default=None, help="default: another one each time")
     parser.add_argument("--replay", type=Path, metavar="FOLDER", help="read an input that was kept")
     given = parser.parse_args(words)

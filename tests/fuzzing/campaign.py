@@ -55,7 +55,11 @@ def batch(reader: Reader, seed: int, count: int, each: Callable[[Files], None]) 
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @hypothesis.given(reader.inputs)
     def generate(files: Files) -> None:

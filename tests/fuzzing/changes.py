@@ -12,25 +12,34 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 NUMBERS = (
-    "0", "-1", "1", "255", "256", "32768", "65536", "2147483648", "9223372036854775807", "9223372036854775808", "1" * 30,
+    "0", "-1", "1", "255", "256", "32768", "65536", "2147483648", "9223372036854775807", "9223372036854775808",
+    "1" * 30,
     "1" * 5000, "1e308", "1e999", "-0", "0.5", "nan", "inf", "", "01", "+1", "1_0", "0x10", "١", "²", "1.0", "true",
 )  # fmt: skip
 TEXTS = (
-    "", " ", "\n", "\r", "\t", "\x00", "\x0c", "\u2028", '"', "'", ",", ";", ":", "{", "[", "]", "}", "é", "e\u0301", "\ufeff",
-    "\U0001f600", "../x", "/etc/passwd", "a/b", ".", "..", "~", "null", "None", "%s", "{}", "-", "#", "&a", "*a", "!!int",
-    "<<", "x" * 300, "y" * 70_000, "\x1b[31m", "\\", "_", "*", "(", "[a-z", "(a+)+$",
+    "", " ", "\n", "\r", "\t", "\x00", "\x0c", "\u2028", '"', "'", ",", ";", ":", "{", "[", "]", "}", "é", "e\u0301",
+    "\ufeff", "\U0001f600", "../x", "/etc/passwd", "a/b", ".", "..", "~", "null", "None", "%s", "{}", "-", "#", "&a",
+    "*a", "!!int", "<<", "x" * 300, "y" * 70_000, "\x1b[31m", "\\", "_", "*", "(", "[a-z", "(a+)+$",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2, 255, 256, 2**31, 2**63, 2**64, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", "x",
-    "1", "nan", "../x", "/x", "a\x00b", "\ud800", "\x1b[31m", "x" * 300, "y" * 70_000, [], {}, [[]], [None], {"": None},
-    {"x": 1}, [1, 2, 3], ["a"], [[[[[[1]]]]]],
+    None, True, False, 0, -1, 1, 2, 255, 256, 2**31, 2**63, 2**64, 10**400, 0.5, 1e308, float("nan"), float("inf"), "",
+    "x", "1", "nan", "../x", "/x", "a\x00b", "\ud800", "\x1b[31m", "x" * 300, "y" * 70_000, [], {}, [[]], [None],
+    {"": None}, {"x": 1}, [1, 2, 3], ["a"], [[[[[[1]]]]]],
 )  # fmt: skip
-WORDS = (b"\0\0\0\0", b"\1\0\0\0", b"\0\0\0\1", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x7f\xff\xff\xff", b"\0\x80")
+WORDS = (
+    b"\0\0\0\0",
+    b"\1\0\0\0",
+    b"\0\0\0\1",
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\xff\x7f",
+    b"\x7f\xff\xff\xff",
+    b"\0\x80",
+)
 
 
 @st.composite
 def raw(draw: DrawFn, valid: Sequence[bytes]) -> bytes:
-    """One of some valid contents with a few of its bytes changed: flipped, cut, removed, repeated, inserted, replaced."""
+    """One of some valid contents with a few bytes changed: flipped, cut, removed, repeated, inserted, replaced."""
     content = bytearray(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, max(len(content) - 1, 0)))

@@ -26,6 +26,7 @@ _NOISE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 COLOUR = cv2.GaussianBlur(_NOISE, (0, 0), 3).astype(np.uint8)
 GREY = np.ascontiguousarray(COLOUR[..., 0])
 DEEP = GREY.astype(np.uint16) * 257
+COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")  # of TIFF
 LARGEST_DIFFERENCE = 3  # of two decoders of the same JPEG
 
 
@@ -62,7 +63,8 @@ def _dicom(values: Any, packed: bool = False) -> bytes:
 
 VALID: dict[str, list[bytes]] = {
     "PNG": [
-        _opencv(".png", GREY), _opencv(".png", COLOUR), _opencv(".png", DEEP), _opencv(".png", cv2.merge([COLOUR, GREY])),
+        _opencv(".png", GREY), _opencv(".png", COLOUR), _opencv(".png", DEEP),
+        _opencv(".png", cv2.merge([COLOUR, GREY])),
         _pillow(Image.fromarray(COLOUR).quantize(16), "PNG"), _pillow(Image.fromarray(GREY > 90), "PNG"),
     ],
     "JPEG": [
@@ -70,7 +72,7 @@ VALID: dict[str, list[bytes]] = {
         _opencv(".jpg", COLOUR, cv2.IMWRITE_JPEG_RST_INTERVAL, 1),
     ],
     "TIFF": [
-        *(_pillow(COLOUR, "TIFF", compression=name) for name in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")),
+        *(_pillow(COLOUR, "TIFF", compression=name) for name in COMPRESSIONS),
         _pillow(GREY, "TIFF"), _pillow(Image.fromarray(DEEP), "TIFF"), _opencv(".tif", COLOUR),
     ],
     "BMP": [_opencv(".bmp", GREY), _opencv(".bmp", COLOUR), _pillow(Image.fromarray(GREY > 90), "BMP")],

@@ -24,7 +24,10 @@ from tests.fuzzing.reader import Files, Reader
 
 KIND = "json"
 ROOT = Path(__file__).parents[2]
-MEMBERS = [EnsembleMember("fold_0", 0, True, True, (1.0, 2.0, 3.0), (0.9, 0.05, 0.05)), EnsembleMember("all", None, True, True, (1.0, 2.0, 3.0), (0.9, 0.05, 0.05))]
+MEMBERS = [
+    EnsembleMember("fold_0", 0, True, True, (1.0, 2.0, 3.0), (0.9, 0.05, 0.05)),
+    EnsembleMember("all", None, True, True, (1.0, 2.0, 3.0), (0.9, 0.05, 0.05)),
+]
 NETWORK = b"a network"
 ENSEMBLE = {
     "data": {"layout": Layout(("pit", "line"), 6, 8).to_json(), "folds": 3, "digest": "0"},
@@ -32,16 +35,29 @@ ENSEMBLE = {
     "sha256": {"fold_0/saved_model.pb": hashlib.sha256(NETWORK).hexdigest()},
 }  # fmt: skip
 _RULES = Rules("area", (Rule(128, 3, 20, 0), Rule(100, 0, 0, 5)), (1.5, 2.0)).to_json()
-RULES = {"rules": _RULES, "parts": [{"images": ["a.jpg", "b.jpg"], "rules": _RULES}, {"images": ["c.jpg"], "rules": _RULES}]}
+RULES = {
+    "rules": _RULES,
+    "parts": [{"images": ["a.jpg", "b.jpg"], "rules": _RULES}, {"images": ["c.jpg"], "rules": _RULES}],
+}
 SENT = {"experiment": "a", "revision": "b", "message": "c"}
 JOURNAL: dict[str, Any] = {
     "intent": {"steel 1": {**SENT, "size": 5, "listed": [1, 2]}, "steel 2": {**SENT, "size": None, "listed": []}},
     "submission": {"steel 0": {**SENT, "reference": 7}},
     "dataset": {"0": "someone/steel-model"},
 }
-HISTORY = {"checkpoint": "epoch_0", "history": [{"loss": 0.5}], "stopped": False, "callbacks": [{"best": 0.1}], "sha256": {"w": hashlib.sha256(NETWORK).hexdigest()}}  # fmt: skip
+HISTORY = {
+    "checkpoint": "epoch_0",
+    "history": [{"loss": 0.5}],
+    "stopped": False,
+    "callbacks": [{"best": 0.1}],
+    "sha256": {"w": hashlib.sha256(NETWORK).hexdigest()},
+}
 NAMES = ("download", "evaluation", "check_data", "train", "predict", "preprocess", "postprocess")
-METRICS = {f"metrics/{name}.json": (ROOT / f"metrics/{name}.json").read_bytes() for name in NAMES if (ROOT / f"metrics/{name}.json").is_file()}
+METRICS = {
+    f"metrics/{name}.json": (ROOT / f"metrics/{name}.json").read_bytes()
+    for name in NAMES
+    if (ROOT / f"metrics/{name}.json").is_file()
+}
 
 
 def networks(folder: Path) -> str | None:
@@ -69,7 +85,7 @@ def figures(folder: Path) -> str | None:
     """Print the summary, and read what the report reads."""
     (folder / "data").mkdir()
     (folder / "data/submission.csv").touch()
-    summary.run(None)  # type: ignore[arg-type]
+    summary.run(None)
     report._read(Path("metrics/evaluation.json"), classes=dict)
     return None
 
@@ -131,13 +147,33 @@ def _metrics() -> SearchStrategy[Files]:
 
 READERS = [
     Reader(
-        "ensemble.json", KIND,
-        changes.one_of_files({"fold_0/saved_model.pb": NETWORK}, {"ensemble.json": changes.json_file(json.loads(json.dumps(ENSEMBLE)))}),
+        "ensemble.json",
+        KIND,
+        changes.one_of_files(
+            {"fold_0/saved_model.pb": NETWORK}, {"ensemble.json": changes.json_file(json.loads(json.dumps(ENSEMBLE)))}
+        ),
         networks,
     ),
     Reader("rules", KIND, changes.json_file(RULES).map(changes.named("postprocess.json")), rules),
     Reader("metrics", KIND, _metrics(), figures),
     Reader("journal", KIND, changes.json_file(JOURNAL).map(changes.named("submitted.json")), journal),
-    Reader("state of a training", KIND, changes.one_of_files({"w": NETWORK}, {"progress.json": changes.json_file(json.loads(_record()))}), state, (ValueError, KeyError)),
-    Reader("lists of running stages", KIND, changes.one_of_files({".dvc/tmp/rwlock": b"{}", str(forced.RECORD): b"[]"}, {".dvc/tmp/rwlock": changes.json_file({"a": [{"pid": 1, "cmd": "x"}]}), str(forced.RECORD): changes.json_file(["a", "b"])}), running),
-]  # fmt: skip
+    Reader(
+        "state of a training",
+        KIND,
+        changes.one_of_files({"w": NETWORK}, {"progress.json": changes.json_file(json.loads(_record()))}),
+        state,
+        (ValueError, KeyError),
+    ),
+    Reader(
+        "lists of running stages",
+        KIND,
+        changes.one_of_files(
+            {".dvc/tmp/rwlock": b"{}", str(forced.RECORD): b"[]"},
+            {
+                ".dvc/tmp/rwlock": changes.json_file({"a": [{"pid": 1, "cmd": "x"}]}),
+                str(forced.RECORD): changes.json_file(["a", "b"]),
+            },
+        ),
+        running,
+    ),
+]

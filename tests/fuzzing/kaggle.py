@@ -37,8 +37,45 @@ LISTED = {
 }  # fmt: skip
 LOGIN = {"active": True, "username": "someone", "userId": 5, "clientId": "", "exp": 0, "iat": 0}
 SENT = {"message": "Successfully submitted", "ref": 9}
-STATUSES = (200, 200, 200, 200, 201, 204, 206, 301, 302, 304, 400, 401, 403, 404, 409, 418, 422, 429, 451, 500, 502, 503, 599, 999)
-WAITS = ("", "3", "-1", "nan", "inf", "1e400", "x", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 99999 23:59:59 GMT", "²", "0x1")
+STATUSES = (
+    200,
+    200,
+    200,
+    200,
+    201,
+    204,
+    206,
+    301,
+    302,
+    304,
+    400,
+    401,
+    403,
+    404,
+    409,
+    418,
+    422,
+    429,
+    451,
+    500,
+    502,
+    503,
+    599,
+    999,
+)
+WAITS = (
+    "",
+    "3",
+    "-1",
+    "nan",
+    "inf",
+    "1e400",
+    "x",
+    "Wed, 21 Oct 2015 07:28:00 GMT",
+    "Fri, 31 Dec 99999 23:59:59 GMT",
+    "²",
+    "0x1",
+)
 ANSWER, HEAD = "answer.bin", "answer.json"
 
 
@@ -82,7 +119,7 @@ def _adapter(folder: Path) -> Any:
         response.status_code, response.url, response.request = head["status"], request.url, request
         response.headers.update({name: value for name, value in head["headers"].items() if value})
         response.raw = io.BytesIO(body)
-        response.raw.release_conn = lambda: None  # type: ignore[attr-defined]
+        response.raw.release_conn = lambda: None
         return response
 
     return send
@@ -133,7 +170,9 @@ def found(folder: Path) -> str | None:
     with _account(folder):
         credentials.check()
         credentials.check_all_files()
-    used = next((home / name for name in ("access_token", "kaggle.json", "credentials.json") if (home / name).exists()), None)
+    used = next(
+        (home / name for name in ("access_token", "kaggle.json", "credentials.json") if (home / name).exists()), None
+    )
     text = used.read_bytes().decode() if used else ""
     return None if text.strip() and "\ufeff" not in text[:1] else f"accepted {text[:50]!r}"
 
@@ -143,7 +182,9 @@ def _files() -> SearchStrategy[Files]:
     return st.one_of(
         changes.json_file(key).map(changes.named(f"{place}/kaggle.json")),
         changes.json_file({"refresh_token": "x", "access_token": "y"}).map(changes.named(f"{place}/credentials.json")),
-        st.one_of(changes.text(["KGAT_made_up\n"]), changes.raw([b"KGAT_made_up"])).map(changes.named(f"{place}/access_token")),
+        st.one_of(changes.text(["KGAT_made_up\n"]), changes.raw([b"KGAT_made_up"])).map(
+            changes.named(f"{place}/access_token")
+        ),
     )
 
 

@@ -151,7 +151,12 @@ _DRAWN: dict[str, Callable[[Path], str | None]] = {
 READERS = [
     Reader("COCO", KIND, changes.json_file(COCO).map(changes.named("labels.json")), coco_file),
     Reader("LabelMe", KIND, changes.json_file(LABELME).map(changes.named("labels.json")), labelme_file),
-    Reader("YOLO", KIND, st.one_of(changes.text([YOLO]), changes.raw([YOLO.encode()])).map(changes.named("labels.txt")), yolo_file),
+    Reader(
+        "YOLO",
+        KIND,
+        st.one_of(changes.text([YOLO]), changes.raw([YOLO.encode()])).map(changes.named("labels.txt")),
+        yolo_file,
+    ),
     *(
         Reader(f"label picture of {name}", KIND, changes.raw(valid).map(changes.named("label.png")), _DRAWN[name])
         for name, valid in _PICTURES.items()

@@ -2,7 +2,9 @@
 
 import resource
 import signal
+import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from hypothesis.strategies import SearchStrategy
 from stages.pipeline import cli
 from stages.pipeline.cli import UserError
 
-SECONDS = 10.0  # for one input
+SECONDS = 10.0  # of the processor, for one input
 MEMORY = 1 << 30  # bytes by which one input may raise the peak of the process
 
 ACCEPTED, REFUSED, TRACEBACK, HANG, TOO_MUCH_MEMORY, WRONG = (
@@ -24,6 +26,7 @@ OUTCOMES = (ACCEPTED, REFUSED, TRACEBACK, HANG, TOO_MUCH_MEMORY, WRONG)
 FAULTS = OUTCOMES[2:]
 
 Files = dict[str, bytes]  # content by the path in the input's folder
+Read = Callable[[Path], str | None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Reader:
     name: str
     kind: str
     inputs: SearchStrategy[Files]
-    read: Callable[[Path], str | None]
+    read: Read
     refusals: tuple[type[Exception], ...] = ()
 
 
@@ -64,15 +67,16 @@ def run(reader: Reader, folder: Path) -> Ended:
     An error of the operating system is a refusal, as `stages.pipeline.cli.guard` makes a message of it.
     """
     before = _peak()
+    refusals: tuple[type[Exception], ...] = (UserError, *reader.refusals)
     try:
-        with _limited_time():
+        with _limited_time(), _usual_recursion(), warnings.catch_warnings(action="ignore"):
             wrong = reader.read(folder)
         ended = Ended(WRONG, wrong) if wrong else Ended(ACCEPTED)
     except HangError:
         return Ended(HANG, f"more than {SECONDS:g} s\n{traceback.format_exc()}")
     except MemoryError:
         return Ended(TOO_MUCH_MEMORY, traceback.format_exc())
-    except (UserError, *reader.refusals) as error:
+    except refusals as error:
         ended = Ended(REFUSED, cli.printable(str(error))) if str(error) else Ended(WRONG, "a message without a word")
     except OSError as error:
         ended = Ended(TRACEBACK, traceback.format_exc()) if error.errno is None else Ended(REFUSED, str(error))
@@ -94,10 +98,23 @@ def _limited_time() -> Iterator[None]:
     def over(number: int, frame: FrameType | None) -> None:
         raise HangError
 
-    earlier = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    earlier = signal.signal(signal.SIGPROF, over)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, earlier)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, earlier)
+
+
+@contextmanager
+def _usual_recursion() -> Iterator[None]:
+    """As deep as in a process of its own; Hypothesis allows more."""
+    earlier, depth, frame = sys.getrecursionlimit(), 0, sys._getframe()
+    while frame := frame.f_back:
+        depth += 1
+    sys.setrecursionlimit(1000 + depth)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(earlier)

@@ -70,7 +70,9 @@ def _differs(rows: list[tables.Row], path: Path, layout: Layout, runs: str) -> s
     for cells in plain_rows(path):
         both = cells.get(columns.image_and_class or "")
         image = cells[columns.image] if both is None else both.rpartition("_")[0]
-        label = cells[columns.class_id] if both is None and columns.class_id in cells else (both or "").rpartition("_")[2]
+        label = (
+            cells[columns.class_id] if both is None and columns.class_id in cells else (both or "").rpartition("_")[2]
+        )
         if label.endswith("1") and layout is LABELLED and both:
             image, label = both[: -len("_lung_1")], "lung_1"
         nameless = columns.class_id is None or (both is None and columns.class_id not in cells)
@@ -121,7 +123,7 @@ def run_lengths(folder: Path) -> str | None:
     refused = None
     for order in ("columns", "rows"):
         for first in (0, 1, "relative"):
-            notation = RunLengths(order, first)  # type: ignore[arg-type]
+            notation = RunLengths(order, first)
             try:
                 mask = rle.decode(text, HEIGHT, WIDTH, notation).tolist()
             except rle.RunLengthError as error:
@@ -189,7 +191,13 @@ METRICS = {"metrics/images.csv": IMAGES_TABLE.encode(), "metrics/confusion.csv":
 
 READERS = [
     *(
-        Reader(f"training table of {name}", KIND, changes.table(text).map(changes.named(TABLE)), training(layout), (rle.RunLengthError,))
+        Reader(
+            f"training table of {name}",
+            KIND,
+            changes.table(text).map(changes.named(TABLE)),
+            training(layout),
+            (rle.RunLengthError,),
+        )
         for name, (layout, text) in TRAINING.items()
     ),
     *(
@@ -197,22 +205,35 @@ READERS = [
         for name, (layout, text) in SENT.items()
     ),
     Reader(
-        "run lengths", KIND,
-        st.one_of(changes.text(["1 2 5 3", "0 48", "3 1 7 2 40 2", ""]), st.text("0123456789 -+.,\n\t１").map(str.encode))
-        .map(changes.named("runs.txt")),
-        run_lengths, (rle.RunLengthError,),
+        "run lengths",
+        KIND,
+        st.one_of(
+            changes.text(["1 2 5 3", "0 48", "3 1 7 2 40 2", ""]), st.text("0123456789 -+.,\n\t１").map(str.encode)
+        ).map(changes.named("runs.txt")),
+        run_lengths,
+        (rle.RunLengthError,),
     ),
     Reader(
-        "tables of metrics", KIND,
+        "tables of metrics",
+        KIND,
         changes.one_of_files(METRICS, {name: changes.table(text.decode()) for name, text in METRICS.items()}),
         images_table,
     ),
     Reader(
-        "table of the leaderboard", KIND,
-        changes.table(",".join(COLUMNS) + "\n2020-01-01,a,b,c,0.5,0.6,7,ff\n2020-01-01,a,b,c,0.5,,8,ff\n")
-        .map(changes.named("metrics/leaderboard.csv")),
+        "table of the leaderboard",
+        KIND,
+        changes.table(",".join(COLUMNS) + "\n2020-01-01,a,b,c,0.5,0.6,7,ff\n2020-01-01,a,b,c,0.5,,8,ff\n").map(
+            changes.named("metrics/leaderboard.csv")
+        ),
         leaderboard_table,
     ),
-    Reader("table of an ablation", KIND, changes.table(ABLATION).map(changes.named("metrics/ablation.csv")), ablation_table),
-    Reader("table of colours", KIND, changes.table("255,0,0,pit\n#00ff00,line\n0,0,0,background\n").map(changes.named("colours.csv")), colours),
-]  # fmt: skip
+    Reader(
+        "table of an ablation", KIND, changes.table(ABLATION).map(changes.named("metrics/ablation.csv")), ablation_table
+    ),
+    Reader(
+        "table of colours",
+        KIND,
+        changes.table("255,0,0,pit\n#00ff00,line\n0,0,0,background\n").map(changes.named("colours.csv")),
+        colours,
+    ),
+]

@@ -1,4 +1,4 @@
-"""A process of its own for the inputs of a kind, so that a crash or an endless loop in a library ends this one alone."""
+"""A process of its own for the inputs of a kind: a crash or an endless loop in a library ends this one alone."""
 
 import multiprocessing
 import resource
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tests.fuzzing import campaign
 from tests.fuzzing.campaign import Counts
-from tests.fuzzing.reader import FAULTS, HANG, SECONDS, TRACEBACK, Ended, Files, Reader
+from tests.fuzzing.reader import FAULTS, HANG, TRACEBACK, Ended, Files, Reader
 from tests.fuzzing.readers import of_kinds
 
-GRACE = 5.0  # seconds for what a signal cannot end: a loop in C
+WAIT = 60.0  # seconds on the clock, for what a signal cannot end, such as a loop in C, and for what waits
 ADDRESSES = 6 << 30  # bytes that a worker may map in all
 
 
@@ -37,11 +37,11 @@ def for_some_time(kind: str, seed: int, seconds: float, counts: Counts, place: P
         try:
             while ours.poll(limit):
                 name, start, files, ended = ours.recv()
-                limit = SECONDS + GRACE
+                limit = WAIT
                 if ended is not None:
                     note(readers[name], start, ended, files, counts, place)
                     name = ""
-            lost = Ended(HANG, f"more than {SECONDS + GRACE:g} s in a library")
+            lost = Ended(HANG, f"more than {WAIT:g} s")
         except EOFError:
             worker.join()
             lost = Ended(TRACEBACK, f"the process ended with {worker.exitcode}")
@@ -59,7 +59,11 @@ def note(reader: Reader, seed: int, ended: Ended, files: Files, counts: Counts, 
     counts.add(reader, ended)
     if ended.outcome in FAULTS and (kept := campaign.keep(place, reader, seed, ended, files)):
         counts.kept.append(kept)
-        print(f"{reader.name}: {ended.outcome}: {ended.detail.strip().splitlines()[-1][:200]}", file=sys.stderr, flush=True)
+        print(
+            f"{reader.name}: {ended.outcome}: {ended.detail.strip().splitlines()[-1][:200]}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def work(kind: str, seed: int, end: float, results: Connection) -> None:

@@ -67,7 +67,11 @@ def parameters(folder: Path) -> str | None:
     Layout.of(options.competition)
     stands = dict(leaves(YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text(encoding="utf-8"))))
     for name, found in leaves(options.model_dump()):
-        if stands[name] != found and str(stands[name]).strip(" ") != str(found) and _plain(stands[name]) != _plain(found):
+        if (
+            stands[name] != found
+            and str(stands[name]).strip(" ") != str(found)
+            and _plain(stands[name]) != _plain(found)
+        ):
             return f"{name}: expected {stands[name]!r}, found {found!r}"
     return None
 
@@ -112,12 +116,23 @@ def lock(folder: Path) -> str | None:
 
 READERS = [
     Reader("params.yaml", KIND, yaml(PARAMS).map(changes.named("params.yaml")), parameters),
-    Reader("recipe", KIND, changes.one_of_files({"params.yaml": PARAMS.encode()}, {"own.yaml": yaml(*RECIPES)}), recipe),
-    Reader("ablation.yaml", KIND, changes.one_of_files({"params.yaml": PARAMS.encode()}, {"ablation.yaml": yaml(PLAN)}), ablation),
     Reader(
-        "dvc.yaml", KIND,
-        changes.one_of_files({"params.yaml": PARAMS.encode(), "dvc.yaml": STAGES.encode()}, {"dvc.yaml": yaml(STAGES), "params.yaml": yaml(PARAMS)}),
+        "recipe", KIND, changes.one_of_files({"params.yaml": PARAMS.encode()}, {"own.yaml": yaml(*RECIPES)}), recipe
+    ),
+    Reader(
+        "ablation.yaml",
+        KIND,
+        changes.one_of_files({"params.yaml": PARAMS.encode()}, {"ablation.yaml": yaml(PLAN)}),
+        ablation,
+    ),
+    Reader(
+        "dvc.yaml",
+        KIND,
+        changes.one_of_files(
+            {"params.yaml": PARAMS.encode(), "dvc.yaml": STAGES.encode()},
+            {"dvc.yaml": yaml(STAGES), "params.yaml": yaml(PARAMS)},
+        ),
         stages,
     ),
     Reader("dvc.lock", KIND, changes.one_of_files({"data/submission.csv": OUT}, {"dvc.lock": yaml(LOCK)}), lock),
-]  # fmt: skip
+]

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -29,8 +30,9 @@ CONTENTS = {
     "test_images/c.png": b"third image" * 5,
 }
 NAMES = (
-    b"../x.png", b"/x.png", b"train_images/../../x.png", b"train_images\\x.png", b"", b".", b"/", b"a\0b.png", b"\xff.png",
-    b"train_images/a.png", b"train_images/A.PNG", b"./train.csv", b"train.csv/", b"train_images", b"x" * 5000 + b".png",
+    b"../x.png", b"/x.png", b"train_images/../../x.png", b"train_images\\x.png", b"", b".", b"/", b"a\0b.png",
+    b"\xff.png", b"train_images/a.png", b"train_images/A.PNG", b"./train.csv", b"train.csv/", b"train_images",
+    b"x" * 5000 + b".png",
     "train_images/é.png".encode(), b"train_images/\n.png", b"__MACOSX/train.csv", b"train_images/deep/a.png",
     b"test_images.zip", b"C:\\x.png", b"train_images/.png", b"train_images/" + b"y" * 300 + b".png",
 )  # fmt: skip
@@ -75,7 +77,11 @@ def written(entries: list[Entry], comment: bytes = b"", count: int | None = None
         offset = body.tell() if entry.offset is None else entry.offset
         flags = entry.flags if entry.local_flags is None else entry.local_flags
         method = entry.method if entry.local_method is None else entry.local_method
-        body.write(struct.pack("<4s5H3L2H", b"PK\3\4", 20, flags, method, 0, 33, checksum, packed_size, size, len(entry.name), 0))
+        body.write(
+            struct.pack(
+                "<4s5H3L2H", b"PK\3\4", 20, flags, method, 0, 33, checksum, packed_size, size, len(entry.name), 0
+            )
+        )
         body.write(entry.name + packed)
         listing += struct.pack(
             "<4s6H3L5H2L", b"PK\1\2", 0x314, 20, entry.flags, entry.method, 0, 33, checksum, packed_size, size,
@@ -99,8 +105,8 @@ def changed_entries(draw: DrawFn, entries: list[Entry]) -> bytes:
         place = draw(st.integers(0, len(found) - 1))
         entry, number = found[place], draw(st.sampled_from(EXTREMES))
         field = draw(st.sampled_from((
-            "name", "name", "method", "flags", "local_flags", "local_method", "size", "packed_size", "checksum", "offset",
-            "mode", "extra", "content", "repeat", "remove",
+            "name", "name", "method", "flags", "local_flags", "local_method", "size", "packed_size", "checksum",
+            "offset", "mode", "extra", "content", "repeat", "remove",
         )))  # fmt: skip
         if field == "repeat":
             found.insert(draw(st.integers(0, len(found))), entry)
@@ -109,19 +115,28 @@ def changed_entries(draw: DrawFn, entries: list[Entry]) -> bytes:
         elif field == "name":
             found[place] = replace(entry, name=draw(st.sampled_from(NAMES)))
         elif field in ("method", "local_method"):
-            found[place] = replace(entry, **{field: draw(st.sampled_from((0, 1, 8, 9, 12, 14, 93, 95, 98, 99, 65535)))})
+            found[place] = _with(entry, field, draw(st.sampled_from((0, 1, 8, 9, 12, 14, 93, 95, 98, 99, 65535))))
         elif field in ("flags", "local_flags"):
-            found[place] = replace(entry, **{field: 1 << draw(st.integers(0, 15))})
+            found[place] = _with(entry, field, 1 << draw(st.integers(0, 15)))
         elif field == "mode":
-            found[place] = replace(entry, mode=draw(st.sampled_from((0, 0o120777, 0o040755, 0o010644, 0o140000, 0xFFFF))))
+            found[place] = replace(
+                entry, mode=draw(st.sampled_from((0, 0o120777, 0o040755, 0o010644, 0o140000, 0xFFFF)))
+            )
         elif field == "extra":
             sizes = struct.pack("<2H3Q", 1, 24, number, 1 << 62, draw(st.sampled_from((0, 2**63, 2**64 - 1))))
             found[place] = replace(entry, extra=draw(st.sampled_from((sizes, sizes[:9], b"\1", b"\x75\x70\5\0\1abcd"))))
         elif field == "content":
             found[place] = replace(entry, content=draw(st.sampled_from((b"", CHANGED))))
         elif field != "remove":
-            found[place] = replace(entry, **{field: number})
-    return written(found, draw(st.sampled_from((b"", b"", b"PK\5\6" * 8))), draw(st.sampled_from((None, None, 0, 65535))))
+            found[place] = _with(entry, field, number)
+    return written(
+        found, draw(st.sampled_from((b"", b"", b"PK\5\6" * 8))), draw(st.sampled_from((None, None, 0, 65535)))
+    )
+
+
+def _with(entry: Entry, field: str, number: int) -> Entry:
+    changed: dict[str, Any] = {field: number}
+    return replace(entry, **changed)
 
 
 def nested(inner: SearchStrategy[bytes], method: int) -> SearchStrategy[bytes]:

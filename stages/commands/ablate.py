@@ -92,7 +92,7 @@ def show() -> str:
             f"where there is a mask {row['held_out_positive_mean_dice']:.4f}"
             for row in table[table["held_out_mean_dice"].notna()].to_dict("records")
         ]
-    except (ValueError, KeyError) as error:  # ValueError: those of pandas and of the text's encoding too
+    except (ValueError, KeyError, OverflowError) as error:  # ValueError: also of pandas and of the text's encoding
         raise UserError(
             f"{TABLE}: expected the table of an ablation, found another ({error}): restore it from git, or run "
             "make ablation"

@@ -55,10 +55,11 @@ def check_summary(path: Path, rows: Sequence[Mapping[str, str]], classes: Iterab
         UserError: it has other classes or folds, or a row holds something else than a name and numbers.
     """
     columns = [*_OF_IMAGE, *(f"pixels_{name}" for name in classes)]
-    whole = bool(rows) and all(
-        list(row) == columns and row["image"] and all(_is_number(row[name]) for name in columns[1:]) for row in rows
+    whole = len(set(columns)) == len(columns) and all(
+        row.keys() == set(columns) and row["image"] and all(_is_number(row[name]) for name in columns[1:])
+        for row in rows
     )
-    if not whole or folds != 1 + max(int(row["fold"]) for row in rows):
+    if not whole or not rows or folds != 1 + max(int(row["fold"]) for row in rows):
         raise damaged(path)
 
 

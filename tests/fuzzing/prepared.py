@@ -81,8 +81,10 @@ def _contents(data: Dataset) -> dict[str, Any]:
     """Everything that stages read of it."""
     return {
         "folds": data.folds,
-        "classes": data.classes,
-        "index": [vars(sample) for sample in data.index],
+        "classes": sorted(data.classes),
+        "index": [
+            {**vars(sample), "pixels": dict(zip(data.classes, sample.pixels, strict=True))} for sample in data.index
+        ],
         "truth": [data.truth(sample).tolist() for sample in data.index],
         "signatures": data.signatures.tolist(),
         "images": [data.image(sample).shape for sample in data.index],

@@ -51,6 +51,19 @@ def test_a_users_mistake_becomes_the_exit_message() -> None:
     assert end.value.code == "explore: train.csv, line 3: expected 3 fields, found 2"
 
 
+def test_a_message_is_printable() -> None:
+    """What it quotes may steer a terminal, or be as long as a file; what to do stands at its end."""
+    assert (
+    assert cli.printable("a: expected b,\n  found \x1b[2J…\u202e") == "a: expected b,\n  found \\x1b[2J…\\u202e"
+    assert cli.printable("\udc80") == "\\udc80"
+        == "a: expected b,\n  found \\x1b[2J…\\u202e\\udc80"
+    )
+    long = cli.printable(f"a: expected b, found {'x' * 100_000}: run dvc repro")
+    assert len(long) < cli.LONGEST_LINE
+    assert long.startswith("a: expected b, found xxx")
+    assert long.endswith("xxx: run dvc repro")
+
+
 @pytest.mark.usefixtures("no_arguments")
 def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
     """An interrupted stage ends with status 130, as shells expect, and one line."""

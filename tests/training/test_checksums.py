@@ -19,5 +19,5 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 def test_a_damaged_record(tmp_path: Path, content: str) -> None:
     """One kind of error, whatever the damage: the training starts over."""
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         checksums.read_record(tmp_path / "a.json")

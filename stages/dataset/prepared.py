@@ -172,8 +172,11 @@ class Dataset:
             raise integrity.damaged(folder / IMAGES)
 
     def _rows(self, name: str) -> list[dict[str, str]]:
-        with (self._folder / name).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            with (self._folder / name).open(encoding="utf-8", newline="") as file:
+                return list(csv.DictReader(file))
+        except (UnicodeDecodeError, csv.Error):
+            raise integrity.damaged(self._folder / name) from None
 
     def _require(self, *names: str) -> None:
         missing = [name for name in names if not (self._folder / name).is_file()]

@@ -95,12 +95,13 @@ def test_a_summary_with_other_values(place: tuple[str, ...], value: object, fold
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [(",32,64,", ",32,x,"), (",32,64,", ",32"), (",32,64,", ",32,-4,"), ("width", "w")]
+    ("old", "new"),
+    [(",32,64,", ",32,x,"), (",32,64,", ",32"), (",32,64,", ",32,-4,"), ("width", "w"), ("train_00", "\udc80")],
 )
 def test_an_index_of_another_kind_with_its_checksum(old: str, new: str, folder: Path) -> None:
     """As another version of this pipeline might have written it."""
     index, summary = folder / "index.csv", json.loads((folder / "summary.json").read_text())
-    index.write_text(index.read_text().replace(old, new))
+    index.write_text(index.read_text().replace(old, new), errors="surrogateescape")
     summary[integrity.KEY] |= integrity.of_files(folder, ["index.csv"])
     (folder / "summary.json").write_text(json.dumps(summary))
     with pytest.raises(UserError, match="expected the file that preprocess wrote"):

@@ -14,7 +14,7 @@ from stages.dataset.layout import Layout
 from stages.pipeline import recipes, recorded, settings, unchanged, yaml_files
 from stages.pipeline.cli import UserError
 from tests.fuzzing import changes
-from tests.fuzzing.reader import Reader
+from tests.fuzzing.reader import Files, Reader
 
 KIND = "yaml"
 ROOT = Path(__file__).parents[2]
@@ -114,11 +114,14 @@ def lock(folder: Path) -> str | None:
     return None if "401b30e3b8b5d629635a5c613cdb7919" in text else "accepted with another hash"
 
 
+def _recipes() -> SearchStrategy[Files]:
+    valid = {"params.yaml": PARAMS.encode(), "own.yaml": RECIPES[0].encode()}
+    return changes.one_of_files(valid, {"own.yaml": yaml(*RECIPES), "params.yaml": yaml(PARAMS)})
+
+
 READERS = [
     Reader("params.yaml", KIND, yaml(PARAMS).map(changes.named("params.yaml")), parameters),
-    Reader(
-        "recipe", KIND, changes.one_of_files({"params.yaml": PARAMS.encode()}, {"own.yaml": yaml(*RECIPES)}), recipe
-    ),
+    Reader("recipe", KIND, _recipes(), recipe),
     Reader(
         "ablation.yaml",
         KIND,

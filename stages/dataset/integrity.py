@@ -7,6 +7,7 @@ which takes no time; DVC hashes them.
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -96,7 +97,8 @@ def read_array(path: Path, *, in_place: bool = False) -> Any:
         UserError: it is damaged. NumPy raises many types, as its header is read as Python.
     """
     try:
-        array = np.load(path, mmap_mode="r" if in_place else None)
+        with warnings.catch_warnings(action="error"):  # of a header that NumPy has to guess
+            array = np.load(path, mmap_mode="r" if in_place else None)
     except (OSError, MemoryError):
         raise
     except Exception:  # noqa: BLE001  (see above)

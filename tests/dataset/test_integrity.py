@@ -116,3 +116,11 @@ def test_an_index_of_masks_of_another_kind(masks: list[list[int]], folder: Path)
     np.save(folder / true_masks.INDEX, np.array(masks, np.int64))
     with pytest.raises(UserError, match=r"masks_index\.npy: expected the file that preprocess wrote"):
         true_masks.TrueMasks(folder)
+
+
+def test_a_header_that_numpy_would_guess(folder: Path) -> None:
+    """NumPy reads numbers as Python 2 wrote them, with a warning."""
+    file = folder / "signatures.npy"
+    file.write_bytes(file.read_bytes().replace(b"(12, ", b"(12L,"))
+    with pytest.raises(UserError, match=r"signatures\.npy: expected the file that preprocess wrote"):
+        integrity.read_array(file)

@@ -152,18 +152,20 @@ def test_the_checksums_of_a_png() -> None:
             image_headers.check_png(raw[:length])
 
 
-def test_an_odd_field_prints_nothing(tmp_path: Path) -> None:
-    """Pillow warns of it with a line of its own code."""
+def test_an_odd_field_is_one_message(tmp_path: Path) -> None:
+    """Pillow would warn of it with a line of its own code, and OpenCV report it in its own log."""
     stream = io.BytesIO()
     Image.fromarray(GREY).save(stream, "TIFF")
     field = struct.pack("<HHL", 284, 3, 1)  # how channels are stored: one number
     assert stream.getvalue().count(field) == 1
     (tmp_path / "a.tif").write_bytes(stream.getvalue().replace(field, struct.pack("<HHL", 284, 3, 2)))
     code = (
-        "from pathlib import Path; from stages.dataset import images; from stages.dataset.layout import Images; "
-        "print(images.native(Path('a.tif').read_bytes(), Path('a.tif'), Images()).shape)"
+        "from pathlib import Path; from stages.conversion import image_files; from stages.pipeline import cli; "
+        "cli.guard('convert', lambda: image_files.read(Path('a.tif'), None))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "(40, 60)\n", "")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("convert: a.tif: expected an image, found ")
+    assert len(ended.stderr.splitlines()) == 1

@@ -35,7 +35,8 @@ def run(given: argparse.Namespace) -> None:
         _print_headline(evaluation)
         _print_classes(evaluation)
         counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
-    except (KeyError, TypeError, AttributeError, ValueError) as error:  # ValueError: a text where a number belongs
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        # ValueError, OverflowError: a text or a huge number where a figure belongs
         raise cli.UserError(f"metrics: expected the figures of this version, found no {error}: run dvc repro") from None
     print(f"data checks: {counts} (python -m stages.check_data prints them again)")
     print("pictures:    metrics/explore, metrics/evaluation")

@@ -115,7 +115,7 @@ def _leaves(content: Mapping[str, Any], sections: tuple[str, ...] = ()) -> Itera
         if isinstance(value, Mapping):
             yield from _leaves(value, (*sections, key))
         else:
-            yield ".".join((*sections, str(key))), list(value) if isinstance(value, list) else value
+            yield ".".join(map(str, (*sections, key))), list(value) if isinstance(value, list) else value
 
 
 def _shown(value: Any) -> str:

@@ -16,6 +16,9 @@ from ruamel.yaml.events import ScalarEvent
 
 from stages.pipeline.cli import UserError
 
+# What the library raises. ValueError: an impossible date, such as 2020-99-99. The last three: a value that does not fit
+# its tag, such as `!!int` without a number.
+UNREADABLE = (YAMLError, ValueError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError)
 MOST_BYTES = 2**18  # twenty times the longest file of this repository
 MOST_VALUES = 50_000  # repeated ones counted each time
 
@@ -46,8 +49,7 @@ def parsed(text: str, where: str) -> Any:
     try:
         _refuse_merge_keys(text, where)
         content = _reader().load(text)
-    except (YAMLError, ValueError, RecursionError, ArithmeticError) as error:
-        # ValueError: an impossible date, such as 2020-99-99
+    except UNREADABLE as error:
         raise UserError(f"{where}: expected YAML, found: {_described(error)}") from None
     for number, value in enumerate(islice(_values(content), MOST_VALUES + 1)):
         if number == MOST_VALUES:
@@ -68,7 +70,7 @@ def is_plain(text: str) -> bool:
     """Whether YAML reads a text without quotes as this text, and not as a number, a list or nothing."""
     try:
         return bool(_reader().load(text) == text)
-    except (YAMLError, ValueError, RecursionError):
+    except UNREADABLE:
         return False
 
 
@@ -98,6 +100,8 @@ def _described(error: Exception) -> str:
     """The message of an error in one line, without the text around it."""
     if isinstance(error, RecursionError):
         return "lists or mappings that are nested too deeply"
+    if isinstance(error, LookupError | TypeError | AttributeError):
+        return "a value that does not fit its tag"
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         place = f"in line {mark.line + 1}, column {mark.column + 1}" if mark else ""

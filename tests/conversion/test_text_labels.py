@@ -107,6 +107,9 @@ def test_labelme_that_is_none(shape: Any, message: str) -> None:
     """File and shape are named."""
     with pytest.raises(UserError, match=f"^a.json: {message}"):
         written(shape)
+    Path("a.json").write_text('{"shapes": [], "imagePath": "a\\u0000.png"}')
+    with pytest.raises(UserError, match=r"^a.json: expected imagePath to name an image, found 'a\\x00.png'$"):
+        labelme.read(Path("a.json"))
     Path("a.json").write_text('{"shapes": null}')
     with pytest.raises(UserError, match=r"^a.json: expected a LabelMe file with shapes, found none$"):
         labelme.read(Path("a.json"))

@@ -139,7 +139,8 @@ def run_lengths(folder: Path) -> str | None:
 def images_table(folder: Path) -> str | None:
     """Read the scores of single images and the confusion matrix, and compare them with themselves."""
     found = compare.load("workspace")
-    rows = plain_rows(folder / "metrics/images.csv")
+    with (folder / "metrics/images.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     own = {(row["split"], row["image"], row["class"]): float(row["dice"]) for row in rows}
     for split, scores in found.scores.items():
         for image, dices in zip(scores.images, scores.dice.tolist(), strict=True):

@@ -143,7 +143,7 @@ def test_what_is_wrong_is_not_written(recipe: dict[str, Any], message: str, para
     assert [path.name for path in params.parent.iterdir()] == ["params.yaml"]
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "x", "", "5: 6"])
+@pytest.mark.parametrize("text", ["[1, 2]", "x", "", "5: {6: 7}"])
 def test_parameters_of_another_kind(text: str, params: Path) -> None:
     """A list, a text, nothing, or other keys."""
     params.write_text(text)

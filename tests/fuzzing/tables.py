@@ -68,7 +68,7 @@ def _differs(rows: list[tables.Row], path: Path, layout: Layout, runs: str) -> s
     """How rows differ from those of the second reader."""
     columns, expected = layout.columns, []
     for cells in plain_rows(path):
-        both = cells.get(columns.image_and_class or "")
+        both = None if columns.image_and_class is None else cells.get(columns.image_and_class)
         image = cells[columns.image] if both is None else both.rpartition("_")[0]
         label = (
             cells[columns.class_id] if both is None and columns.class_id in cells else (both or "").rpartition("_")[2]
@@ -139,7 +139,7 @@ def run_lengths(folder: Path) -> str | None:
 def images_table(folder: Path) -> str | None:
     """Read the scores of single images and the confusion matrix, and compare them with themselves."""
     found = compare.load("workspace")
-    with (folder / "metrics/images.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "metrics/images.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     own = {(row["split"], row["image"], row["class"]): float(row["dice"]) for row in rows}
     for split, scores in found.scores.items():

@@ -32,8 +32,11 @@ MARKS ?= not long and not prove and not committed
 # For `make scale`: a folder with 25 GB of space, and the seconds of a GPU per training step and per image.
 FOLDER ?=
 GPU_SECONDS ?=
+# For `make fuzz`: how long, and kinds of readers (tables yaml zips images labels json prepared kaggle); empty: all.
+MINUTES ?= 5
+KINDS ?=
 
-.PHONY: all setup repro compare ablation pictures test fresh current lint format prove bench coverage audit scale update \
+.PHONY: all setup repro compare ablation pictures test fresh current lint format prove fuzz bench coverage audit scale update \
 	clean help
 
 all: repro
@@ -98,6 +101,11 @@ fresh: setup
 prove: setup
 	pytest -m "long or prove"
 
+# Valid inputs that are changed at random, for every reader; those that end in a traceback, or that are read wrongly, are
+# kept in .fuzzing/. The tests run a few of them.
+fuzz: setup
+	@python -m tests.fuzzing --minutes $(MINUTES) $(if $(KINDS),--only $(KINDS))
+
 lint: setup
 	ruff check
 	ruff format --check
@@ -151,6 +159,7 @@ help:
 	@echo "make lint     ruff, mypy and deptry"
 	@echo "make format   let ruff correct what it can"
 	@echo "make prove    run the tests that take minutes"
+	@echo "make fuzz     feed every reader with changed inputs for MINUTES=5; KINDS=\"zips images\" takes some kinds"
 	@echo "make current  check that dvc.lock and metrics/ belong to the committed code"
 	@echo "make fresh    run the fast tests in a clone with nothing beside it"
 	@echo "make bench    compare the speed with other libraries and bare loops; ROWS=memory: how memory grows with the data"

@@ -66,6 +66,32 @@ def test_a_damaged_journal(content: str) -> None:
         Journal(path)
 
 
+def test_numbers_of_an_ablation_that_are_texts() -> None:
+    """The figures of the held-out fold are shown with four places."""
+    path = Path("metrics/ablation.csv")
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(f"{row}x,y" for row in rows)]) + "\n")
+    with pytest.raises(UserError, match=r"metrics/ablation.csv: expected the table of an ablation, found another"):
+        ablate.show()
+
+
+@pytest.mark.parametrize("content", ['{"mean_dice": "x"}', f'{{"mean_dice": 1{"0" * 400}}}', "[" * 100_000])
+def test_metrics_that_are_no_numbers(content: str) -> None:
+    """A text where a number belongs, and lists without an end."""
+    path = Path("metrics/evaluation.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | json.loads(content)) if content[0] == "{" else content)
+    with pytest.raises(SystemExit, match=r"summary: metrics.*: expected the (figures|metrics) of"):
+        cli.run_command("summary", [])
+
+
+def test_a_number_beyond_64_bits() -> None:
+    """In the confusion matrix."""
+    path = Path("metrics/confusion.csv")
+    path.write_text(path.read_text().replace("background,background,", f"background,background,{2**70}"))
+    with pytest.raises(UserError, match=r"metrics/confusion.csv: expected a confusion matrix"):
+        compare.load("workspace")
+
+
 @pytest.mark.parametrize("content", ["{}", "[]", "null", '{"alarms": 0}'])
 @pytest.mark.parametrize("name", ["download", "evaluation", "check_data"])
 def test_metrics_of_another_shape(name: str, content: str, capsys: pytest.CaptureFixture[str]) -> None:

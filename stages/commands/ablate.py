@@ -89,8 +89,12 @@ def show() -> str:
         other = "score" in table and bool(table["score"].notna().any())
         shown = SCORE | SHOWN if other else SHOWN
         cells = pd.DataFrame({title: _column(table, columns) for title, columns in shown.items()})
-        held_out = table[table["held_out_mean_dice"].notna()]
-    except (ValueError, KeyError) as error:  # ValueError: those of pandas and of the text's encoding too
+        held_out = [
+            f"Held-out fold, {row['variant']}: mean Dice {row['held_out_mean_dice']:.4f}, "
+            f"where there is a mask {row['held_out_positive_mean_dice']:.4f}"
+            for row in table[table["held_out_mean_dice"].notna()].to_dict("records")
+        ]
+    except (ValueError, KeyError, OverflowError) as error:  # ValueError: also of pandas and of the text's encoding
         raise UserError(
             f"{TABLE}: expected the table of an ablation, found another ({error}): restore it from git, or run "
             "make ablation"
@@ -99,12 +103,8 @@ def show() -> str:
         'Validation folds. Gains are over the variant under "compared with"; verdicts are on '
         + ("the score of the competition." if other else "mean Dice."),
         cells.to_markdown(index=False, disable_numparse=True),
+        *held_out,
     ]
-    for row in held_out.to_dict("records"):
-        parts.append(
-            f"Held-out fold, {row['variant']}: mean Dice {row['held_out_mean_dice']:.4f}, "
-            f"where there is a mask {row['held_out_positive_mean_dice']:.4f}"
-        )
     return "\n\n".join(parts)
 
 

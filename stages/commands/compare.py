@@ -99,7 +99,7 @@ def load(name: str) -> Experiment:
         table = pd.read_csv(io.StringIO(text), dtype={"actual": str}, keep_default_na=False)
         names = [outputs.unescaped(name) for name in table["actual"].unique()]
         matrix = table["pixels"].to_numpy(np.int64).reshape(len(names), len(names))
-    except (ValueError, KeyError) as error:  # ValueError: those of pandas too
+    except (ValueError, KeyError, OverflowError) as error:  # ValueError: those of pandas too; else beyond 64 bits
         raise UserError(
             f"{name}: {paths.CONFUSION_TABLE}: expected a confusion matrix, found another table ({error})"
         ) from None

@@ -35,7 +35,8 @@ def run(given: argparse.Namespace) -> None:
         _print_headline(evaluation)
         _print_classes(evaluation)
         counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        # ValueError, OverflowError: a text or a huge number where a figure belongs
         raise cli.UserError(f"metrics: expected the figures of this version, found no {error}: run dvc repro") from None
     print(f"data checks: {counts} (python -m stages.check_data prints them again)")
     print("pictures:    metrics/explore, metrics/evaluation")
@@ -74,7 +75,7 @@ def _print_classes(evaluation: dict[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise cli.UserError(f"{path}: expected the metrics of a finished run, found none: run make") from None
     return content
 

@@ -38,6 +38,8 @@ def read(file: Path) -> LabelMeFile:
     shapes, stated = content.get("shapes"), content.get("imagePath")
     if not isinstance(shapes, list):
         raise UserError(f"{file}: expected a LabelMe file with shapes, found none")
+    if isinstance(stated, str) and "\0" in stated:
+        raise UserError(f"{file}: expected imagePath to name an image, found {stated!r}")
     objects = []
     for number, shape in enumerate(shapes, start=1):
         where = f"{file}: shape {number}"

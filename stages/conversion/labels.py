@@ -192,7 +192,7 @@ def polygon(numbers: Any, where: str) -> tuple[float, ...]:
     """
     try:
         corners = np.array(numbers, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{where}: expected a polygon of numbers, found {str(numbers)[:60]}") from None
     if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():
         raise UserError(f"{where}: expected a polygon of at least 3 corners, found {corners.size} numbers")

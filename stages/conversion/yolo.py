@@ -24,7 +24,7 @@ def read(file: Path, classes: int) -> Shapes:
             numbers = tuple(map(float, corners))
         except ValueError:
             raise UserError(f"{where}: expected numbers, found {line[:60]!r}") from None
-        if not (first.isascii() and first.isdigit()) or int(first) >= classes:
+        if not (first.isascii() and first.isdigit()) or len(first) > 9 or int(first) >= classes:
             raise UserError(f"{where}: expected a class in 0 … {classes - 1} (--classes), found {first[:20]!r}")
         if len(numbers) == 4:
             raise UserError(f"{where}: expected the corners of a polygon, found a box: these labels are of detection")

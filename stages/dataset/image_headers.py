@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 from contextlib import suppress
 from enum import Enum
@@ -154,8 +155,12 @@ _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFErro
 
 @cache
 def pillow() -> Any:
-    """The module PIL.Image, without its own limit of pixels: sides are limited by `stages.dataset.images`."""
+    """The module PIL.Image, without its own limit of pixels: sides are limited by `stages.dataset.images`.
+
+    Its warnings about odd fields of a file name a line of Pillow and not the file; what is damaged is refused here.
+    """
     from PIL import Image  # a tenth of a second to import
 
+    warnings.filterwarnings("ignore", module="PIL")
     Image.MAX_IMAGE_PIXELS = None
     return Image

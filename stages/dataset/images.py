@@ -7,6 +7,7 @@ give the same pixels. Kaggle's machines have no simplejpeg, so the notebook ther
 """
 
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -196,8 +197,17 @@ def _jpeg(raw: bytes, channels: int) -> UInt8 | None:
     return np.asarray(decoder.decode_jpeg(raw, colorspace="RGB", strict=True), np.uint8)
 
 
+@cache
+def _silence_opencv() -> None:
+    """Print nothing about a file that it cannot decode: the message here names the file. Older versions lack this."""
+    log = getattr(cv2.utils, "logging", None)
+    if log is not None:
+        log.setLogLevel(log.LOG_LEVEL_SILENT)
+
+
 def _opencv(raw: bytes, flags: int) -> npt.NDArray[Any] | None:
     """As OpenCV decodes it; colours in the order red, green, blue, without transparency."""
+    _silence_opencv()
     try:
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
     except cv2.error:

@@ -7,16 +7,21 @@ which takes no time; DVC hashes them.
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from stages.dataset.images import LARGEST_SIDE
 from stages.dataset.layout import Layout
 from stages.pipeline.cli import UserError
 
 KEY = "sha256"  # in summary.json
+_OF_IMAGE = ("image", "fold", "group", "height", "width")  # columns of the index, before those of the classes
 
 
 def of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -33,7 +38,9 @@ def read_summary(path: Path) -> tuple[dict[str, Any], Layout, int]:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
         expected = summary[KEY]
-        layout, folds = Layout.from_json(summary["layout"]), int(summary["folds"])
+        layout, folds = Layout.from_json(summary["layout"]), summary["folds"]
+        if type(folds) is not int or not _fits(layout, Layout) or not _has_sides(layout):
+            raise ValueError("another layout")
         changed = [name for name in expected if of_files(path.parent, [name])[name] != expected[name]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged(path) from None
@@ -46,11 +53,41 @@ def check_summary(path: Path, rows: Sequence[Mapping[str, str]], classes: Iterab
     """See that summary.json at `path` says what the rows of the index say, which have a checksum.
 
     Raises:
-        UserError: it has other classes or folds.
+        UserError: it has other classes or folds, or a row holds something else than a name and numbers.
     """
-    named = {f"pixels_{name}" for name in classes}
-    if not rows or not named <= rows[0].keys() or folds != 1 + max(int(row["fold"]) for row in rows):
+    columns = [*_OF_IMAGE, *(f"pixels_{name}" for name in classes)]
+    whole = len(set(columns)) == len(columns) and all(
+        row.keys() == set(columns) and row["image"] and all(_is_number(row[name]) for name in columns[1:])
+        for row in rows
+    )
+    if not whole or not rows or folds != 1 + max(int(row["fold"]) for row in rows):
         raise damaged(path)
+
+
+def _is_number(text: str | None) -> bool:
+    """Whether a cell is a whole number as preprocess writes it; a row that is too short has None."""
+    return text is not None and text.isascii() and text.isdecimal() and len(text) < 19  # 19 digits exceed 64 bits
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value that was read from JSON has the type that a dataclass states for it."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return all(_fits(getattr(value, name), hint) for name, hint in get_type_hints(kind).items())
+    if origin is Literal:
+        return any(type(value) is type(part) and value == part for part in parts)
+    if origin is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        kinds = parts[:1] * len(value) if parts[-1] is ... and isinstance(value, tuple) else parts
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+def _has_sides(layout: Layout) -> bool:
+    """Whether all sizes are those of images."""
+    sides = (layout.height, layout.width, layout.submission.height, layout.submission.width)
+    return all(side is None or 0 < side <= LARGEST_SIDE for side in sides)
 
 
 def read_array(path: Path, *, in_place: bool = False) -> Any:
@@ -60,7 +97,8 @@ def read_array(path: Path, *, in_place: bool = False) -> Any:
         UserError: it is damaged. NumPy raises many types, as its header is read as Python.
     """
     try:
-        array = np.load(path, mmap_mode="r" if in_place else None)
+        with warnings.catch_warnings(action="error"):  # of a header that NumPy has to guess
+            array = np.load(path, mmap_mode="r" if in_place else None)
     except (OSError, MemoryError):
         raise
     except Exception:  # noqa: BLE001  (see above)

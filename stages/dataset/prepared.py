@@ -173,8 +173,11 @@ class Dataset:
             raise integrity.damaged(folder / IMAGES)
 
     def _rows(self, name: str) -> list[dict[str, str]]:
-        with (self._folder / name).open(encoding="utf-8", newline="") as file:
-            return [row | {"image": outputs.unescaped(row["image"])} for row in csv.DictReader(file)]
+        try:
+            with (self._folder / name).open(encoding="utf-8", newline="") as file:
+                return [row | {"image": outputs.unescaped(row["image"])} for row in csv.DictReader(file)]
+        except (UnicodeDecodeError, csv.Error):
+            raise integrity.damaged(self._folder / name) from None
 
     def _require(self, *names: str) -> None:
         missing = [name for name in names if not (self._folder / name).is_file()]
@@ -200,7 +203,7 @@ class Dataset:
         size = self.layout.scored_size(sample.size)
         try:
             return label_maps.drawn(masks, len(self.classes), size, overlapping=overlapping)
-        except ValueError:  # runs that overlap, or lead outside
+        except (ValueError, IndexError):  # runs that overlap, or lead outside; a class that there is not
             raise integrity.damaged(self._folder / true_masks.RUNS) from None
 
     def image(self, sample: Sample) -> UInt8:

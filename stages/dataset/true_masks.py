@@ -18,6 +18,7 @@ from stages.dataset.rle import Runs
 
 RUNS = "masks.npy"
 INDEX = "masks_index.npy"
+MOST_CLASSES = 255  # a label map is uint8
 _BYTES = 8  # of a run
 
 
@@ -60,6 +61,10 @@ class TrueMasks:
     def __init__(self, folder: Path) -> None:
         self._index, runs = integrity.read_array(folder / INDEX), integrity.read_array(folder / RUNS, in_place=True)
         if self._index.dtype != np.int64 or self._index.shape[1:] != (4,):
+            raise integrity.damaged(folder / INDEX)
+        positions, class_ids, first, counts = self._index.T
+        in_order = (np.diff(positions) >= 0).all() and np.array_equal(first, np.cumsum(counts) - counts)
+        if not in_order or (counts < 0).any() or (class_ids < 1).any() or (class_ids > MOST_CLASSES).any():
             raise integrity.damaged(folder / INDEX)
         if runs.dtype != np.dtype("<i4") or runs.shape != (self._index[:, 3].sum(), 2):
             raise integrity.damaged(folder / RUNS)

@@ -78,17 +78,31 @@ def read(folder: Path) -> Ensemble:
         checksums = content.get("sha256", {})  # none in those of an earlier version, which train.blend may bring
         if not isinstance(data, dict) or not isinstance(checksums, dict):
             raise TypeError("data or sha256")
-        members = [
-            EnsembleMember(**member | {name: tuple(member[name]) for name in ("class_weights", "crop_share")})
-            for member in content["members"]
-        ]
+        members = [_member(member) for member in content["members"]]
     except FileNotFoundError:
         raise UserError(f"{folder}: expected the networks that train writes, with {FILE}, found none") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise UserError(
             f"{folder / FILE}: expected what train writes, found a damaged file: run dvc repro --force train"
         ) from None
     return Ensemble(data, members, checksums)
+
+
+def _member(content: dict[str, Any]) -> EnsembleMember:
+    """One network, from JSON.
+
+    Raises:
+        TypeError: a value has another type than `write` gives it.
+    """
+    folder, fold, flags = content["folder"], content["fold"], (content["softmax"], content["presence"])
+    lists = {name: content[name] for name in ("class_weights", "crop_share")}
+    numbers = [number for values in lists.values() if isinstance(values, list) for number in values]
+    whole = isinstance(folder, str) and type(fold) in (int, type(None)) and all(type(flag) is bool for flag in flags)
+    if not whole or not all(isinstance(values, list) for values in lists.values()):
+        raise TypeError("folder, fold, softmax, presence, class_weights or crop_share")
+    if not all(type(number) in (int, float) for number in numbers) or not np.isfinite(np.array(numbers, float)).all():
+        raise TypeError("class_weights or crop_share")
+    return EnsembleMember(**content | {name: tuple(values) for name, values in lists.items()})
 
 
 def check_files(folder: Path, ensemble: Ensemble, network: str) -> None:

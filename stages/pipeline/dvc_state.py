@@ -34,6 +34,6 @@ def _whole() -> bool:
         json.loads(RWLOCK.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return True
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

@@ -52,7 +52,9 @@ def apply(recipes: Sequence[Mapping[str, Any]], path: Path = paths.PARAMS) -> li
     Raises:
         UserError: a key that params.yaml does not have, or parameters that are wrong together. Nothing is written.
     """
-    yaml_files.read(path, "the parameters of the pipeline")  # for its messages
+    plain = yaml_files.read(path, "the parameters of the pipeline")  # for its messages
+    if not isinstance(plain, dict):
+        raise UserError(f"{path}: expected a mapping of keys to values, found {plain!r}")
     content = _round_trip().load(path.read_text(encoding="utf-8"))
     before = dict(_leaves(content))
     for recipe in recipes:
@@ -88,7 +90,7 @@ def _round_trip() -> Any:
 def _merge(content: Any, recipe: Mapping[str, Any], sections: tuple[str, ...]) -> None:
     for key, value in recipe.items():
         if key not in content:
-            known, where = ", ".join(content), ".".join((*sections, str(key)))
+            known, where = ", ".join(map(str, content)), ".".join((*sections, str(key)))
             raise UserError(f"the recipe's key {where}: expected one that {paths.PARAMS} has: {known}")
         if isinstance(value, Mapping) and isinstance(content[key], Mapping):
             _merge(content[key], value, (*sections, key))
@@ -113,7 +115,7 @@ def _leaves(content: Mapping[str, Any], sections: tuple[str, ...] = ()) -> Itera
         if isinstance(value, Mapping):
             yield from _leaves(value, (*sections, key))
         else:
-            yield ".".join((*sections, str(key))), list(value) if isinstance(value, list) else value
+            yield ".".join(map(str, (*sections, key))), list(value) if isinstance(value, list) else value
 
 
 def _shown(value: Any) -> str:

@@ -38,8 +38,8 @@ class Watch:
     def __init__(self, stage: str) -> None:
         self.stage = stage
         declared = _declared(stage)
-        self.keys: list[str] | None = declared.get("params")
-        self.depends = [Path(dep) for dep in declared.get("deps", []) if isinstance(dep, str)]
+        self.keys = _listed_in(declared, "params")
+        self.depends = [Path(dep) for dep in _listed_in(declared, "deps") or [] if isinstance(dep, str)]
         self.params = _text(paths.PARAMS)
         self.files = self._states()
         self.code = {file: _text(file) for file in self.files if file.suffix == ".py"}
@@ -106,8 +106,15 @@ def _listed(changes: list[str]) -> str:
 def _declared(stage: str) -> dict[str, Any]:
     """The stage's part of dvc.yaml; nothing if there is none."""
     content = yaml_files.read(DVC_YAML, "the stages") if DVC_YAML.is_file() else {}
-    declared = (content.get("stages") or {}).get(stage) if isinstance(content, dict) else None
-    return declared if isinstance(declared, dict) else {}
+    for key in ("stages", stage):
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def _listed_in(declared: dict[str, Any], key: str) -> list[Any] | None:
+    """A list of the stage; None if it has none."""
+    found = declared.get(key)
+    return found if isinstance(found, list) else None
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -22,6 +22,9 @@ from ruamel.yaml.events import (
 
 from stages.pipeline.cli import UserError
 
+# What the library raises. ValueError: an impossible date, such as 2020-99-99. The last three: a value that does not fit
+# its tag, such as `!!int` without a number.
+UNREADABLE = (YAMLError, ValueError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError)
 MOST_BYTES = 2**18  # twenty times the longest file of this repository
 MOST_VALUES = 20_000  # repeated ones counted each time
 _AT_ONCE = 2**16  # characters that cannot hold so many values that reading them takes more than a second
@@ -55,8 +58,7 @@ def parsed(text: str, where: str) -> Any:
     try:
         _check_events(text, where)
         content = _reader().load(text)
-    except (YAMLError, ValueError, RecursionError, ArithmeticError) as error:
-        # ValueError: an impossible date, such as 2020-99-99
+    except UNREADABLE as error:
         raise UserError(f"{where}: expected YAML, found: {_described(error)}") from None
     for number, value in enumerate(islice(_values(content), MOST_VALUES + 1)):
         if number == MOST_VALUES:
@@ -79,7 +81,7 @@ def is_plain(text: str) -> bool:
     """Whether YAML reads a text without quotes as this text, and not as a number, a list or nothing."""
     try:
         return bool(_reader().load(text) == text)
-    except (YAMLError, ValueError, RecursionError):
+    except UNREADABLE:
         return False
 
 
@@ -130,6 +132,8 @@ def _described(error: Exception) -> str:
     """The message of an error in one line, without the text around it."""
     if isinstance(error, RecursionError):
         return "lists or mappings that are nested too deeply"
+    if isinstance(error, LookupError | TypeError | AttributeError):
+        return "a value that does not fit its tag"
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         place = f"in line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -58,6 +58,10 @@ def read(path: Path) -> FittedRules:
         content = json.loads(path.read_text(encoding="utf-8"))
         parts = [(part["images"], Rules.from_json(part["rules"])) for part in content["parts"]]
         of_image = {image: rules for images, rules in parts for image in images}
+        if len(of_image) != sum(len(images) for images, _ in parts) or not all(
+            isinstance(name, str) for name in of_image
+        ):
+            raise ValueError("images that are not named once each")
         return FittedRules(Rules.from_json(content["rules"]), of_image)
     except (UserError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)[:200]

@@ -66,7 +66,7 @@ def read(lines: Iterable[str], name: str, metric: Metric = USUAL) -> dict[str, I
             raise UserError(f"{name}: expected the columns of metrics/images.csv, found no {', '.join(missing)}")
         table["image"], table["class"] = table["image"].map(outputs.unescaped), table["class"].map(outputs.unescaped)
         return {str(split): _scores(rows, metric) for split, rows in table.groupby("split", sort=False)}
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, OverflowError) as error:  # OverflowError: a number beyond 64 bits
         raise UserError(f"{name}: expected what evaluate writes as metrics/images.csv, found: {error}") from None
 
 

@@ -50,7 +50,10 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is something else, or damaged.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: expected a record, found lists that are nested too deeply") from None
     if not isinstance(content, dict) or OWN not in content:
         raise ValueError(f"{path}: expected a record with its checksum")
     checksum = content.pop(OWN)

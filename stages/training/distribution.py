@@ -183,7 +183,7 @@ def _cluster(text: str) -> tuple[list[str], int]:
         config = json.loads(text)
         workers, task = config["cluster"]["worker"], config["task"]
         kind, index = task["type"], int(task["index"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{CONFIG}: {EXPECTED}, found {text!r} ({reason})") from None
     good = isinstance(workers, list) and workers and all(_is_address(worker) for worker in workers)
@@ -196,7 +196,7 @@ def _cluster(text: str) -> tuple[list[str], int]:
 
 def _is_address(text: Any) -> bool:
     host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    return bool(host and colon and port.isdecimal() and 0 < int(port) < 2**16)
+    return bool(host and colon and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class StartingOver:
 
     def __init__(self, forced: bool) -> None:
         self.forced = forced
-        self._done: list[str] = json.loads(RECORD.read_text(encoding="utf-8")) if forced and RECORD.exists() else []
+        self._done = _trained() if forced else []
         if self._done:
             print("train: forced, since nothing differs from dvc.lock: continues after it was killed", flush=True)
 
@@ -70,3 +70,12 @@ class StartingOver:
     def finish(self) -> None:
         """Forget the run: the next forced one starts over again."""
         RECORD.unlink(missing_ok=True)
+
+
+def _trained() -> list[str]:
+    """The networks that a forced run has trained before it was killed; none if their list is missing or damaged."""
+    try:
+        found = json.loads(RECORD.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return []
+    return found if isinstance(found, list) and all(isinstance(name, str) for name in found) else []

@@ -37,6 +37,7 @@ def test_yolo_of_windows(content: bytes, classes: list[int]) -> None:
     ("line", "message"),
     [
         (f"2 {TRIANGLE}", "expected a class in 0 … 1 (--classes), found '2'"),
+        (f"{'1' * 5000} {TRIANGLE}", "expected a class in 0 … 1 (--classes), found '11111"),
         (f"² {TRIANGLE}", "expected a class in 0 … 1 (--classes), found '²'"),
         ("0 0.5 0.5 0.2 0.2", "found a box: these labels are of detection"),
         (f"0 {TRIANGLE} 0.5", "expected a polygon of at least 3 corners, found 7 numbers"),
@@ -98,6 +99,7 @@ def test_other_shapes_are_refused_by_name(kind: str) -> None:
         (SHAPE | {"points": None}, "shape 1: expected points of two numbers"),
         (SHAPE | {"points": [[1, 2], [3, 4]]}, "shape 1: expected a polygon of at least 3 corners"),
         (SHAPE | {"points": [[1, 2], ["x", 4], [5, 6]]}, "shape 1: expected a polygon of numbers"),
+        (SHAPE | {"points": [[1, 2], [10**400, 4], [5, 6]]}, "shape 1: expected a polygon of numbers"),
         ("x", "shape 1: expected a label"),
     ],
 )
@@ -105,6 +107,9 @@ def test_labelme_that_is_none(shape: Any, message: str) -> None:
     """File and shape are named."""
     with pytest.raises(UserError, match=f"^a.json: {message}"):
         written(shape)
+    Path("a.json").write_text('{"shapes": [], "imagePath": "a\\u0000.png"}')
+    with pytest.raises(UserError, match=r"^a.json: expected imagePath to name an image, found 'a\\x00.png'$"):
+        labelme.read(Path("a.json"))
     Path("a.json").write_text('{"shapes": null}')
     with pytest.raises(UserError, match=r"^a.json: expected a LabelMe file with shapes, found none$"):
         labelme.read(Path("a.json"))

@@ -1,12 +1,16 @@
 """Image files that are cut off or damaged: refused with one message, or the same pixels, where the format can tell."""
 
+import io
+import os
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from stages.dataset import image_headers, images
 from stages.dataset.images import ImageError
@@ -14,6 +18,7 @@ from stages.dataset.layout import Images
 from stages.pipeline.arrays import UInt8
 from tests.support import competitions
 
+ROOT = Path(__file__).parents[2]
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60), np.uint8)
 GREY = np.asarray(cv2.GaussianBlur(NOISE, (0, 0), 2), np.uint8)
 LZW, DEFLATE = 5, 8
@@ -145,3 +150,22 @@ def test_the_checksums_of_a_png() -> None:
     for length in (8, 20, len(raw) // 2, len(raw) - 1):
         with pytest.raises(ValueError, match="checksum is wrong"):
             image_headers.check_png(raw[:length])
+
+
+def test_an_odd_field_is_one_message(tmp_path: Path) -> None:
+    """Pillow would warn of it with a line of its own code, and OpenCV report it in its own log."""
+    stream = io.BytesIO()
+    Image.fromarray(GREY).save(stream, "TIFF")
+    field = struct.pack("<HHL", 284, 3, 1)  # how channels are stored: one number
+    assert stream.getvalue().count(field) == 1
+    (tmp_path / "a.tif").write_bytes(stream.getvalue().replace(field, struct.pack("<HHL", 284, 3, 2)))
+    code = (
+        "from pathlib import Path; from stages.conversion import image_files; from stages.pipeline import cli; "
+        "cli.guard('convert', lambda: image_files.read(Path('a.tif'), None))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("convert: a.tif: expected an image, found ")
+    assert len(ended.stderr.splitlines()) == 1

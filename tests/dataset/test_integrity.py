@@ -1,13 +1,16 @@
 """A prepared data set that is not as it was written."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from stages import preprocess
+from stages.dataset import integrity, true_masks
 from stages.dataset.prepared import Dataset
 from stages.pipeline.cli import UserError
 
@@ -61,3 +64,63 @@ def test_a_damaged_file(name: str, change: str, folder: Path) -> None:
         UserError, match=r"data/prepared/\S+: expected the file that preprocess wrote, .*--force preprocess"
     ):
         Dataset(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("layout", "classes"), ["defect_1"]),
+        (("layout", "classes"), ["defect_1", "defect_1", "defect_2", "defect_3", "defect_4"]),
+        (("layout", "height"), "32"),
+        (("layout", "height"), 0),
+        (("layout", "overlapping"), 1),
+        (("layout", "images", "sizes"), "other"),
+        (("layout", "images", "levels"), [1]),
+        (("layout", "submission", "height"), {}),
+        (("layout", "submission", "width"), 10**9),
+        (("folds",), "3"),
+        (("folds",), True),
+    ],
+)
+def test_a_summary_with_other_values(place: tuple[str, ...], value: object, folder: Path) -> None:
+    """Each has the type that the layout states, and belongs to the index."""
+    summary = json.loads((folder / "summary.json").read_text())
+    inside = summary
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(UserError, match=r"summary\.json: expected the file that preprocess wrote"):
+        Dataset(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(",32,64,", ",32,x,"), (",32,64,", ",32"), (",32,64,", ",32,-4,"), ("width", "w"), ("train_00", "\udc80")],
+)
+def test_an_index_of_another_kind_with_its_checksum(old: str, new: str, folder: Path) -> None:
+    """As another version of this pipeline might have written it."""
+    index, summary = folder / "index.csv", json.loads((folder / "summary.json").read_text())
+    index.write_text(index.read_text().replace(old, new), errors="surrogateescape")
+    summary[integrity.KEY] |= integrity.of_files(folder, ["index.csv"])
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(UserError, match="expected the file that preprocess wrote"):
+        Dataset(folder)
+
+
+@pytest.mark.parametrize(
+    "masks", [[[0, 0, 0, 0]], [[0, 256, 0, 0]], [[1, 1, 0, 0], [0, 1, 0, 0]], [[0, 1, 5, 0]], [[0, 1, 0, -1]]]
+)
+def test_an_index_of_masks_of_another_kind(masks: list[list[int]], folder: Path) -> None:
+    """Classes from 1, positions in order, runs one after the other."""
+    np.save(folder / true_masks.INDEX, np.array(masks, np.int64))
+    with pytest.raises(UserError, match=r"masks_index\.npy: expected the file that preprocess wrote"):
+        true_masks.TrueMasks(folder)
+
+
+def test_a_header_that_numpy_would_guess(folder: Path) -> None:
+    """NumPy reads numbers as Python 2 wrote them, with a warning."""
+    file = folder / "signatures.npy"
+    file.write_bytes(file.read_bytes().replace(b"(12, ", b"(12L,"))
+    with pytest.raises(UserError, match=r"signatures\.npy: expected the file that preprocess wrote"):
+        integrity.read_array(file)

@@ -1,5 +1,6 @@
 """What is known of the networks."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,26 @@ def test_no_notes(tmp_path: Path) -> None:
         (tmp_path / ensemble.FILE).write_text(content)
         with pytest.raises(UserError, match=r"ensemble\.json: expected what train writes, .* dvc repro --force train"):
             ensemble.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"folder": None},
+        {"fold": True},
+        {"fold": "0"},
+        {"softmax": 1},
+        {"presence": "false"},
+        {"class_weights": "14"},
+        {"class_weights": [1, "4"]},
+        {"crop_share": {"0.8": 1}},
+        {"crop_share": [0.8, float("nan")]},
+        {"crop_share": [0.8, 10**400]},
+        {"more": 1},
+    ],
+)
+def test_a_network_of_other_values(tmp_path: Path, change: dict[str, object]) -> None:
+    """A text would be taken for a list of its letters, and true for fold 1."""
+    (tmp_path / ensemble.FILE).write_text(json.dumps({"data": {}, "members": [vars(ZERO) | change]}))
+    with pytest.raises(UserError, match=r"ensemble\.json: expected what train writes, found a damaged file"):
+        ensemble.read(tmp_path)

@@ -18,7 +18,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dvc_state.RWLOCK.parent.mkdir(exist_ok=True)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"read": {"/a', b"\xff\x00"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"read": {"/a', b"\xff\x00", b"[" * 99_999])
 def test_a_list_that_is_half_written_is_removed(content: bytes) -> None:
     """DVC then runs again; before, it reports a corrupted file."""
     dvc_state.RWLOCK.write_bytes(content)

@@ -143,6 +143,15 @@ def test_what_is_wrong_is_not_written(recipe: dict[str, Any], message: str, para
     assert [path.name for path in params.parent.iterdir()] == ["params.yaml"]
 
 
+@pytest.mark.parametrize("text", ["[1, 2]", "x", "", "5: {6: 7}"])
+def test_parameters_of_another_kind(text: str, params: Path) -> None:
+    """A list, a text, nothing, or other keys."""
+    params.write_text(text)
+    with pytest.raises(UserError, match=r"expected a mapping of keys to values|expected one that params.yaml has: 5"):
+        recipes.apply([SAMPLE], params)
+    assert params.read_text() == text
+
+
 def test_a_key_that_stands_twice(params: Path) -> None:
     """DVC refuses such a file; nothing is guessed here either."""
     with params.open("a", encoding="utf-8") as file:

@@ -147,6 +147,18 @@ def test_a_folder_without_dvc_yaml() -> None:
         watched("train", edited("params.yaml", "owner: me", "owner: you"))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [5, [], {"stages": True}, {"stages": {"train": []}}, {"stages": {"train": {"params": 5, "deps": True}}}],
+)
+def test_a_dvc_yaml_of_another_kind(content: object) -> None:
+    """DVC says what is wrong with it; here it declares nothing."""
+    Path("dvc.yaml").write_text(yaml.safe_dump(content))
+    watch = unchanged.Watch("train")
+    assert (watch.keys, watch.depends) == (None, [])
+    watch.check()
+
+
 @pytest.mark.parametrize("stage", yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 def test_every_stage_is_watched(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each starts by stage.run, under its own name, and all its modules are seen."""

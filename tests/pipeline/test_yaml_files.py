@@ -84,3 +84,10 @@ def test_what_is_refused(case: str) -> None:
     assert "\n" not in str(reported.value)
     assert len(str(reported.value)) < 1000
     assert time.monotonic() - started < 15  # a second or two
+
+
+@pytest.mark.parametrize("text", ["a: !!int", "a: !!float", "a: !!int []", "a: !!bool x", "a: !!timestamp x", "!!int"])
+def test_a_tag_whose_value_is_another(text: str) -> None:
+    """Such as a number without a digit."""
+    with pytest.raises(UserError, match=r"^a.yaml: expected YAML, found: "):
+        yaml_files.parsed(text, "a.yaml")

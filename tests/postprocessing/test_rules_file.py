@@ -1,5 +1,6 @@
 """The chosen post-processing on disk."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_something_else_is_refused(tmp_path: Path, content: str) -> None:
         rules_file.read(tmp_path / "rules.json")
     with pytest.raises(UserError, match=r"none.json: expected what the stage postprocess writes, found"):
         rules_file.read(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("images", [[["a.jpg"], ["a.jpg"]], [["a.jpg", 1]], [["a.jpg", None]], ["ab", ["b"]]])
+def test_every_image_is_named_once(tmp_path: Path, images: list[object]) -> None:
+    """An image in two parts would get the rules of either."""
+    content = rules.plain(1).to_json()
+    parts = [{"images": each, "rules": content} for each in images]
+    (tmp_path / "rules.json").write_text(json.dumps({"rules": content, "parts": parts}))
+    with pytest.raises(UserError, match=r"rules.json: expected what .* found: images that are not named once each"):
+        rules_file.read(tmp_path / "rules.json")
 
 
 def test_plain_rules_survive(tmp_path: Path) -> None:

@@ -49,9 +49,10 @@ def test_line_ends_do_not_matter() -> None:
         ([HEADER, *ROWS[:3]], "3 rows for 2 images and 2 classes"),
         ([HEADER, ROWS[0], ROWS[0], *ROWS[2:4]], "found: "),
         ([HEADER, ROWS[0].replace(",10,10,", ",10,,")], "found: "),
+        ([HEADER, ROWS[0].replace(",10,10,", f",10,{2**70},")], "found: "),
     ],
 )
 def test_another_table_is_refused(lines: list[str], message: str) -> None:
-    """Other columns, no columns, a missing row, a row twice, a missing number."""
+    """Other columns, no columns, a missing row, a row twice, a missing number, one beyond 64 bits."""
     with pytest.raises(UserError, match=f"^drawn: .*{message}"):
         per_image.read(lines, "drawn")

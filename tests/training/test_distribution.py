@@ -72,6 +72,9 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     [
         ("{", r"TF_CONFIG: expected JSON like .* found '\{'"),
         ("[]", "TF_CONFIG: expected JSON like"),
+        ("[" * 99_999, "TF_CONFIG: expected JSON like"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": Infinity}}', "expected JSON like"),
+        (f'{{"cluster": {{"worker": ["a:{"1" * 5000}"]}}, "task": {{"type": "worker", "index": 0}}}}', "every address"),
         ('{"cluster": {"worker": ["a:1", "b:1"]}}', r"TF_CONFIG: expected JSON like .*no key 'task'"),
         ('{"cluster": {"worker": ["a", "b:1"]}, "task": {"type": "worker", "index": 0}}', "every address once"),
         ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}', "every address once"),

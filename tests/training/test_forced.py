@@ -49,6 +49,17 @@ def test_a_forced_run_removes_each_finished_network_once(tmp_path: Path) -> None
     assert not first.exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[1]", b"\xff", b"[" * 99_999])
+def test_a_damaged_list_of_a_forced_run(content: bytes) -> None:
+    """The run starts over, as if it had not been killed."""
+    finished = network(Path("data/state/a/fold_0"))
+    forced.RECORD.parent.mkdir(parents=True, exist_ok=True)
+    forced.RECORD.write_bytes(content)
+    run = forced.StartingOver(forced=True)
+    run.prepare(finished, "finished.json")
+    assert not finished.exists()
+
+
 def test_an_unfinished_training_always_continues() -> None:
     """Forced or not, its state stays; a run that is not forced removes nothing."""
     unfinished = Path("data/state/a/fold_0")

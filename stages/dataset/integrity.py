@@ -62,6 +62,8 @@ def check_summary(path: Path, rows: Sequence[Mapping[str, str]], classes: Iterab
     )
     if not whole or not rows or folds != 1 + max(int(row["fold"]) for row in rows):
         raise damaged(path)
+    if not all(0 < int(row[side]) <= LARGEST_SIDE for row in rows for side in ("height", "width")):
+        raise damaged(path)
 
 
 def _is_number(text: str | None) -> bool:

@@ -176,7 +176,7 @@ class Dataset:
         try:
             with (self._folder / name).open(encoding="utf-8", newline="") as file:
                 return [row | {"image": outputs.unescaped(row["image"])} for row in csv.DictReader(file)]
-        except (UnicodeDecodeError, csv.Error):
+        except (UnicodeDecodeError, KeyError, csv.Error):
             raise integrity.damaged(self._folder / name) from None
 
     def _require(self, *names: str) -> None:

@@ -241,7 +241,8 @@ def test_what_is_written_is_read(rows: list[tuple[str, int, str]], columns: tupl
             {"ImageId": name, "ClassId": k, "EncodedPixels": runs, "ImageId_ClassId": f"{name}_{k}"}
             for name, k, runs in rows
         ]
-        outputs.write_table(path, columns, ([row[column] for column in columns] for row in cells))
+        rows_of_table = ([row[column] for column in columns] for row in cells)
+        outputs.write_table(path, columns, rows_of_table, for_competition=True)
         assert [(row.image, row.class_id, row.runs) for row in tables.read(path, layout(9))] == rows
 
 

@@ -226,6 +226,8 @@ def test_an_older_tensorflow_without_a_network(real_data: Path, tmp_path: Path) 
     project.mkdir()
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     for stage in ("download", "preprocess", "train", "infer", "postprocess", "infer_test", "predict", "kernel"):
+        if stage == "kernel":
+            locks.write(project, "data/model", "data/postprocess.json")
         environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
         subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=project, env=environment, check=True)
     mounted = mount(project, tmp_path / "input", zips=False)

@@ -9,6 +9,9 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+import cv2
+import numpy as np
+
 
 class Format(Enum):
     """Formats that are read."""
@@ -78,8 +81,32 @@ def check(kind: Format, raw: bytes) -> None:
         check_png(raw)
     elif kind is Format.TIFF:
         check_tiff(raw)
-    elif kind is Format.BMP and int.from_bytes(raw[_BMP_COMPRESSION : _BMP_COMPRESSION + 4], "little") in _BMP_RUNS:
+    elif kind is Format.BMP:
+        check_bmp(raw)
+
+
+def check_bmp(raw: bytes) -> None:
+    """See that a BMP can be read in one way only; it has no checksum.
+
+    Raises:
+        UnsupportedError: the pixels are compressed by run lengths.
+        ValueError: two decoders give other pixels: these begin within the header, or have no colour in the palette.
+    """
+    if int.from_bytes(raw[_BMP_COMPRESSION : _BMP_COMPRESSION + 4], "little") in _BMP_RUNS:
         raise UnsupportedError("run lengths, whose damage cannot be told: store it without compression")
+    if int.from_bytes(raw[_BMP_BITS : _BMP_BITS + 2], "little") == 16:
+        return  # decoders round its 5 bits per channel differently
+    try:
+        with pillow().open(io.BytesIO(raw)) as picture:
+            other = np.asarray(picture.convert("RGB"))
+    except _PILLOW_ERRORS as error:
+        raise ValueError(str(error)) from None
+    try:
+        found = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        found = None
+    if found is None or not np.array_equal(found[..., ::-1], other):
+        raise ValueError("pixels within the header, or without a colour in the palette")
 
 
 def check_tiff(raw: bytes) -> None:
@@ -148,7 +175,7 @@ def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
 _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _COMPRESSION, _FAX, _JPEG_IN_TIFF, _DEFLATE = 259, (2, 3, 4, 32771), 7, (8, 32946)
 _JPEG_TABLES = 347
-_BMP_COMPRESSION, _BMP_RUNS = 30, (1, 2)  # the place in the header, and what stands there
+_BMP_BITS, _BMP_COMPRESSION, _BMP_RUNS = 28, 30, (1, 2)  # two places in the header, and what stands at the second
 _PARTS = (273, 279), (324, 325)  # where strips and tiles begin, and their lengths
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, struct.error)
 

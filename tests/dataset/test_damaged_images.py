@@ -169,3 +169,22 @@ def test_an_odd_field_is_one_message(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("convert: a.tif: expected an image, found ")
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [(10, 0), (10, 54), (46, 1)],  # where pixels begin: at 0, within the palette; how many colours the palette has
+)
+def test_a_bmp_that_can_be_read_in_two_ways(place: int, number: int) -> None:
+    """OpenCV and Pillow give other pixels, and no checksum says which are right."""
+    raw = bytearray(FILES["a.bmp"][0])
+    raw[place : place + 4] = struct.pack("<L", number)
+    assert "expected a whole BMP, found one that is cut off or damaged" in message(bytes(raw), "a.bmp", Images())
+
+
+def test_bmps_of_every_depth() -> None:
+    """Black and white, a palette of few colours, 24 and 32 bits."""
+    for mode in ("1", "L", "P", "RGB", "RGBA"):
+        stream = io.BytesIO()
+        Image.fromarray(np.dstack([GREY] * 3)).convert(mode).save(stream, "BMP")
+        image_headers.check(image_headers.Format.BMP, stream.getvalue())

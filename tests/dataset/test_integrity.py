@@ -96,7 +96,14 @@ def test_a_summary_with_other_values(place: tuple[str, ...], value: object, fold
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(",32,64,", ",32,x,"), (",32,64,", ",32"), (",32,64,", ",32,-4,"), ("width", "w"), ("train_00", "\udc80")],
+    [
+        (",32,64,", ",32,x,"),
+        (",32,64,", ",32"),
+        (",32,64,", ",32,0,"),
+        (",32,64,", ",99999,64,"),
+        ("width", "w"),
+        ("train_00", "\udc80"),
+    ],
 )
 def test_an_index_of_another_kind_with_its_checksum(old: str, new: str, folder: Path) -> None:
     """As another version of this pipeline might have written it."""

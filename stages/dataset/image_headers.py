@@ -113,7 +113,7 @@ def check_tiff(raw: bytes) -> None:
     """Decode a TIFF by a reader that reports a stream that ends early or makes no sense; OpenCV fills it up.
 
     Raises:
-        UnsupportedError: the pixels are turned, have 0 as white, or are compressed as a fax.
+        UnsupportedError: the pixels are turned, transparent, have 0 as white, or are compressed as a fax.
         ValueError: as the reader describes it.
     """
     try:
@@ -128,6 +128,8 @@ def check_tiff(raw: bytes) -> None:
             if tags.get(_COMPRESSION) in _FAX:
                 raise UnsupportedError("fax compression, whose damage cannot be told: store it with LZW")
             picture.load()
+            if "A" in picture.getbands() and picture.getchannel("A").getextrema() != (_OPAQUE, _OPAQUE):
+                raise UnsupportedError("transparent pixels, which decoders darken: store it without alpha")
         parts = [
             raw[start : start + length]
             for offsets, lengths in _PARTS
@@ -175,6 +177,7 @@ def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
 _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _COMPRESSION, _FAX, _JPEG_IN_TIFF, _DEFLATE = 259, (2, 3, 4, 32771), 7, (8, 32946)
 _JPEG_TABLES = 347
+_OPAQUE = 255
 _BMP_BITS, _BMP_COMPRESSION, _BMP_RUNS = 28, 30, (1, 2)  # two places in the header, and what stands at the second
 _PARTS = (273, 279), (324, 325)  # where strips and tiles begin, and their lengths
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, struct.error)

@@ -352,3 +352,21 @@ def test_listing(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.JPG", "c.png", "d.jpeg", "Thumbs.db", "notes.txt", "B.jpg", "jpg"):
         (tmp_path / name).touch()
     assert images.listing(tmp_path) == ["B.jpg", "a.JPG", "b.jpg", "c.png", "d.jpeg"]
+
+
+def test_a_tiff_with_transparent_pixels(tmp_path: Path) -> None:
+    """OpenCV multiplies their colours by alpha: refused; opaque ones are read as stored."""
+    from PIL import Image
+
+    pixels = np.full((4, 6, 4), (200, 200, 200, 255), np.uint8)
+    for mode, channels in (("RGBA", np.s_[:]), ("LA", np.s_[2:])):
+        for alpha in (255, 100):
+            pixels[1, 2, 3] = alpha
+            path = tmp_path / f"{mode}_{alpha}.tif"
+            Image.fromarray(np.ascontiguousarray(pixels[..., channels]), mode).save(path)
+            form = Images(channels=3 if mode == "RGBA" else 1)
+            if alpha == 255:
+                assert (images.read(path, 4, 6, form) == 200).all()
+            else:
+                with pytest.raises(images.ImageError, match="TIFF of another kind, found one with transparent pixels"):
+                    images.read(path, 4, 6, form)

@@ -20,6 +20,7 @@ from stages.training.timing import Seconds, measure
 
 LEAST_EPOCHS, MOST_EPOCHS = 3, 60
 ENOUGH_EPOCHS = 15  # a better resolution is not worth it below
+WORTH = 1.25  # times as many epochs: less is not worth a coarser resolution
 NARROW = 16  # pixels; objects that are narrower lose their shape at half the resolution
 CROP = 256  # pixels of a crop's side, where images are that large
 LOOKED_AT = 100  # images whose objects are measured
@@ -128,7 +129,7 @@ def _seconds(data: Dataset, options: Train, measured: Seconds, started: float) -
 def plan(options: Settings, data: Dataset, minutes: float, started: float = 0.0) -> TrainingPlan:
     """Plan the training of `train.folds` and, if it is asked for, of the final network.
 
-    The first candidate that has enough epochs is taken, or the fastest.
+    The first candidate that has enough epochs is taken. If none has, it is the best of which no other has many more.
 
     Args:
         options: all of params.yaml.
@@ -144,13 +145,15 @@ def plan(options: Settings, data: Dataset, minutes: float, started: float = 0.0)
     for changes in candidates(data, options.train):
         train = options.train.model_copy(update=changes)
         if train.downscale not in measured:
-            measured[train.downscale] = measure(Job(data, train, options.training_seed), train.folds[0])
+            export = next(iter(measured.values())).export if measured else None
+            measured[train.downscale] = measure(Job(data, train, options.training_seed), train.folds[0], export)
         seconds = measured[train.downscale]
         fits = fitted(data, train, seconds, minutes, started)
-        if fits is not None:
-            found = TrainingPlan(changes | fits.changes, fits.seconds, fits.reasons)
-            if fits.changes["epochs"] >= ENOUGH_EPOCHS:
-                return found
+        if fits is None or (found is not None and fits.changes["epochs"] < WORTH * found.changes["epochs"]):
+            continue
+        found = TrainingPlan(changes | fits.changes, fits.seconds, fits.reasons)
+        if fits.changes["epochs"] >= ENOUGH_EPOCHS:
+            return found
     if found is None:
         raise too_short(data, train, seconds, minutes, started)
     return found

@@ -19,7 +19,7 @@ from stages.training.job import Job
 
 keras: Any = tf.keras
 
-EPOCHS, STEPS = 4, 7  # of a training that is timed, and the steps of each; the first epoch is not among those timed
+EPOCHS, STEPS = 4, 5  # of a training that is timed, and the steps of each; the first epoch is not among those timed
 COUNTED = 100  # crops whose pixels are counted
 IMAGES = 8  # validated in each epoch at least
 
@@ -61,8 +61,14 @@ class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
         self.epochs.append(time.perf_counter())
 
 
-def measure(job: Job, fold: int) -> Seconds:
-    """Time a short training of one fold with everything that belongs to it; nothing of it is kept."""
+def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
+    """Time a short training of one fold with everything that belongs to it; nothing of it is kept.
+
+    Args:
+        job: data, options and seed.
+        fold: the validation fold.
+        exported: what an export takes, if that is known already.
+    """
     options, data = job.options.model_copy(update={"epochs": EPOCHS}), job.data
     begin = time.perf_counter()
     fit.seed(job.seed)
@@ -88,9 +94,10 @@ def measure(job: Job, fold: int) -> Seconds:
         ended = time.perf_counter()
         validate(validation.network, data, samples, options.validation_batch_size)
         image = (time.perf_counter() - ended) / len(samples)
-        exporting = time.perf_counter()
-        export(fit.exported(options, data), data.layout, min(progress.best), Path(folder, "network"))
-        exported = time.perf_counter() - exporting
+        if exported is None:
+            exporting = time.perf_counter()
+            export(fit.exported(options, data), data.layout, min(progress.best), Path(folder, "network"))
+            exported = time.perf_counter() - exporting
     timed = EPOCHS - 1
     between = sum(clock.epochs[1:]) - sum(clock.last_steps[1:])
     step = (clock.epochs[-1] - clock.epochs[0] - between) / (timed * steps)

@@ -71,9 +71,12 @@ def test_what_is_taken(prepared: Dataset, options: settings.Train, monkeypatch: 
 
     timed = []
 
-    def measure(job: Any, fold: int) -> Seconds:
+    faster = {2: 2.0, 4: 1.0}
+
+    def measure(job: Any, fold: int, exported: float | None) -> Seconds:
         timed.append(job.options.downscale)
-        return Seconds(0, 4 / job.options.downscale, 0)
+        assert exported is None if timed == [2] else exported == 0
+        return Seconds(0, faster[job.options.downscale], 0)
 
     monkeypatch.setattr(planning, "measure", measure)
     everything = settings.load().model_copy(update={"train": options.model_copy(update={"batch_size": 2})})
@@ -87,6 +90,8 @@ def test_what_is_taken(prepared: Dataset, options: settings.Train, monkeypatch: 
     assert taken(64) == (2, 1, 16)
     assert (taken(30.5), timed) == ((4, 1, 15), [2, 4])
     assert taken(8) == (4, 1, 4)
+    faster[4] = 1.8
+    assert taken(40) == (2, 1, 10)  # rather than 11 at a quarter of the resolution
 
 
 @pytest.mark.usefixtures("few_layers")

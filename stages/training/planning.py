@@ -63,12 +63,19 @@ def candidates(data: Dataset, options: Train) -> Iterator[dict[str, Any]]:
         for crops in (2, 1):
             yield {
                 "downscale": downscale,
-                "crop_height": min(CROP, data.images.height),
-                "crop_width": min(CROP, data.images.width),
+                "crop_height": _crop(data.images.height, downscale),
+                "crop_width": _crop(data.images.width, downscale),
                 "batch_size": min(options.batch_size if options.batch_size > 1 else 4, len(data.index)),
                 "crops_per_image": crops,
                 "full_size_epochs": 0,
             }
+
+
+def _crop(side: int, downscale: int) -> int:
+    """A side of a crop: networks fill up crops to a multiple of 32, which costs time and shows nothing."""
+    most, step = min(CROP, side), 32 * downscale
+    filled = most // step * step
+    return filled if filled >= 0.9 * most else most
 
 
 def fitted(

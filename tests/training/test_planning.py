@@ -61,6 +61,15 @@ def test_what_is_tried(prepared: Dataset, options: settings.Train) -> None:
     assert (tried[0]["crop_height"], tried[0]["crop_width"]) == (40, 72)
 
 
+def test_sides_of_crops() -> None:
+    """Cut to a multiple of 32 at the network's resolution, unless that loses more than a tenth of the image."""
+    from stages.training import planning
+
+    assert [planning._crop(side, downscale) for side, downscale in ((200, 2), (200, 4), (101, 2), (1600, 1))] == [
+        192, 200, 101, 256,
+    ]  # fmt: skip
+
+
 def test_what_is_taken(prepared: Dataset, options: settings.Train, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of 2 s at half the resolution, 1 s at a quarter: an epoch lasts 8, 4, 4 or 2 s with 2, 1, 2 or 1 crops.
 

@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", metavar="PATH", help="the data: a folder, a zip, kaggle or sample (download.source)"
     )
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="further values, such as train.epochs=5"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="further values, such as train.epochs=5",
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="for auto: how long the training may take")
 

@@ -3,9 +3,10 @@
     python -m stages score data/submission.csv steel.test-masks.csv
     python -m stages score submission.csv train.csv --height 200 --width 200 --classes inclusion patches scratches
 
-Both files are written as `competition:` in params.yaml says. Size and classes come from there, too, unless they are
-given, and with them the metric; without params.yaml it is mean Dice. The images are those of the submission. True masks
-in the form ImageId_ClassId,EncodedPixels, which has a row for every image and class, must have the same images.
+Both files are written as `competition:` in params.yaml says, and scored by its metric; without params.yaml, as
+Severstal's and by mean Dice. Size and classes come from there, too, unless they are given. The images are those of the
+submission. True masks in the form ImageId_ClassId,EncodedPixels, with a row for every image and class, must have the
+same images.
 """
 
 import argparse
@@ -187,15 +188,19 @@ def with_classes(stated: Layout, classes: tuple[str, ...]) -> Layout:
 def _score(given: argparse.Namespace) -> str:
     names, height, width = given.classes, given.height, given.width
     layout = Layout(tuple(names or ()), height or 0, width or 0)
-    if None in (names, height, width):
+    if paths.PARAMS.exists() or None in (names, height, width):
         stated = Layout.of(settings.load().competition)
-        layout = replace(
-            with_classes(stated, layout.classes or stated.classes),
-            height=height or stated.height,
-            width=width or stated.width,
-        )
+        layout = with_classes(stated, layout.classes or stated.classes)
+        if height or width:
+            layout = _of_size(layout, height or stated.height, width or stated.width)
     sizes = ImageSizes(paths.TEST_IMAGES, ImageNames(images.listing(paths.TEST_IMAGES)), layout)
     return score(given.submission, given.truth, sizes)
+
+
+def _of_size(stated: Layout, height: int, width: int) -> Layout:
+    """The layout of params.yaml for masks that all have this size, in both tables."""
+    own = replace(stated.submission, height=None, width=None)
+    return replace(stated, height=height, width=width, images=replace(stated.images, sizes="equal"), submission=own)
 
 
 def _pixels(text: str) -> int:
@@ -209,8 +214,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("submission", type=Path, metavar="SUBMISSION", help="a submission of either form")
     parser.add_argument("truth", type=Path, metavar="TRUTH", help="true masks in the layout of train.csv")
-    parser.add_argument("--height", type=_pixels, metavar="PIXELS", help="of every image (default: params.yaml)")
-    parser.add_argument("--width", type=_pixels, metavar="PIXELS", help="of every image (default: params.yaml)")
+    parser.add_argument("--height", type=_pixels, metavar="PIXELS", help="of every mask (default: params.yaml)")
+    parser.add_argument("--width", type=_pixels, metavar="PIXELS", help="of every mask (default: params.yaml)")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="class 1 first (default: params.yaml)")
 
 

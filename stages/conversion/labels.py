@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from stages.conversion import label_pictures, run_lengths
 from stages.conversion.image_files import UPRIGHT, ImageKind
 from stages.conversion.label_pictures import Colour, Palettes
-from stages.pipeline.arrays import Bool
+from stages.pipeline.arrays import Bool, Float64
 from stages.pipeline.cli import UserError
 
 Masks = list[tuple[int, Bool]]  # ClassId and mask, boolean (height, width)
@@ -205,7 +204,7 @@ def _drawn(shape: Shape, size: Size, relative: bool) -> Bool:
             return run_lengths.decode(shape.encoded, size)
         except ValueError as error:
             raise UserError(f"{shape.where}: {error}") from None
-    drawn = np.zeros(size, np.uint8)
+    drawn = np.zeros(size, np.bool_)
     scale = np.array([size[1], size[0]] if relative else [1, 1], np.float64)
     for numbers in shape.polygons:
         corners = np.array(numbers, np.float64).reshape(-1, 2) * scale
@@ -214,5 +213,36 @@ def _drawn(shape: Shape, size: Size, relative: bool) -> Bool:
                 f"{shape.where}: expected corners inside {size[0]}×{size[1]} pixels (height×width), found "
                 f"{corners.min(axis=0).round(1).tolist()} … {corners.max(axis=0).round(1).tolist()} (across, down)"
             )
-        cv2.fillPoly(drawn, [np.rint(corners - (0 if not relative else 0.5)).astype(np.int32)], 1)
-    return drawn.astype(np.bool_)
+        drawn |= filled(corners, size)
+    return drawn
+
+
+def filled(corners: Float64, size: Size) -> Bool:
+    """The pixels whose centres lie inside a polygon, by the even-odd rule; those under its corners if there are none.
+
+    Pixel 0 reaches from 0 to 1, so that a polygon of whole numbers covers as many pixels as its area says. A centre on
+    the outline counts where the polygon begins, and not where it ends.
+
+    Args:
+        corners: float64 (n, 2): across, down, in pixels.
+        size: height and width of the image.
+
+    Returns:
+        Boolean (height, width).
+
+        >>> filled(np.array([[1.0, 0.0], [3.0, 0.0], [3.0, 1.0], [1.0, 1.0]]), (2, 4)).astype(int).tolist()
+        [[0, 1, 1, 0], [0, 0, 0, 0]]
+    """
+    height, width = size
+    crossings = np.zeros((height, width + 1), np.int32)
+    for (x, y), (next_x, next_y) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        first, last = (int(np.clip(np.ceil(each - 0.5), 0, height)) for each in sorted((y, next_y)))
+        if last > first:
+            rows = np.arange(first, last)
+            across = x + (rows + 0.5 - y) * (next_x - x) / (next_y - y)
+            np.add.at(crossings, (rows, np.clip(np.ceil(across - 0.5), 0, width).astype(np.int64)), 1)
+    inside: Bool = np.cumsum(crossings, axis=1)[:, :width] % 2 == 1
+    if not inside.any():
+        columns, rows = np.clip(corners, 0, (width - 1, height - 1)).astype(np.int64).T
+        inside[rows, columns] = True
+    return inside

@@ -61,7 +61,8 @@ def decode(raw: bytes, jpeg: Callable[[bytes], UInt8 | None]) -> npt.NDArray[Any
         slope, intercept = float(getattr(content, "RescaleSlope", 1)), float(getattr(content, "RescaleIntercept", 0))
         bits = int(content.BitsStored)
         if str(getattr(content, "PhotometricInterpretation", "")) == "MONOCHROME1":  # larger is darker
-            values = (1 << bits) - 1 - values
+            signed = int(getattr(content, "PixelRepresentation", 0)) == 1
+            values = (-1 if signed else (1 << bits) - 1) - np.asarray(values, np.int64)
         if bits <= 8 and (slope, intercept) == (1, 0):
             return np.asarray(values, np.uint8)
         return np.asarray(np.rint(values * slope + intercept), np.int32)

@@ -127,6 +127,8 @@ def check_tiff(raw: bytes) -> None:
                 raise UnsupportedError("more than 8 bits of which 0 is white: store them with 0 as black")
             if tags.get(_COMPRESSION) in _FAX:
                 raise UnsupportedError("fax compression, whose damage cannot be told: store it with LZW")
+            if tags.get(_SAMPLES, 1) == 2 and not tags.get(_EXTRA_SAMPLES, ()):
+                raise UnsupportedError("two channels, of which one would be left out: store one or three")
             picture.load()
             if "A" in picture.getbands() and picture.getchannel("A").getextrema() != (_OPAQUE, _OPAQUE):
                 raise UnsupportedError("transparent pixels, which decoders darken: store it without alpha")
@@ -177,6 +179,7 @@ def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
 _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _COMPRESSION, _FAX, _JPEG_IN_TIFF, _DEFLATE = 259, (2, 3, 4, 32771), 7, (8, 32946)
 _JPEG_TABLES = 347
+_SAMPLES, _EXTRA_SAMPLES = 277, 338
 _OPAQUE = 255
 _BMP_BITS, _BMP_COMPRESSION, _BMP_RUNS = 28, 30, (1, 2)  # two places in the header, and what stands at the second
 _PARTS = (273, 279), (324, 325)  # where strips and tiles begin, and their lengths

@@ -231,6 +231,8 @@ def _levels(values: npt.NDArray[Any], path: Path, form: Images) -> UInt8:
         raise ImageError(
             f"{path}: expected more than 8 bits per channel (competition.images.levels), found 8: set levels to null"
         )
+    if not np.isfinite(values).all():
+        raise ImageError(f"{path}: expected finite values, found NaN or infinity")
     black, white = form.levels
     return np.asarray(np.rint(np.clip((values.astype(np.float32) - black) / (white - black), 0, 1) * 255), np.uint8)
 

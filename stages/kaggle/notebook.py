@@ -109,8 +109,9 @@ def _competition(mounted: Path, layout: Layout) -> tuple[Path, dict[str, str]]:
         names = path_patterns.matching(
             files, path_patterns.Pattern("test_images", layout.files.test_images, layout.files.id_separator)
         )
-        if names:
-            found.append((folder, names))
+        found.append((folder, names))
+    with_images = [each for each in found if each[1]]
+    found = with_images or (found if layout.files.hidden_test else [])  # Kaggle also runs it where they are hidden
     if len(found) != 1:
         raise UserError(
             f"{mounted}: expected one competition with {layout.files.sample_submission} and test images "
@@ -120,7 +121,7 @@ def _competition(mounted: Path, layout: Layout) -> tuple[Path, dict[str, str]]:
 
 
 def _sample(path: Path, layout: Layout, names: dict[str, str]) -> sample_submission.Template:
-    """The sample; if it holds only its header, with all test images that are there."""
+    """The sample; if it holds only its header, with all test images that are there, or none while they are hidden."""
     sample = sample_submission.read(path, layout)
     if sample.images:
         return sample

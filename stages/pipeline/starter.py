@@ -3,41 +3,54 @@
 import os
 import sys
 import threading
+from typing import NoReturn
 
 import psutil
 
 SECONDS = 0.5  # between two looks
+REAPERS = ("systemd", "init", "launchd", "tini", "dumb-init", "docker-init")
 
 
 def end_with_dvc(name: str) -> None:
     """Watch the dvc that started this process, and end when it is gone. Nothing happens if no dvc did.
 
     DVC sets DVC_STAGE for the commands that it runs, and shells may stand between. So the first ancestor without it is
-    the dvc.
+    the dvc; if that is the process that adopts orphans, the dvc is gone already.
 
     Args:
         name: of the stage, for the message.
     """
-    dvc = _dvc()
+    if "DVC_STAGE" not in os.environ:
+        return
+    try:
+        ancestors = psutil.Process().parents()
+        dvc = next((each for each in ancestors if "DVC_STAGE" not in each.environ()), None)
+        orphan = dvc is not None and _adopts(dvc)
+    except psutil.Error:  # of another user
+        return
+    if orphan:
+        _end(name)
     if dvc is not None:
         threading.Thread(target=_watch, args=(name, dvc), daemon=True).start()
 
 
-def _dvc() -> psutil.Process | None:
-    if "DVC_STAGE" not in os.environ:
-        return None
-    try:
-        return next((each for each in psutil.Process().parents() if "DVC_STAGE" not in each.environ()), None)
-    except psutil.Error:  # of another user
-        return None
+def _adopts(process: psutil.Process) -> bool:
+    """Whether it is a system's or a session's first process, which may be a dvc or a Python in a container."""
+    started = " ".join([process.name(), *process.cmdline()])
+    first = process.pid == 1 or process.name() in REAPERS
+    return first and "dvc" not in started and "python" not in started
 
 
 def _watch(name: str, dvc: psutil.Process) -> None:
     pause = threading.Event()
     while _alive(dvc):
         pause.wait(SECONDS)
+    _end(name)
+
+
+def _end(name: str) -> NoReturn:
     try:
-        print(f"{name}: ends, because the dvc that started it (process {dvc.pid}) is gone", file=sys.stderr, flush=True)
+        print(f"{name}: ends, because the dvc that started it is gone", file=sys.stderr, flush=True)
     finally:  # stderr may be gone as well
         os._exit(1)
 

@@ -138,7 +138,7 @@ def test_coco(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "images": [{"id": number, "file_name": f"{stem}.jpg"} for number, stem in enumerate("abc")],
         "categories": [{"id": 7, "name": "a pit"}],
         "annotations": [
-            {"id": 1, "image_id": 0, "category_id": 7, "segmentation": [[10, 8, 29, 8, 29, 19, 10, 19]]},
+            {"id": 1, "image_id": 0, "category_id": 7, "segmentation": [[10, 8, 30, 8, 30, 20, 10, 20]]},
             {
                 "id": 2,
                 "image_id": 1,
@@ -161,7 +161,7 @@ def test_yolo(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Corners are shares of the sides; an empty file is a clean image; a box is a label of detection, and refused."""
     Path("labels").mkdir()
     for stem, (height, width) in SIZES.items():
-        corners = [(10.5, 8.5), (29.5, 8.5), (29.5, 19.5), (10.5, 19.5)]
+        corners = [(10, 8), (30, 8), (30, 20), (10, 20)]
         numbers = " ".join(f"{across / width:.6f} {down / height:.6f}" for across, down in corners)
         Path(f"labels/{stem}.txt").write_text("" if stem == "d" else f"1 {numbers}\n")
     run("--yolo", "labels", "--classes", "pit", "line")
@@ -175,7 +175,7 @@ def test_labelme(workplace: Path) -> None:
     """Polygons and rectangles with names, which become the classes."""
     Path("labels").mkdir()
     for stem in SIZES:
-        shape = {"label": "pit", "shape_type": "rectangle", "points": [[10, 8], [29, 19]]}
+        shape = {"label": "pit", "shape_type": "rectangle", "points": [[10, 8], [30, 20]]}
         Path(f"labels/{stem}.json").write_text(json.dumps({"shapes": [shape]}))
     run("--labelme", "labels")
     assert (rows(), recipe()["classes"]) == (expected(), ["pit"])

@@ -138,7 +138,7 @@ def test_test_images_below_the_training_images(capsys: pytest.CaptureFixture[str
 
 def coco(file: str, images: dict[str, int], categories: list[str]) -> None:
     """A COCO file with one object per image, of this category."""
-    square = [10, 8, 29, 8, 29, 19, 10, 19]
+    square = [10, 8, 30, 8, 30, 20, 10, 20]
     content = {
         "images": [{"id": number, "file_name": name} for number, name in enumerate(images)],
         "categories": [{"id": number, "name": name} for number, name in enumerate(categories)],
@@ -180,7 +180,7 @@ def test_labelme_labels_of_test_images() -> None:
     """They have the class ids of the training images, also if a class is missing among them."""
     folders(2)
     noise("tests/t.jpg", 9)
-    square = {"shape_type": "rectangle", "points": [[10, 8], [29, 19]]}
+    square = {"shape_type": "rectangle", "points": [[10, 8], [30, 20]]}
     for file, label in (("labels/i0", "line"), ("labels/i1", "pit"), ("more/t", "pit")):
         Path(file).parent.mkdir(exist_ok=True)
         Path(f"{file}.json").write_text(json.dumps({"shapes": [square | {"label": label}]}))

@@ -17,11 +17,28 @@ def shapes(*numbers: float, size: Size | None = None, relative: bool = False) ->
     return Shapes((Shape(1, (tuple(numbers),), None, "a.txt, line 1"),), "a.txt", size, relative)
 
 
-def test_a_polygon_includes_its_outline() -> None:
-    """Corners at pixels 1 and 2 across, 0 and 1 down."""
-    ((class_id, mask),) = shapes(1, 0, 2, 0, 2, 1, 1, 1).masks((3, 4))
-    assert class_id == 1
-    assert mask.astype(int).tolist() == [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+def test_a_polygon_covers_as_many_pixels_as_its_area() -> None:
+    """Wherever it lies, in pixels and in shares of the image; pixel 0 reaches from 0 to 1."""
+    for left in range(8):
+        corners = left, 1, left + 3, 1, left + 3, 5, left, 5
+        ((class_id, mask),) = shapes(*corners).masks((8, 12))
+        expected = np.zeros((8, 12), np.bool_)
+        expected[1:5, left : left + 3] = True
+        assert class_id == 1
+        np.testing.assert_array_equal(mask, expected)
+        shares = [number / (12, 8)[place % 2] for place, number in enumerate(corners)]
+        ((_, mask),) = shapes(*shares, relative=True).masks((8, 12))
+        np.testing.assert_array_equal(mask, expected)
+
+
+def test_polygons_of_any_form() -> None:
+    """A triangle by the centres of pixels, two squares that cross out what they share, and a line as its corners."""
+    ((_, mask),) = shapes(0, 0, 4, 0, 0, 4).masks((4, 4))
+    assert mask.astype(int).tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    ((_, mask),) = shapes(0, 0, 3, 0, 3, 3, 0, 3, 0, 0, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1).masks((3, 3))
+    assert mask.astype(int).tolist() == [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
+    ((_, mask),) = shapes(1, 1, 3, 1, 3, 1).masks((4, 4))
+    assert mask.astype(int).tolist() == [[0] * 4, [0, 1, 0, 1], [0] * 4, [0] * 4]
 
 
 @pytest.mark.parametrize("corner", [1.5, -0.5, 20.0])
@@ -29,7 +46,7 @@ def test_a_share_outside_of_the_image_is_refused(corner: float) -> None:
     """Corners in pixels instead of shares, and objects that leave the image; a pixel more is rounding."""
     with pytest.raises(UserError, match=r"^a.txt, line 1: expected corners inside 10×20 pixels"):
         shapes(0, 0, corner, 0, 1, 1, relative=True).masks((10, 20))
-    ((_, mask),) = shapes(0, 0, 1.01, 0, 1, 1, relative=True).masks((10, 20))
+    ((_, mask),) = shapes(0, 0, 1.01, 0, 1.01, 1, 0, 1, relative=True).masks((10, 20))
     assert mask[0].all()
 
 

@@ -12,12 +12,12 @@ def preprocess() -> None:
     """Run the stage."""
     options = settings.load()
     layout = Layout.of(options.competition)
-    count, correlation = options.preprocess.folds, options.preprocess.duplicate_correlation
+    count = options.preprocess.folds
     with outputs.folder(paths.PREPARED) as folder:
         with validation.explaining_how_to_correct():
             names = validation.training_images(layout, count)
             measured = preparation.store(names, layout, folder)
-        folds = preparation.divide(measured, correlation, count, options.seed)
+        folds = preparation.divide(measured, options.preprocess, options.seed)
         preparation.write_index(measured, folds, folder)
     figures = preparation.figures(measured, folds)
     outputs.write_metrics(paths.PREPROCESS_METRICS, figures)

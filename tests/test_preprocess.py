@@ -100,3 +100,49 @@ def test_images_whose_probabilities_could_not_be_stored(workplace: Path, monkeyp
         preprocess.preprocess()
     with pytest.raises(cli.UserError, match=expected):
         descriptions.test_images(paths.TEST_IMAGES, Layout.of(settings.load().competition))
+
+
+def test_images_that_the_table_does_not_name(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They count as clean, which is told; if the table names clean images otherwise, it may be cut off."""
+    table = workplace / "data/raw/train.csv"
+    names = sorted(path.name for path in (workplace / "data/raw/train_images").iterdir())
+    listed = {row["ImageId"] for row in csv.DictReader(table.open(encoding="utf-8"))}
+    with table.open("a", encoding="utf-8") as file:
+        file.writelines(f"{name},1,1 1\n" for name in names[:-3] if name not in listed)
+    missing = len(set(names[-3:]) - listed)
+    assert missing
+    preprocess.preprocess()
+    note = f"preprocess: {missing} of {len(names)} images have no row in data/raw/train.csv and count as clean"
+    assert f"{note}\n" in capsys.readouterr().out
+    with table.open("a", encoding="utf-8") as file:
+        file.write(f"{names[0]},4,\n")
+    preprocess.preprocess()
+    assert f"{note}, although 1 of its rows have an empty mask: is it cut off" in capsys.readouterr().out
+    with table.open("a", encoding="utf-8") as file:
+        file.writelines(f"{name},4,\n" for name in names[-3:])
+    preprocess.preprocess()
+    assert "no row" not in capsys.readouterr().out
+
+
+def test_images_that_belong_together_by_name(workplace: Path) -> None:
+    """All of a patient share a fold, the held-out one or another; names without the pattern are refused."""
+
+    def stated(pattern: str) -> None:
+        parameters = yaml.safe_load((workplace / "params.yaml").read_text(encoding="utf-8"))
+        parameters["preprocess"]["group_by"] = pattern
+        (workplace / "params.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
+
+    stated(r"^train_\d*([0-4])\.jpg$|^train_\d*(\d)\.jpg$")
+    preprocess.preprocess()
+    folds: dict[str, set[int]] = {}
+    for sample in Dataset(paths.PREPARED).index:
+        folds.setdefault(Path(sample.image).stem[-1], set()).add(sample.fold)
+    assert len(folds) > 3
+    assert all(len(found) == 1 for found in folds.values())
+    stated("^(case)_")
+    with pytest.raises(cli.UserError, match=r"preprocess.group_by: expected a pattern that is found in every image's"):
+        preprocess.preprocess()
+    for pattern, message in (("case", "a group in brackets"), ("(", "a regular expression")):
+        stated(pattern)
+        with pytest.raises(cli.UserError, match=f"preprocess: group_by: expected .*{message}"):
+            settings.load()

@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -160,6 +161,15 @@ def run_notebook(folder: Path, archive: Archive, scratch: Path) -> Path:
     return scratch / "submission.csv"
 
 
+def without_hidden(archive: Archive, folder: Path) -> Path:
+    """The same archive as Kaggle mounts it for everyone."""
+    path = folder / "public.zip"
+    path.write_bytes(
+        competitions.zipped({name: raw for name, raw in archive.files.items() if not name.startswith("hidden/")})
+    )
+    return path
+
+
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_a_recipe_from_the_archive_to_the_score(name: str, tmp_path: Path) -> None:
     """The submission has the competition's form, and `score` says what the competition's description gives."""
@@ -168,6 +178,8 @@ def test_a_recipe_from_the_archive_to_the_score(name: str, tmp_path: Path) -> No
     submission = folder / "data/submission.csv"
     if name == "uw-madison":
         assert submission.read_text() == "id,class,predicted\n"
+        hidden = run_notebook(folder, replace(archive, path=without_hidden(archive, tmp_path)), tmp_path / "hidden")
+        assert hidden.read_text() == "id,class,predicted\n"
         submission = run_notebook(folder, archive, tmp_path)
         unzipped_tests = defaultdict(list)
         for file, raw in archive.files.items():

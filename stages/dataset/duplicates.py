@@ -10,8 +10,12 @@ a group is divided (see `divided`). Perceptual hashes (imagehash) compare bright
 evenly lit strips for duplicates.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from stages.pipeline.arrays import Float32, Int64, UInt8
 
@@ -156,3 +160,23 @@ def _projection(size: int) -> Float32:
         generator = np.random.default_rng(size)
         _projections[size] = generator.standard_normal((SIZE, size), dtype=np.float32) / np.float32(np.sqrt(SIZE))
     return _projections[size]
+
+
+def joined(groups: Int64, keys: Sequence[str]) -> Int64:
+    """Groups that also hold together what has the same key.
+
+    Args:
+        groups: int64 (images,).
+        keys: one for each image.
+
+    Returns:
+        int64 (images,), from 0.
+
+        >>> joined(np.array([0, 0, 1, 2]), ["a", "b", "b", "c"]).tolist()
+        [0, 0, 0, 1]
+    """
+    _, of_key = np.unique(np.asarray(keys, dtype=object).astype(str), return_inverse=True)
+    count = int(groups.max()) + 1
+    links = csr_array((np.ones(len(groups), np.int8), (groups, count + of_key)), shape=(count + len(keys),) * 2)
+    _, found = connected_components(links, directed=False)
+    return np.unique(found[groups], return_inverse=True)[1].astype(np.int64)

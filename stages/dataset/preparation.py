@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 import shutil
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from stages.dataset.validation import Faults
 from stages.pipeline import outputs, parallel, paths
 from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
+from stages.pipeline.settings import Preprocess
 
 BLOCK = 32  # images that a worker takes at a time: their signatures are one matrix product
 
@@ -41,8 +43,9 @@ def store(names: list[str], layout: Layout, folder: Path) -> Measured:
     """
     measured = Measured.empty(layout, names)
     _check_space(len(measured.tile_pixels), layout, folder)
+    rows = validation.Rows()
     with MaskStore(folder) as masks:
-        faults_of_rows = _read_masks(names, layout, masks)
+        faults_of_rows = _read_masks(names, layout, masks, rows)
         writer = ImageWriter(measured, masks, folder)
         faults, parts = _run_blocks(writer, len(names))
         writer.close()
@@ -54,6 +57,8 @@ def store(names: list[str], layout: Layout, folder: Path) -> Measured:
             f"{paths.TRAIN_TABLE}: expected at least one mask, found none: every EncodedPixels is empty or there are "
             "no rows"
         )
+    if note := rows.note(len(names)):
+        print(f"preprocess: {note}")
     np.save(folder / SIGNATURES, measured.signatures)
     return measured
 
@@ -74,11 +79,11 @@ def _check_space(count: int, layout: Layout, folder: Path) -> None:
         )
 
 
-def _read_masks(names: list[str], layout: Layout, masks: MaskStore) -> Faults:
+def _read_masks(names: list[str], layout: Layout, masks: MaskStore, rows: validation.Rows) -> Faults:
     """Fill `masks` from the training table; rows with faults are left out and returned as faults."""
     faults = Faults()
-    rows = validation.masks(paths.TRAIN_TABLE, ImageNames(names), layout, faults)
-    for row in tqdm(rows, "preprocess: masks", unit=" masks", disable=None):
+    found = validation.masks(paths.TRAIN_TABLE, ImageNames(names), layout, faults, rows)
+    for row in tqdm(found, "preprocess: masks", unit=" masks", disable=None):
         masks.add(row, row.runs.encode())
     return faults
 
@@ -121,21 +126,37 @@ class Folds:
     divided: dict[int, float]
 
 
-def divide(measured: Measured, duplicate_correlation: float, count: int, seed: int) -> Folds:
-    """Find near-duplicates and assign every image to a fold.
+def divide(measured: Measured, options: Preprocess, seed: int) -> Folds:
+    """Find near-duplicates, join images that belong together by their names, and assign every image to a fold.
 
     Raises:
-        UserError: there are fewer groups of near-duplicates than folds.
+        UserError: there are fewer groups than folds, or names without the groups of `preprocess.group_by`.
     """
-    groups = duplicates.groups(measured.signatures, duplicate_correlation)
-    groups, chains = duplicates.divided(measured.signatures, groups, duplicate_correlation, -(-len(groups) // count))
+    count, correlation = options.folds, options.duplicate_correlation
+    groups = duplicates.groups(measured.signatures, correlation)
+    groups, chains = duplicates.divided(measured.signatures, groups, correlation, -(-len(groups) // count))
+    if options.group_by is not None:
+        groups = duplicates.joined(groups, _keys(measured.names, options.group_by))
     found = int(groups.max()) + 1
     if found < count:
         raise UserError(
-            f"{paths.TRAIN_IMAGES}: expected at least preprocess.folds = {count} groups of near-duplicates, "
-            f"found {found} among {len(groups)} images (preprocess.duplicate_correlation defines a near-duplicate)"
+            f"{paths.TRAIN_IMAGES}: expected at least preprocess.folds = {count} groups of images that belong "
+            f"together, found {found} among {len(groups)} images (preprocess.duplicate_correlation defines a "
+            "near-duplicate, preprocess.group_by what belongs together by name)"
         )
     return Folds(count, folds.assign(measured.pixels, groups, count, seed), groups, chains)
+
+
+def _keys(names: list[str], pattern: str) -> list[str]:
+    """What `preprocess.group_by` finds in each name."""
+    found = [re.search(pattern, name) for name in names]
+    lacking = [name for name, match in zip(names, found, strict=True) if match is None]
+    if lacking:
+        raise UserError(
+            f"params.yaml: preprocess.group_by: expected a pattern that is found in every image's name, found "
+            f"{len(lacking)} of {len(names)} names without it, such as {lacking[0]}"
+        )
+    return [repr(match.groups()) for match in found if match is not None]
 
 
 def write_index(measured: Measured, divided: Folds, folder: Path) -> None:

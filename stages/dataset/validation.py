@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stages.dataset import images, rle, sample_submission, tables
@@ -107,7 +108,35 @@ def test_files(wanted: Sequence[str]) -> list[Path]:
     return [paths.TEST_IMAGES / file for file in found if file is not None]
 
 
-def masks(table: Path, names: ImageNames, layout: Layout, faults: Faults) -> Iterator[tables.Row]:
+@dataclass
+class Rows:
+    """Which images a training table names.
+
+    Attributes:
+        listed: files of the images that have a row, with a mask or without one.
+        empty: rows without a mask.
+    """
+
+    listed: set[str] = field(default_factory=set)
+    empty: int = 0
+
+    def note(self, images: int) -> str | None:
+        """What to say about images without a row, which count as clean; None if all have one."""
+        missing = images - len(self.listed)
+        if not missing:
+            return None
+        note = f"{missing} of {images} images have no row in {paths.TRAIN_TABLE} and count as clean"
+        if self.empty:
+            note += (
+                f", although {self.empty} of its rows have an empty mask: is it cut off, or are these pictures of "
+                "another kind (competition.files.train_images)?"
+            )
+        return note
+
+
+def masks(
+    table: Path, names: ImageNames, layout: Layout, faults: Faults, rows: Rows | None = None
+) -> Iterator[tables.Row]:
     """Read the masks of a training table and check which image and class each belongs to.
 
     Args:
@@ -116,6 +145,7 @@ def masks(table: Path, names: ImageNames, layout: Layout, faults: Faults) -> Ite
         layout: how the table is written.
         faults: receives the masks of an image that is not there, and the second row of an image and class, unless the
             table has a row for each object.
+        rows: receives which images have a row.
 
     Yields:
         Every other row that holds a mask, with the name of the image's file. Its run lengths are not checked yet.
@@ -128,13 +158,17 @@ def masks(table: Path, names: ImageNames, layout: Layout, faults: Faults) -> Ite
             hint = similar_name(row.image, names.files) if faults.count < SHOWN else ""
             faults.add(f"{where}: expected an image in {table.parent}/train_images, found no {row.image}{hint}")
             continue
+        empty = rle.is_empty(row.runs, layout.run_lengths)
+        if rows is not None:
+            rows.listed.add(file)
+            rows.empty += empty
         first = row.line if layout.columns.instances else seen.setdefault((file, row.class_id), row.line)
         if first != row.line:
             faults.add(
                 f"{where}: expected one row for {row.image} and class {row.class_id}, found another on line {first} "
                 "(a table with a row for each object needs competition.columns.instances: true)"
             )
-        elif not rle.is_empty(row.runs, layout.run_lengths):
+        elif not empty:
             yield row._replace(image=file)
 
 

@@ -7,6 +7,7 @@ There are no defaults here: every value is in params.yaml, with its explanation.
 """
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,6 +58,17 @@ class Preprocess(Section):
 
     folds: Annotated[int, Field(ge=3, strict=True)]
     duplicate_correlation: Annotated[Number, Field(gt=0, le=1)]
+    group_by: str | None
+
+    @field_validator("group_by")
+    @classmethod
+    def _pattern(cls, text: str | None) -> str | None:
+        try:
+            if text is not None and not re.compile(text).groups:
+                raise ValueError(f"expected a pattern with a group in brackets, such as ^(case\\d+)_, found {text!r}")
+        except re.error as error:
+            raise ValueError(f"expected a regular expression, found {text!r}: {error}") from None
+        return text
 
 
 class Inference(Section):

@@ -71,6 +71,8 @@ def test_single_values(run: Run) -> None:
     printed = run("severstal-laptop", "--set", "train.folds=[0, 1]", "train.epochs=3").splitlines()
     assert "train.folds: [0] -> [0, 1]" in printed
     assert "train.epochs: 10 -> 3" in printed
+    printed = run("severstal-laptop", "--set", "train.folds=[0, 2]", "--set", "train.epochs=4").splitlines()
+    assert {"train.folds: [0, 1] -> [0, 2]", "train.epochs: 3 -> 4"} <= set(printed)
 
 
 @pytest.mark.parametrize(

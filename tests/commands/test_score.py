@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from stages.commands import score
 from stages.dataset.image_names import ImageNames
@@ -15,6 +16,7 @@ from stages.pipeline.cli import UserError
 # 2×3 pixels, classes pit and line. a: half of the pit found. b: a line found, and a false pit. c: clean, as predicted.
 MASKS = "ImageId,ClassId,EncodedPixels\na.png,1,1 2\nb.png,2,5 2\n"
 MASKS_AS_PAIRS = "ImageId_ClassId,EncodedPixels\na.png_1,1 2\na.png_2,\nb.png_1,\nb.png_2,5 2\nc.png_1,\nc.png_2,\n"
+ROOT = Path(__file__).parents[2]
 SENT = "ImageId,EncodedPixels,ClassId\na.png,2 2,1\nb.png,5 2,2\nb.png,1 1,1\nc.png,1 6,0\n"
 SENT_AS_PAIRS = "ImageId_ClassId,EncodedPixels\na.png_1,2 2\na.png_2,\nb.png_1,1 1\nb.png_2,5 2\nc.png_1,\nc.png_2,\n"
 NAMES = ("pit", "line")
@@ -109,3 +111,27 @@ def test_size_and_classes_come_from_the_options(
     with pytest.raises(SystemExit) as stopped:
         cli.run_command("score", ["sent.csv", "true.csv", "--height", "2"])
     assert "score: params.yaml: expected the parameters" in str(stopped.value.code)
+
+
+def test_options_change_nothing_else_of_params_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The metric and the columns stay, and a size that is given is that of the masks, whatever the images' sizes are.
+
+    One row per image; the mask of the second image is missed: global Dice 2·2/(4 + 2), mean Dice (1 + 0) / 2.
+    """
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["competition"] |= {"classes": ["salt"], "image_height": 50, "image_width": 70}
+    params["competition"]["columns"] |= {"image": "id", "class_id": None, "image_and_class": None, "runs": "rle"}
+    params["competition"]["images"]["sizes"] = "resized"
+    params["competition"]["submission"] |= {"rows": "images", "height": 1, "width": 2}
+    params["competition"]["metric"]["name"] = "global_dice"
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    Path("sent.csv").write_text("id,rle\na,5 2\nb,\n", encoding="utf-8")
+    Path("true.csv").write_text("id,rle\na,5 2\nb,1 2\n", encoding="utf-8")
+    for names in ([], ["--classes", "salt"]):
+        cli.run_command("score", ["sent.csv", "true.csv", "--height", "2", "--width", "3", *names])
+        printed = capsys.readouterr().out
+        assert "score (global_dice)             0.6667" in printed
+        assert "mean Dice                       0.5000" in printed

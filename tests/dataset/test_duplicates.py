@@ -168,3 +168,9 @@ def test_a_chain_that_would_fill_a_fold_is_divided() -> None:
     assert found.keys() == {60}
     same = np.repeat(chain[:1], 20, axis=0)
     assert set(duplicates.divided(same, np.zeros(20, np.int64), 0.6, 5)[0].tolist()) == {0}
+
+
+def test_what_belongs_together_by_name() -> None:
+    """Near-duplicates and equal keys join; a chain over both does too."""
+    groups = np.array([0, 1, 2, 2, 3, 4])
+    assert duplicates.joined(groups, ["a", "b", "b", "c", "c", "d"]).tolist() == [0, 1, 1, 1, 1, 2]

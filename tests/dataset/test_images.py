@@ -370,3 +370,31 @@ def test_a_tiff_with_transparent_pixels(tmp_path: Path) -> None:
             else:
                 with pytest.raises(images.ImageError, match="TIFF of another kind, found one with transparent pixels"):
                     images.read(path, 4, 6, form)
+
+
+def test_values_that_are_no_numbers(tmp_path: Path) -> None:
+    """NaN has no grey level, not even black."""
+    values = np.full((4, 6), 0.5, np.float32)
+    form = Images(levels=(0, 1))
+    path = tmp_path / "a.tif"
+    assert cv2.imwrite(str(path), values)
+    assert (images.read(path, 4, 6, form) == 128).all()
+    values[1, 2] = np.nan
+    assert cv2.imwrite(str(path), values)
+    with pytest.raises(images.ImageError, match="expected finite values, found NaN or infinity"):
+        images.read(path, 4, 6, form)
+
+
+def test_signed_values_that_are_darker_the_larger_they_are(tmp_path: Path) -> None:
+    """12 bits from -2048, which is white then, to 2047."""
+    import io
+
+    import pydicom
+
+    stored = np.array([[-2048, -1, 0, 2047]], np.int16)
+    content = pydicom.dcmread(io.BytesIO(competitions.plain_dicom(stored.view(np.uint16), b"MONOCHROME1")))
+    content.PixelRepresentation = 1
+    path = tmp_path / "a.dcm"
+    content.save_as(path)
+    found = images.read(path, 1, 4, Images(levels=(-2048, 2047)))
+    assert found.tolist() == [[255, 128, 127, 0]]

@@ -171,7 +171,7 @@ class ImageWriter:
             for class_id, content, _ in masks:
                 digest.update(b"\n%d %s" % (class_id, content))
                 if looked_at:
-                    found.parts.add(content.decode(), size, layout.run_lengths)
+                    found.parts.add(content.decode(), size, layout.run_lengths, images.grey(native))
             labels, found.masks[position] = self._drawn(position, [(k, runs) for k, _, runs in masks], size)
         self._write(position, image, labels, found)
         measured.digests[position] = digest.digest()

@@ -57,8 +57,9 @@ def store(names: list[str], layout: Layout, folder: Path) -> Measured:
             f"{paths.TRAIN_TABLE}: expected at least one mask, found none: every EncodedPixels is empty or there are "
             "no rows"
         )
-    if note := rows.note(len(names)):
-        print(f"preprocess: {note}")
+    for note in (parts.doubt(str(paths.TRAIN_TABLE), layout.run_lengths), rows.note(len(names))):
+        if note is not None:
+            print(f"preprocess: {note}")
     np.save(folder / SIGNATURES, measured.signatures)
     return measured
 

@@ -36,3 +36,23 @@ def test_the_right_order_passes() -> None:
     """And so do masks that are too few to tell."""
     looked_at(COLUMNS, COLUMNS).refuse_wrong_order("train.csv", COLUMNS)
     looked_at(COLUMNS, ROWS, masks=2).refuse_wrong_order("train.csv", COLUMNS)
+
+
+@pytest.mark.parametrize("written", [COLUMNS, ROWS])
+def test_square_images(written: RunLengths) -> None:
+    """The mirror image has as many parts, but it does not lie on what the image shows."""
+    found = PartsByOrder()
+    for number in range(10):
+        mask = np.zeros((64, 64), np.bool_)
+        mask[3 + number : 15 + number, 30:50] = True
+        grey = np.random.default_rng(number).integers(90, 110, (64, 64)).astype(np.uint8)
+        grey[mask] += 40
+        found.add(rle.encode(mask, written), (64, 64), COLUMNS, grey)
+    found.refuse_wrong_order("train.csv", COLUMNS)
+    doubt = found.doubt("train.csv", COLUMNS)
+    if written == COLUMNS:
+        assert doubt is None
+    else:
+        assert doubt is not None
+        assert doubt.startswith("train.csv: masks look mirrored: 10 of 10 masks on square images")
+        assert doubt.endswith("competition.run_lengths.order is columns")

@@ -18,12 +18,14 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 from stages.dataset import tables, validation
+from stages.dataset.image_names import ImageNames
 from stages.dataset.layout import Layout
 table, images = Path(sys.argv[2]), {f"image_{number:07d}.jpg" for number in range(int(sys.argv[3]))}
 layout = Layout.unnamed(4, 256, 1600)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 before, faults = peak(), validation.Faults()
-rows = validation.masks(table, images, layout, faults) if sys.argv[1] == "checks" else tables.read(table, layout)
+checked = validation.masks(table, ImageNames(images), layout, faults)
+rows = checked if sys.argv[1] == "checks" else tables.read(table, layout)
 print(sum(1 for _ in rows), faults.count, peak() - before)
 """
 

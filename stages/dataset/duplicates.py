@@ -14,8 +14,6 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from stages.pipeline.arrays import Float32, Int64, UInt8
 
@@ -176,7 +174,11 @@ def joined(groups: Int64, keys: Sequence[str]) -> Int64:
         [0, 0, 0, 1]
     """
     _, of_key = np.unique(np.asarray(keys, dtype=object).astype(str), return_inverse=True)
-    count = int(groups.max()) + 1
-    links = csr_array((np.ones(len(groups), np.int8), (groups, count + of_key)), shape=(count + len(keys),) * 2)
-    _, found = connected_components(links, directed=False)
-    return np.unique(found[groups], return_inverse=True)[1].astype(np.int64)
+    found, before = groups.copy(), None
+    while before is None or not np.array_equal(found, before):  # each takes the smallest number that it is linked to
+        before = found.copy()
+        for links in (of_key, groups):
+            smallest = np.full(int(links.max()) + 1, len(groups), np.int64)
+            np.minimum.at(smallest, links, found)
+            found = smallest[links]
+    return np.unique(found, return_inverse=True)[1].astype(np.int64)

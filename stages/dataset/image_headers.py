@@ -42,11 +42,8 @@ def size(kind: Format, raw: bytes) -> tuple[int, int] | None:
     if kind is Format.PNG:  # length and name of the first chunk, then width and height, four bytes each
         whole = len(raw) >= 24 and raw[12:16] == b"IHDR"
         return (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big")) if whole else None
-    if kind is Format.JPEG and simplejpeg():
-        with suppress(ValueError, KeyError):  # KeyError: a header without a colour space
-            height, width, *_ = simplejpeg().decode_jpeg_header(raw, strict=False)
-            return height, width
-        return None
+    if kind is Format.JPEG:
+        return _size_of_jpeg(raw)
     if kind is Format.DICOM:
         from stages.dataset import dicom
 
@@ -170,6 +167,20 @@ def check_png(raw: bytes) -> None:
         place = end + 4
 
 
+def _size_of_jpeg(raw: bytes) -> tuple[int, int] | None:
+    if decoder := simplejpeg():
+        with suppress(ValueError, KeyError):  # KeyError: a header without a colour space
+            height, width, *_ = decoder.decode_jpeg_header(raw, strict=False)
+            return height, width
+        return None
+    place = 2  # on Kaggle's machines: segments of two bytes for the kind, two for the length
+    while raw[place : place + 1] == b"\xff" and place + 9 <= len(raw):
+        if raw[place + 1] in _FRAMES:  # length, bits, height, width
+            return int.from_bytes(raw[place + 5 : place + 7], "big"), int.from_bytes(raw[place + 7 : place + 9], "big")
+        place += 2 + int.from_bytes(raw[place + 2 : place + 4], "big")
+    return None
+
+
 def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
     with suppress(*_PILLOW_ERRORS), pillow().open(io.BytesIO(raw)) as picture:
         return (picture.height, picture.width) if getattr(picture, "n_frames", 1) == 1 else None
@@ -179,6 +190,7 @@ def _size_by_pillow(raw: bytes) -> tuple[int, int] | None:
 _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _COMPRESSION, _FAX, _JPEG_IN_TIFF, _DEFLATE = 259, (2, 3, 4, 32771), 7, (8, 32946)
 _JPEG_TABLES = 347
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # kinds of a JPEG's segment that states its size
 _SAMPLES, _EXTRA_SAMPLES = 277, 338
 _OPAQUE = 255
 _BMP_BITS, _BMP_COMPRESSION, _BMP_RUNS = 28, 30, (1, 2)  # two places in the header, and what stands at the second

@@ -144,8 +144,10 @@ def grey(image: UInt8) -> UInt8:
 
 
 def _without(error: ImportError) -> str:
+    if error.name != "pydicom":
+        return f"this image needs the package {error.name}, which is not installed"
     return (
-        f"this DICOM image needs the package {error.name}, which is not installed (pip install pydicom, or the extra "
+        "this DICOM image needs the package pydicom, which is not installed (pip install pydicom, or the extra "
         '"dicom" of pyproject.toml)'
     )
 

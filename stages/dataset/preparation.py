@@ -21,7 +21,7 @@ from stages.dataset.layout import Columns, Files, Layout, Metric, RunLengths, Su
 from stages.dataset.mask_store import MaskStore
 from stages.dataset.prepared import INDEX, SIGNATURES, SUMMARY, TILES
 from stages.dataset.reading_order import PartsByOrder
-from stages.dataset.validation import Faults
+from stages.dataset.validation import Faults, SpaceError
 from stages.pipeline import outputs, parallel, paths
 from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
@@ -73,9 +73,9 @@ def _check_space(count: int, layout: Layout, folder: Path) -> None:
     elif needed > 1e9:
         print(f"preprocess: {needed / 1e9:.1f} GB of pixels are written to {paths.PREPARED}")
     if needed > free:
-        raise UserError(
-            f"{paths.PREPARED}: expected about {needed / 1e9:.1f} GB of free disk space for {count:,} images or tiles "
-            f"of {layout}, found {free / 1e9:.1f} GB: a smaller working size (competition.image_height, image_width, "
+        raise SpaceError(
+            f"{paths.PREPARED}: expected about {needed / 1e6:,.1f} MB of free disk space for {count:,} images or tiles "
+            f"of {layout}, found {free / 1e6:,.1f} MB: a smaller working size (competition.image_height, image_width, "
             "with images.sizes: resized) needs less"
         )
 

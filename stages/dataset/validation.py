@@ -20,6 +20,10 @@ HOW_TO_CORRECT = (
 )
 
 
+class SpaceError(UserError):
+    """There is too little space on a disk."""
+
+
 class Faults:
     """Collects what is wrong, to report all of it at once.
 
@@ -52,9 +56,14 @@ class Faults:
 
 @contextmanager
 def explaining_how_to_correct() -> Iterator[None]:
-    """Add to every `UserError` of the block how to correct faults in data/raw, which the next download overwrites."""
+    """Add to every `UserError` of the block how to correct faults in data/raw, which the next download overwrites.
+
+    Errors that are no faults of the data (`SpaceError`) pass as they are.
+    """
     try:
         yield
+    except SpaceError:
+        raise
     except UserError as error:
         choice = "if the data is right, change params.yaml; otherwise\n  " if "competition." in str(error) else ""
         raise UserError(f"{error}\n  {choice}{HOW_TO_CORRECT}") from None

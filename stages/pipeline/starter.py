@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import NoReturn
 
 import psutil
@@ -22,14 +23,14 @@ def end_with_dvc(name: str) -> None:
     """
     if "DVC_STAGE" not in os.environ:
         return
-    try:
-        ancestors = psutil.Process().parents()
-        dvc = next((each for each in ancestors if "DVC_STAGE" not in each.environ()), None)
-        orphan = dvc is not None and _adopts(dvc)
-    except psutil.Error:  # of another user
-        return
-    if orphan:
-        _end(name)
+    dvc = None
+    with suppress(psutil.Error):  # of another user
+        for ancestor in psutil.Process().parents():
+            if _adopts(ancestor):
+                _end(name)
+            if "DVC_STAGE" not in ancestor.environ():
+                dvc = ancestor
+                break
     if dvc is not None:
         threading.Thread(target=_watch, args=(name, dvc), daemon=True).start()
 

@@ -1,5 +1,6 @@
 """Photographs: what is read, what is refused, and work on many of them at once."""
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -398,3 +399,21 @@ def test_signed_values_that_are_darker_the_larger_they_are(tmp_path: Path) -> No
     content.save_as(path)
     found = images.read(path, 1, 4, Images(levels=(-2048, 2047)))
     assert found.tolist() == [[255, 128, 127, 0]]
+
+
+def test_jpegs_where_only_opencv_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the notebook: the size comes from the header, the pixels from OpenCV; other formats name what they need."""
+    grey = np.random.default_rng(3).integers(0, 255, (40, 56), np.uint8)
+    for name, progressive in (("a.jpg", 0), ("b.jpg", 1)):
+        flags = [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+        assert cv2.imwrite(str(tmp_path / name), grey, flags)
+    assert cv2.imwrite(str(tmp_path / "c.bmp"), grey)
+    expected = [images.read(tmp_path / name, 40, 56) for name in ("a.jpg", "b.jpg")]
+    monkeypatch.setattr(image_headers, "simplejpeg", lambda: None)
+    monkeypatch.setattr(images, "simplejpeg", lambda: None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    for name, pixels in zip(("a.jpg", "b.jpg"), expected, strict=True):
+        assert images.size(tmp_path / name) == (40, 56)
+        np.testing.assert_array_equal(images.read(tmp_path / name, 40, 56), pixels)
+    with pytest.raises(images.ImageError, match=r"c.bmp: this image needs the package PIL, which is not installed$"):
+        images.read(tmp_path / "c.bmp", 40, 56)

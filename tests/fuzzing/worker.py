@@ -71,6 +71,7 @@ def work(kind: str, seed: int, end: float, results: Connection) -> None:
     campaign.quiet_decoders()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     readers = of_kinds([kind])
+    end = max(end, time.monotonic() + 1)  # the imports may have taken all of the time
 
     def each(files: Files) -> None:
         if time.monotonic() >= end:

@@ -11,7 +11,6 @@ not send twice.
 """
 
 import argparse
-import hashlib
 import shutil
 import tempfile
 from dataclasses import asdict
@@ -28,7 +27,7 @@ from stages.kaggle.answers import NotebooksOnlyError
 from stages.kaggle.client import Client
 from stages.kaggle.credentials import NoCredentialsError
 from stages.kaggle.journal import Journal
-from stages.pipeline import lock, paths, recorded, settings
+from stages.pipeline import hashes, lock, paths, recorded, settings
 from stages.pipeline.cli import UserError
 
 LOCK = paths.JOURNAL.with_suffix(".lock")
@@ -51,8 +50,8 @@ def submit(given: argparse.Namespace) -> None:
     refuse_stale(repo, "kernel" if given.kernel else "predict")
     for path in (paths.SUBMISSION, paths.KERNEL) if given.kernel else (paths.SUBMISSION,):
         recorded.check(path)
-    print(f"submit: {paths.SUBMISSION}: {contents}, SHA-256 {_sha256(paths.SUBMISSION)[:16]}…", flush=True)
-    digest = notebook_submission.key(paths.KERNEL) if given.kernel else _sha256(paths.SUBMISSION)
+    print(f"submit: {paths.SUBMISSION}: {contents}, SHA-256 {hashes.sha256(paths.SUBMISSION)[:16]}…", flush=True)
+    digest = notebook_submission.key(paths.KERNEL) if given.kernel else hashes.sha256(paths.SUBMISSION)
     key = f"{options.competition.slug} {digest}"
     if given.dry_run:
         _report(given, options.competition.slug, _sent(Journal(paths.JOURNAL), key))
@@ -124,7 +123,7 @@ def _send(
         def request() -> Any:
             with tempfile.TemporaryDirectory() as scratch:  # what is sent is what was checked
                 copy = shutil.copyfile(paths.SUBMISSION, Path(scratch) / paths.SUBMISSION.name)
-                if _sha256(copy) != key.rpartition(" ")[2]:
+                if hashes.sha256(copy) != key.rpartition(" ")[2]:
                     raise UserError(f"{paths.SUBMISSION}: it was changed after it had been checked: nothing was sent")
                 return client.api.competition_submit(str(copy), given.message, client.slug, quiet=True)
 
@@ -211,10 +210,6 @@ def _left(client: Client) -> int:
         "ask how many submissions are left",
         lambda: int(client.api.competition_get_submission_limits(client.slug).num_allowed_now),
     )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _seconds(text: str) -> float:

@@ -5,7 +5,6 @@ summary.json holds the SHA-256 of the small files. The large ones, images, label
 which takes no time; DVC hashes them.
 """
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 
 from stages.dataset.images import LARGEST_SIDE
 from stages.dataset.layout import Layout
+from stages.pipeline import hashes
 from stages.pipeline.cli import UserError
 
 KEY = "sha256"  # in summary.json
@@ -26,7 +26,7 @@ _OF_IMAGE = ("image", "fold", "group", "height", "width")  # columns of the inde
 
 def of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of these files, by name."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    return {name: hashes.sha256(folder / name) for name in names}
 
 
 def read_summary(path: Path) -> tuple[dict[str, Any], Layout, int]:

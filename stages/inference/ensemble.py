@@ -1,6 +1,5 @@
 """`ensemble.json`, which train writes beside the networks in data/model: what other stages need to know of them."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.pipeline import hashes
 from stages.pipeline.arrays import Float64
 from stages.pipeline.cli import UserError
 
@@ -61,7 +61,7 @@ class Ensemble:
 def write(folder: Path, ensemble: Ensemble) -> None:
     """Write ensemble.json into the folder of the networks, which are complete, with the SHA-256 of their files."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / FILE)
-    checksums = {file.relative_to(folder).as_posix(): _sha256(file) for file in files}
+    checksums = {file.relative_to(folder).as_posix(): hashes.sha256(file) for file in files}
     content = {"data": ensemble.data, "members": [asdict(member) for member in ensemble.members], "sha256": checksums}
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -118,15 +118,10 @@ def check_files(folder: Path, ensemble: Ensemble, network: str) -> None:
     """
     for name, expected in ensemble.sha256.items():
         file = folder / name
-        if name.startswith(f"{network}/") and not (file.is_file() and _sha256(file) == expected):
+        if name.startswith(f"{network}/") and not (file.is_file() and hashes.sha256(file) == expected):
             raise UserError(
                 f"{file}: expected the file that train wrote, found another or none: run dvc repro --force train"
             )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def softmax(members: list[EnsembleMember]) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stages.pipeline import hashes
+
 Checksums = dict[str, str]
 OWN = "checksum"  # key of a record's own SHA-256
 
@@ -23,8 +25,8 @@ def synced(folder: Path, files: Iterable[Path]) -> Checksums:
     """
     found = {}
     for file in sorted(files):
+        found[file.relative_to(folder).as_posix()] = hashes.sha256(file)
         with file.open("rb") as stream:
-            found[file.relative_to(folder).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
             os.fsync(stream.fileno())
     for parent in {folder, *((folder / name).parent for name in found)}:
         _sync_folder(parent)
@@ -66,8 +68,7 @@ def damaged(folder: Path, expected: Checksums) -> str | None:
     """The first file that is missing or has another checksum; None if all are whole."""
     for name, checksum in expected.items():
         try:
-            with (folder / name).open("rb") as stream:
-                whole = hashlib.file_digest(stream, "sha256").hexdigest() == checksum
+            whole = hashes.sha256(folder / name) == checksum
         except OSError:
             whole = False
         if not whole:

@@ -19,8 +19,8 @@ from stages.training.job import Job
 from stages.training.timing import Seconds, measure
 
 LEAST_EPOCHS, MOST_EPOCHS = 3, 60
-ENOUGH_EPOCHS = 15  # a better resolution is not worth it below
-WORTH = 1.25  # times as many epochs: less is not worth a coarser resolution
+ENOUGH_CROPS = 20  # of each image in the whole training; with fewer, a better resolution is not worth it
+WORTH = 1.25  # times as many crops: less is not worth a coarser resolution
 NARROW = 16  # pixels; objects that are narrower lose their shape at half the resolution
 CROP = 256  # pixels of a crop's side, where images are that large
 LOOKED_AT = 100  # images whose objects are measured
@@ -133,10 +133,15 @@ def _seconds(data: Dataset, options: Train, measured: Seconds, started: float) -
     return fixed, epoch
 
 
+def _crops(changes: dict[str, Any]) -> int:
+    """Crops of each image in the whole training."""
+    return int(changes["epochs"] * changes["crops_per_image"])
+
+
 def plan(options: Settings, data: Dataset, minutes: float, started: float = 0.0) -> TrainingPlan:
     """Plan the training of `train.folds` and, if it is asked for, of the final network.
 
-    The first candidate that has enough epochs is taken. If none has, it is the best of which no other has many more.
+    The first candidate that shows enough crops is taken. If none does, it is the best that no other exceeds by far.
 
     Args:
         options: all of params.yaml.
@@ -156,10 +161,10 @@ def plan(options: Settings, data: Dataset, minutes: float, started: float = 0.0)
             measured[train.downscale] = measure(Job(data, train, options.training_seed), train.folds[0], export)
         seconds = measured[train.downscale]
         fits = fitted(data, train, seconds, minutes, started)
-        if fits is None or (found is not None and fits.changes["epochs"] < WORTH * found.changes["epochs"]):
+        if fits is None or (found is not None and _crops(changes | fits.changes) < WORTH * _crops(found.changes)):
             continue
         found = TrainingPlan(changes | fits.changes, fits.seconds, fits.reasons)
-        if fits.changes["epochs"] >= ENOUGH_EPOCHS:
+        if _crops(found.changes) >= ENOUGH_CROPS:
             return found
     if found is None:
         raise too_short(data, train, seconds, minutes, started)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from stages.pipeline import paths
@@ -19,7 +20,7 @@ from stages.training.job import Job
 
 keras: Any = tf.keras
 
-EPOCHS, STEPS = 4, 5  # of a training that is timed, and the steps of each; the first epoch is not among those timed
+EPOCHS, STEPS = 4, 7  # of a training that is timed, and the steps of each; the first epoch is not among those timed
 COUNTED = 100  # crops whose pixels are counted
 IMAGES = 8  # validated in each epoch at least
 
@@ -30,9 +31,9 @@ class Seconds:
 
     Attributes:
         start: until the first epoch can begin: building and tracing the network, and counting the pixels of crops.
-        step: of one training step.
+        step: of one training step, the median of those that follow another.
         image: of one validation image.
-        between: of all else between two epochs, such as writing the state.
+        between: of all else between two epochs, such as writing the state and what the first step takes longer.
         export: of writing the trained network, in a process of its own.
     """
 
@@ -44,21 +45,30 @@ class Seconds:
 
 
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Notes the time at the end of every epoch, and of its last step. It must be the last callback."""
+    """Notes the time at the end of every epoch and every step. It must be the last callback."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.last_steps: list[float] = []
+        self.steps: list[list[float]] = []
         self.epochs: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """The steps of another epoch follow."""
+        self.steps.append([])
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A step has ended."""
-        self.stepped = time.perf_counter()
+        self.steps[-1].append(time.perf_counter())
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """An epoch has ended, with all that the other callbacks do then."""
-        self.last_steps.append(self.stepped)
         self.epochs.append(time.perf_counter())
+
+    def step(self) -> float:
+        """Seconds of a step that follows another; of one that is alone in its epoch, from the epoch's begin."""
+        after_another = [seconds for times in self.steps[1:] for seconds in np.diff(times)]
+        alone = [times[0] - end for end, times in zip(self.epochs, self.steps[1:], strict=False)]
+        return float(np.median(after_another or alone))
 
 
 def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
@@ -98,8 +108,7 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
             exporting = time.perf_counter()
             export(fit.exported(options, data), data.layout, min(progress.best), Path(folder, "network"))
             exported = time.perf_counter() - exporting
-    timed = EPOCHS - 1
-    between = sum(clock.epochs[1:]) - sum(clock.last_steps[1:])
-    step = (clock.epochs[-1] - clock.epochs[0] - between) / (timed * steps)
-    start = clock.epochs[0] - begin - (clock.epochs[-1] - clock.epochs[0]) / timed + counting
-    return Seconds(max(start, 0.0), step, image, max(between / timed - len(samples) * image, 0.0), exported)
+    epoch = (clock.epochs[-1] - clock.epochs[0]) / (EPOCHS - 1)
+    between = epoch - steps * clock.step() - len(samples) * image
+    start = clock.epochs[0] - begin - epoch + counting
+    return Seconds(max(start, 0.0), clock.step(), image, max(between, 0.0), exported)

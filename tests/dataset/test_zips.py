@@ -11,7 +11,8 @@ import pytest
 from stages.dataset import archive, zips
 from stages.dataset.layout import Files
 from stages.pipeline.cli import UserError
-from tests.dataset.test_archive import contents, laid, with_mode, zipped
+from tests.dataset.test_hostile_zips import with_mode
+from tests.support.archives import contents, laid, zipped
 
 TGS = Files(r"train/images/([^/]+)\.png", r"test/images/([^/]+)\.png")
 TABLES = {"train.csv": b"id,rle_mask\n", "sample_submission.csv": b"id,rle_mask\n"}

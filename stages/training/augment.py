@@ -1,17 +1,27 @@
 """Training batches: crops with random flips, brightness, contrast and noise, as a `tf.data.Dataset`.
 
-To add an augmentation: a few lines in `_augmented`, with a seed of its own (raise the last argument of
-`stateless_split`, the number of seeds), and a parameter in `stages.pipeline.train_settings.Train`. What moves pixels
-together with their labels, such as a rotation, belongs to `stages.training.crops`.
+Everything is done on bytes, by NumPy and OpenCV, before a batch becomes a tensor: a crop takes less time than its
+decoding would.
+
+To add an augmentation: a few lines in `augmented`, with a random number of its own at the end of those that it draws,
+and a parameter in `stages.pipeline.train_settings.Train`. What draws pixels anew, such as a rotation, belongs to
+`stages.training.crops`.
 """
 
+from functools import lru_cache
 from typing import Any
 
+import cv2
+import numpy as np
 import tensorflow as tf
 
+from stages.dataset import label_maps
+from stages.pipeline.arrays import Float32, Int64, UInt8
 from stages.pipeline.settings import Train
 from stages.training.crops import Crops
 from stages.training.distribution import SINGLE_DEVICE, Cluster
+
+NOISE = 1 << 20  # random values that noise is cut from, at least
 
 
 def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = SINGLE_DEVICE) -> Any:
@@ -23,51 +33,93 @@ def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = 
         head: these as "logits", and as "presence" which classes occur in each crop, float32 (batch, classes), 0 or 1.
     """
     options, layout, size = crops.options, crops.data.layout, (crops.height, crops.width)
-    classes = layout.number_of_classes
-    shape = size if layout.images.channels == 1 else (*size, layout.images.channels)
-    shape_of_labels = (*size, classes) if layout.overlapping else size
+    shape = None, *size, layout.images.channels
+    shape_of_labels = (None, *size, layout.number_of_classes) if layout.overlapping else (None, *size)
 
-    def load(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, labels = tf.numpy_function(lambda n: crops[int(n)], [number], (tf.uint8, tf.uint8), stateful=False)
-        return tf.ensure_shape(image, shape), tf.ensure_shape(labels, shape_of_labels)
-
-    def example(number: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        image, labels = _augmented(options, crops.seed, number, *load(number))
+    def example(numbers: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        types = tf.uint8, tf.uint8, tf.float32
+        images, labels, present = tf.numpy_function(lambda each: batch(crops, each), [numbers], types, stateful=False)
+        images = tf.cast(tf.ensure_shape(images, shape), tf.float32)
+        labels = tf.ensure_shape(labels, shape_of_labels)
         if not options.presence_weight:
-            return image, labels
-        class_ids = tf.range(1, classes + 1, dtype=tf.int32)
-        shown = labels > 0 if layout.overlapping else tf.cast(labels, tf.int32)[..., tf.newaxis] == class_ids
-        present = tf.reduce_any(shown, axis=(0, 1))
-        return image, {"logits": labels, "presence": tf.cast(present, tf.float32)}
+            return images, labels
+        return images, {"logits": labels, "presence": tf.ensure_shape(present, (None, layout.number_of_classes))}
 
     numbers = tf.data.Dataset.range(first_epoch * crops.per_epoch, last_epoch * crops.per_epoch)
     if cluster.workers > 1:  # this worker's part of every batch
         part = options.batch_size // cluster.workers
         own = slice(cluster.worker * part, (cluster.worker + 1) * part)
-        numbers = numbers.batch(options.batch_size).map(lambda batch: batch[own]).unbatch()
-    examples = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    batches = examples.batch(options.batch_size // cluster.devices, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        numbers = numbers.batch(options.batch_size).map(lambda whole: whole[own]).unbatch()
+    numbers = numbers.batch(options.batch_size // cluster.devices, drop_remainder=True)
+    batches = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
     return cluster.strategy.distribute_datasets_from_function(lambda _: batches) if cluster.strategy else batches
 
 
-def _augmented(
-    options: Train, seed: int, number: tf.Tensor, image: tf.Tensor, labels: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """A crop and its labels flipped together, and the crop's grey levels changed."""
-    seeds = tf.random.experimental.stateless_split([seed, number], 6)
-    parts = [values if values.shape.rank == 3 else values[..., tf.newaxis] for values in (image, labels)]
-    channels = parts[0].shape[-1]
-    both = tf.concat(parts, axis=-1)  # (height, width, channels and labels): flipped together
+def batch(crops: Crops, numbers: Int64) -> tuple[UInt8, UInt8, Float32]:
+    """The crops of these numbers, augmented.
+
+    Args:
+        crops: the sequence of crops.
+        numbers: int64 (n,).
+
+    Returns:
+        Images, uint8 (n, height, width, channels); labels, uint8 (n, height, width) or (n, height, width, classes); and
+        which classes occur in each crop, float32 (n, classes), 0 or 1.
+    """
+    images, labels = [], []
+    present = np.zeros((len(numbers), crops.data.layout.number_of_classes), np.float32)
+    for place, number in enumerate(numbers.tolist()):
+        image, mask = augmented(crops.options, crops.seed, number, *crops[number])
+        images.append(image if image.ndim == 3 else image[..., np.newaxis])
+        labels.append(mask)
+        if crops.options.presence_weight:
+            present[place, [class_id - 1 for class_id in label_maps.present(mask)]] = 1
+    return np.stack(images), np.stack(labels), present
+
+
+def augmented(options: Train, seed: int, number: int, image: UInt8, labels: UInt8) -> tuple[UInt8, UInt8]:
+    """A crop and its labels flipped together, and the crop's grey levels changed: x·contrast + brightness + noise.
+
+    Contrast is changed about the crop's mean. The result depends only on the seed and the crop's number.
+
+    Args:
+        options: how much is changed.
+        seed: of the training.
+        number: of the crop.
+        image: uint8 (height, width) or (height, width, 3).
+        labels: uint8, the label map or planes.
+
+    Returns:
+        Both, of the same shapes.
+    """
+    generator = np.random.default_rng((seed, number, 1))
+    left_right, up_down, contrast, brightness, spread = generator.random(5).tolist()
     if options.flips:
-        both = tf.image.stateless_random_flip_left_right(both, seeds[0])
-        both = tf.image.stateless_random_flip_up_down(both, seeds[1])
-    levels = tf.cast(both[..., :channels], tf.float32)
+        for flipped, axis in ((left_right < 0.5, 1), (up_down < 0.5, 0)):
+            if flipped:
+                image, labels = _flipped(image, axis), _flipped(labels, axis)
+    factor = 1 + options.contrast * (2 * contrast - 1)
+    shift = 255 * options.brightness * (2 * brightness - 1)
     if options.contrast:
-        levels = tf.image.stateless_random_contrast(levels, 1 - options.contrast, 1 + options.contrast, seeds[2])
-    if options.brightness:
-        levels = tf.image.stateless_random_brightness(levels, 255 * options.brightness, seeds[3])
+        shift += (1 - factor) * float(np.mean(cv2.mean(image)[: 3 if image.ndim == 3 else 1]))
     if options.noise:
-        spread = tf.random.stateless_uniform((), seeds[4], maxval=255 * options.noise)
-        levels += spread * tf.random.stateless_normal(tf.shape(levels), seeds[5])
-    flipped = both[..., channels] if labels.shape.rank == 2 else both[..., channels:]
-    return tf.clip_by_value(levels, 0, 255), flipped
+        drawn = _noise(max(NOISE, 2 * image.size))
+        start = int(generator.integers(len(drawn) - image.size))
+        noise = drawn[start : start + image.size].reshape(image.shape)
+        levels = image.astype(np.float32)
+        changed = cv2.addWeighted(levels, factor, noise, 255 * options.noise * spread, shift, dtype=cv2.CV_8U)
+        return np.asarray(changed, np.uint8), labels
+    if options.contrast or options.brightness:
+        table = np.clip(np.rint(np.arange(256) * factor + shift), 0, 255).astype(np.uint8)
+        image = np.asarray(cv2.LUT(image, table), np.uint8)
+    return image, labels
+
+
+def _flipped(values: UInt8, axis: int) -> UInt8:
+    return np.asarray(cv2.flip(values, axis), np.uint8).reshape(values.shape)
+
+
+@lru_cache(maxsize=2)
+def _noise(size: int) -> Float32:
+    """Normally distributed values, the same in every run; each crop's noise is a piece of them."""
+    return np.random.default_rng(0).standard_normal(size, np.float32)

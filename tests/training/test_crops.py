@@ -214,3 +214,38 @@ def test_the_head_is_told_which_classes_a_crop_shows(prepared: Dataset, options:
             assert presence.tolist() == [float((labels == 1).any()), float((labels == 2).any())]
             seen.add(tuple(presence.tolist()))
     assert seen == {(0, 0), (1, 0), (0, 1)}
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (8, 6, 3), (8, 6, 7)])
+def test_flips_move_labels_with_their_pixels(shape: tuple[int, ...], options: settings.Train) -> None:
+    """All four ways occur, of label maps and of any number of planes; the same crop is always flipped alike."""
+    from stages.training import augment
+
+    image = np.arange(48, dtype=np.uint8).reshape(8, 6)
+    labels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    ways = {}
+    for number in range(30):
+        found, moved = augment.augmented(changed(options, flips=True), 7, number, image, labels)
+        again = augment.augmented(changed(options, flips=True), 7, number, image, labels)
+        np.testing.assert_array_equal(found, again[0])
+        rows, columns = int(found[0, 0]) // 6, int(found[0, 0]) % 6
+        down, across = 1 if rows == 0 else -1, 1 if columns == 0 else -1
+        np.testing.assert_array_equal(found, image[::down, ::across])
+        np.testing.assert_array_equal(moved, labels[::down, ::across])
+        ways[down, across] = True
+    assert len(ways) == 4
+
+
+def test_grey_levels_are_changed_about_the_mean(options: settings.Train) -> None:
+    """Contrast keeps the mean, brightness moves it by at most its share of the full scale; colours alike."""
+    from stages.training import augment
+
+    image = np.random.default_rng(1).integers(60, 190, (40, 50, 3), np.uint8)
+    labels = np.zeros((40, 50), np.uint8)
+    for number in range(20):
+        found, _ = augment.augmented(changed(options, contrast=0.3), 7, number, image, labels)
+        assert abs(found.mean() - image.mean()) < 1
+        assert 0.65 < found.std() / image.std() < 1.35
+        found, _ = augment.augmented(changed(options, brightness=0.1), 7, number, image, labels)
+        assert abs(found.mean() - image.mean()) < 26
+        assert found.std() == pytest.approx(image.std(), rel=0.02)

@@ -45,7 +45,7 @@ class Train(Section):
 
     architecture: Literal["Unet", "Linknet", "FPN"]
     backbone: Backbone
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
     encoder_weights: Annotated[str | None, PlainValidator(_encoder_weights)]
     downscale: Annotated[Literal[1, 2, 4], BeforeValidator(whole)]
     decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]

@@ -10,7 +10,7 @@ import numpy as np
 from stages.dataset.prepared import Dataset
 from stages.inference import blend, ensemble
 from stages.pipeline import lock, outputs, paths, settings
-from stages.training import curves, distribution, fit, forced, network_cache
+from stages.training import curves, distribution, fit, forced, network_cache, precision
 from stages.training.callbacks import Logs, best_epochs
 from stages.training.export import export
 from stages.training.fit import TrainedNetwork
@@ -30,13 +30,15 @@ def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
     network_cache.code_digest()
     outputs.check()  # so the code that was imported is the code of the digest
     _report_clipped_crops(options.train, data)
-    print(f"train: on {gpus} GPU(s)" if gpus else "train: on the CPU; TensorFlow finds no GPU", flush=True)
+    train = precision.resolved(options.train, gpus)
+    place = f"on {gpus} GPU(s)" if gpus else "on the CPU; TensorFlow finds no GPU"
+    print(f"train: {place}; computes in {train.precision}", flush=True)
     cluster = distribution.cluster(gpus)
-    cluster.check(options.train)
-    job = Job(data, options.train, options.training_seed, cluster)
+    cluster.check(train)
+    job = Job(data, train, options.training_seed, cluster)
     with distribution.lost_workers_reported(cluster):
         if cluster.workers > 1:
-            cluster.check_consistent(network_cache.facts(job) | {"params.yaml: train": repr(options.train)})
+            cluster.check_consistent(network_cache.facts(job) | {"params.yaml: train": repr(train)})
         if cluster.is_chief:
             with lock.held(paths.TRAIN_STATE / "lock", "training", "if the dvc that started it is gone"):
                 _train(job)
@@ -73,7 +75,7 @@ def _train(job: Job) -> None:
     """Train all networks and write the stage's outputs."""
     options, data = job.options, job.data
     used: list[Path] = []
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, Any] = {"precision": options.precision}
     trained: list[TrainedNetwork] = []
     starting_over = forced.StartingOver(forced.is_forced())
     with outputs.folder(paths.MODEL) as folder, outputs.folder(paths.TRAIN_CURVES) as curve_folder:

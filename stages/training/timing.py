@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stages.pipeline import paths
-from stages.training import augment, fit, losses, model
+from stages.training import augment, fit, losses, model, precision
 from stages.training.callbacks import Best, Logs, Progress, Reseed, Validate, validate
 from stages.training.crops import Crops
 from stages.training.export import export
@@ -79,7 +79,9 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
         fold: the validation fold.
         exported: what an export takes, if that is known already.
     """
-    options, data = job.options.model_copy(update={"epochs": EPOCHS}), job.data
+    data = job.data
+    options = precision.resolved(job.options, len(tf.config.list_physical_devices("GPU")))
+    options = options.model_copy(update={"epochs": EPOCHS})
     begin = time.perf_counter()
     fit.seed(job.seed)
     crops = Crops(data, data.training(fold), options, job.seed)

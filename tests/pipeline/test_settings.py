@@ -137,7 +137,7 @@ MISTAKES = [
     (
         "train.precision",
         "float16",
-        "train: precision: input should be 'float32', 'mixed_float16' or 'mixed_bfloat16'; found 'float16'",
+        "train: precision: input should be 'auto', 'float32', 'mixed_float16' or 'mixed_bfloat16'; found 'float16'",
     ),
     ("train.flips", "yes", "train: flips: input should be a valid boolean; found 'yes'"),
     ("inference.flips", 1, "inference: flips: input should be a valid boolean; found 1"),

@@ -7,11 +7,45 @@ import numpy as np
 import pytest
 
 from stages.dataset.prepared import Dataset
+from stages.inference import processor
 from stages.pipeline import settings
+from stages.pipeline.cli import UserError
 
 pytestmark = pytest.mark.slow
 
 MIXED = ["mixed_float16", "mixed_bfloat16"]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "bfloat16", "expected"),
+    [
+        ([], True, {"auto": "mixed_bfloat16", "mixed_bfloat16": "", "mixed_float16": "a GPU with tensor cores"}),
+        ([], False, {"auto": "float32", "mixed_bfloat16": "a processor with amx_bf16 or avx512_bf16", "float32": ""}),
+        ([(8, 0)], False, {"auto": "mixed_bfloat16", "mixed_bfloat16": "", "mixed_float16": ""}),
+        ([(9, 0), (7, 5)], True, {"auto": "float32", "mixed_bfloat16": "8.0 or more, found 7.5", "mixed_float16": ""}),
+        ([(6, 1)], True, {"auto": "float32", "mixed_float16": "7.0 or more, found 6.1"}),
+        ([(0, 0)], True, {"auto": "float32", "mixed_bfloat16": "found 0.0"}),
+    ],
+)
+def test_precision_by_the_machine(
+    options: settings.Train,
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: list[tuple[int, int]],
+    bfloat16: bool,
+    expected: dict[str, str],
+) -> None:
+    """auto takes bfloat16 where all GPUs, or else the processor, have it; what is missing is an error that says so."""
+    from stages.training import precision
+
+    monkeypatch.setattr(precision, "_capabilities", lambda: capabilities)
+    monkeypatch.setattr(processor, "has_bfloat16", lambda: bfloat16)
+    for wanted, found in expected.items():
+        asked = options.model_copy(update={"precision": wanted})
+        if not found or wanted == "auto":
+            assert precision.resolved(asked, len(capabilities)).precision == (found or wanted)
+        else:
+            with pytest.raises(UserError, match=f"train: precision: {wanted}: expected .*{found}.*auto or float32"):
+                precision.resolved(asked, len(capabilities))
 
 
 @pytest.mark.parametrize("precision", MIXED)

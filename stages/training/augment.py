@@ -22,13 +22,14 @@ from stages.training.crops import Crops
 from stages.training.distribution import SINGLE_DEVICE, Cluster
 
 NOISE = 1 << 20  # random values that noise is cut from, at least
+MIDDLE, UNIT = 128, 32  # these values as bytes: the one that stands for 0, and their standard deviation
 
 
 def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = SINGLE_DEVICE) -> Any:
     """Batches of the epochs first_epoch … last_epoch - 1, in order; with a cluster, each device's part of them.
 
     Returns:
-        Batches of images, float32 (batch, height, width, channels) in 0 … 255, and label maps, uint8
+        Batches of images, uint8 (batch, height, width, channels), which the network casts, and label maps, uint8
         (batch, height, width), or planes (batch, height, width, classes) where classes overlap. With an image-level
         head: these as "logits", and as "presence" which classes occur in each crop, float32 (batch, classes), 0 or 1.
     """
@@ -39,8 +40,7 @@ def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = 
     def example(numbers: tf.Tensor) -> tuple[tf.Tensor, Any]:
         types = tf.uint8, tf.uint8, tf.float32
         images, labels, present = tf.numpy_function(lambda each: batch(crops, each), [numbers], types, stateful=False)
-        images = tf.cast(tf.ensure_shape(images, shape), tf.float32)
-        labels = tf.ensure_shape(labels, shape_of_labels)
+        images, labels = tf.ensure_shape(images, shape), tf.ensure_shape(labels, shape_of_labels)
         if not options.presence_weight:
             return images, labels
         return images, {"logits": labels, "presence": tf.ensure_shape(present, (None, layout.number_of_classes))}
@@ -66,15 +66,16 @@ def batch(crops: Crops, numbers: Int64) -> tuple[UInt8, UInt8, Float32]:
         Images, uint8 (n, height, width, channels); labels, uint8 (n, height, width) or (n, height, width, classes); and
         which classes occur in each crop, float32 (n, classes), 0 or 1.
     """
-    images, labels = [], []
-    present = np.zeros((len(numbers), crops.data.layout.number_of_classes), np.float32)
+    layout, size = crops.data.layout, (len(numbers), crops.height, crops.width)
+    images = np.empty((*size, layout.images.channels), np.uint8)
+    labels = np.empty((*size, layout.number_of_classes) if layout.overlapping else size, np.uint8)
+    present = np.zeros((len(numbers), layout.number_of_classes), np.float32)
     for place, number in enumerate(numbers.tolist()):
-        image, mask = augmented(crops.options, crops.seed, number, *crops[number])
-        images.append(image if image.ndim == 3 else image[..., np.newaxis])
-        labels.append(mask)
+        image, labels[place] = augmented(crops.options, crops.seed, number, *crops[number])
+        images[place] = image.reshape(images.shape[1:])
         if crops.options.presence_weight:
-            present[place, [class_id - 1 for class_id in label_maps.present(mask)]] = 1
-    return np.stack(images), np.stack(labels), present
+            present[place, [class_id - 1 for class_id in label_maps.present(labels[place])]] = 1
+    return images, labels, present
 
 
 def augmented(options: Train, seed: int, number: int, image: UInt8, labels: UInt8) -> tuple[UInt8, UInt8]:
@@ -101,14 +102,14 @@ def augmented(options: Train, seed: int, number: int, image: UInt8, labels: UInt
     factor = 1 + options.contrast * (2 * contrast - 1)
     shift = 255 * options.brightness * (2 * brightness - 1)
     if options.contrast:
-        shift += (1 - factor) * float(np.mean(cv2.mean(image)[: 3 if image.ndim == 3 else 1]))
+        channels = image.shape[2] if image.ndim == 3 else 1
+        shift += (1 - factor) * sum(cv2.mean(image)[:channels]) / channels
     if options.noise:
         drawn = _noise(max(NOISE, 2 * image.size))
         start = int(generator.integers(len(drawn) - image.size))
         noise = drawn[start : start + image.size].reshape(image.shape)
-        levels = image.astype(np.float32)
-        changed = cv2.addWeighted(levels, factor, noise, 255 * options.noise * spread, shift, dtype=cv2.CV_8U)
-        return np.asarray(changed, np.uint8), labels
+        step = 255 * options.noise * spread / UNIT
+        return np.asarray(cv2.addWeighted(image, factor, noise, step, shift - MIDDLE * step), np.uint8), labels
     if options.contrast or options.brightness:
         table = np.clip(np.rint(np.arange(256) * factor + shift), 0, 255).astype(np.uint8)
         image = np.asarray(cv2.LUT(image, table), np.uint8)
@@ -120,6 +121,7 @@ def _flipped(values: UInt8, axis: int) -> UInt8:
 
 
 @lru_cache(maxsize=2)
-def _noise(size: int) -> Float32:
-    """Normally distributed values, the same in every run; each crop's noise is a piece of them."""
-    return np.random.default_rng(0).standard_normal(size, np.float32)
+def _noise(size: int) -> UInt8:
+    """Normally distributed values as bytes, the same in every run; each crop's noise is a piece of them."""
+    drawn = np.random.default_rng(0).standard_normal(size, np.float32)
+    return np.clip(np.rint(MIDDLE + UNIT * drawn), 0, 255).astype(np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.dataset import images, label_maps
 from stages.dataset.prepared import Dataset, Sample
-from stages.pipeline.arrays import Int64, UInt8
+from stages.pipeline.arrays import Bool, Int64, UInt8
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 
@@ -67,13 +67,16 @@ class Crops:
             image = self.data.images[place.sample.position]
             if most == 1 or (images.grey(image[window]) <= BLACK).mean() <= most:
                 break
-        labels = self.data.labels[place.sample.position] if place.labels is None else place.labels
+        labels = place.labels
+        if labels is None and any(place.sample.pixels):
+            labels = self.data.labels[place.sample.position]
         if self.options.rotation:
             angle = generator.uniform(-self.options.rotation, self.options.rotation)
             crop = self._rotated(image, place, angle, cv2.INTER_LINEAR)
-            mask = self._rotated(labels, place, angle, cv2.INTER_NEAREST)
+            mask = self._blank() if labels is None else self._rotated(labels, place, angle, cv2.INTER_NEAREST)
         else:
-            crop, mask = image[window], labels[window]
+            crop = image[window]
+            mask = self._blank() if labels is None else labels[window]
         if self.options.quarter_turns and generator.random() < 0.5:
             crop, mask = (np.ascontiguousarray(values.swapaxes(0, 1)) for values in (crop, mask))
         return crop, mask
@@ -86,8 +89,7 @@ class Crops:
             shown = self._with_class[class_id]
             sample = shown[generator.integers(len(shown))]
             labels = self.data.labels[sample.position]
-            inside = np.flatnonzero(label_maps.of_class(labels, class_id))
-            pixel = np.unravel_index(inside[generator.integers(len(inside))], labels.shape[:2])
+            pixel = _pixel(label_maps.of_class(labels, class_id), generator)
             lowest = np.maximum(np.subtract(pixel, (self.height - 1, self.width - 1)), 0)
             top, left = generator.integers(lowest, np.minimum(pixel, highest), endpoint=True)
             return Place(sample, int(top), int(left), labels)
@@ -104,13 +106,25 @@ class Crops:
         return self._rotated_once(image, place, angle, interpolation)
 
     def _rotated_once(self, image: UInt8, place: Place, angle: float, interpolation: int) -> UInt8:
-        """A crop rotated about its centre by an angle in degrees; pixels outside the image are mirrored."""
-        centre = (place.left + (self.width - 1) / 2, place.top + (self.height - 1) / 2)
-        transform = cv2.getRotationMatrix2D(centre, angle, 1.0)
-        transform[:, 2] -= (place.left, place.top)
-        size = (self.width, self.height)
-        rotated = cv2.warpAffine(image, transform, size, flags=interpolation, borderMode=cv2.BORDER_REFLECT_101)
-        return np.asarray(rotated, np.uint8)
+        """A crop rotated about its centre by an angle in degrees; pixels outside the image are mirrored.
+
+        OpenCV takes half as long again if it mirrors them itself, so the part that is needed is filled up first.
+        """
+        middle = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
+        transform = cv2.getRotationMatrix2D((0, 0), angle, 1.0)
+        turned = transform[:, :2]
+        reach = np.abs(turned) @ middle + 1  # of the crop in the image from its middle, rightwards and downwards
+        corner = np.array([place.left, place.top])
+        low = np.floor(corner + middle - reach).astype(int)
+        part = _mirrored(image, low, np.ceil(corner + middle + reach).astype(int) + 1)
+        transform[:, 2] = middle - turned @ (corner + middle - low)
+        return np.asarray(cv2.warpAffine(part, transform, (self.width, self.height), flags=interpolation), np.uint8)
+
+    def _blank(self) -> UInt8:
+        """The labels of a crop without a defect, none of which is read."""
+        layout = self.data.layout
+        planes = (layout.number_of_classes,) if layout.overlapping else ()
+        return np.zeros((self.height, self.width, *planes), np.uint8)
 
     def pixels(self, most: int) -> Int64:
         """Pixels of each class in the first epoch's crops, or in the first `most` of them: int64 (1 + classes,)."""
@@ -123,3 +137,26 @@ class Crops:
     def _epoch_order(self, epoch: int) -> Int64:
         generator = np.random.default_rng((self.seed, epoch, 0))
         return np.concatenate([generator.permutation(len(self.samples)) for _ in range(self.visits)])
+
+
+def _pixel(mask: Bool, generator: np.random.Generator) -> tuple[int, int]:
+    """Row and column of a pixel of the mask, each with the same probability."""
+    rows = np.cumsum(cv2.reduce(mask.view(np.uint8), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S))
+    number = generator.integers(rows[-1])
+    row = int(np.searchsorted(rows, number, side="right"))
+    before = rows[row - 1] if row else 0
+    return row, int(np.flatnonzero(mask[row])[number - before])
+
+
+def _mirrored(image: UInt8, low: Int64, high: Int64) -> UInt8:
+    """The part of an image from (x, y) `low` up to but without `high`; what lies outside the image is mirrored."""
+    size = np.array([image.shape[1], image.shape[0]])
+    # Two more columns and rows, so that what is mirrored at one edge does not meet the end of the part.
+    start, stop = np.maximum(low - 2, 0), np.minimum(high + 2, size)
+    before, after = np.maximum(start - low, 0), np.maximum(high - stop, 0)
+    part = image[start[1] : stop[1], start[0] : stop[0]]
+    if before.any() or after.any():
+        (left, top), (right, bottom) = before.tolist(), after.tolist()
+        part = np.asarray(cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REFLECT_101), np.uint8)
+    skipped = np.maximum(low - start, 0)
+    return part[skipped[1] : skipped[1] + high[1] - low[1], skipped[0] : skipped[0] + high[0] - low[0]]

@@ -32,7 +32,7 @@ class Mixing(keras.Model):  # type: ignore[misc]
         """One training step on a batch of images and their labels."""
         if not self.mixup:
             return super().train_step(data)  # type: ignore[no-any-return]
-        images, labels = data
+        images, labels = tf.cast(data[0], tf.float32), data[1]
         share = self.share(self.optimizer.iterations)
         mixed = share * images + (1 - share) * whole_batch.rolled(images)
         others = tf.nest.map_structure(whole_batch.rolled, labels)

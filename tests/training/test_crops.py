@@ -196,7 +196,7 @@ def test_noise_changes_grey_levels_by_its_spread(prepared: Dataset, options: set
         next(iter(augment.dataset(Crops(prepared, prepared.index, changed(options, noise=noise), 7), 0, 1)))
         for noise in (0, 0.1)
     )
-    spread = np.std(noisy[0] - plain[0], axis=(1, 2, 3))
+    spread = np.std(np.subtract(noisy[0], plain[0], dtype=np.float32), axis=(1, 2, 3))
     assert (spread > 0).all()
     assert (spread < 26).all()
     np.testing.assert_array_equal(plain[1], noisy[1])

@@ -12,8 +12,12 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
 BIN := .venv/bin
+# --no-compile: Python compiles what is imported, which is a small part.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps --no-compile
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--custom-compile-command "make update" --quiet --extra dev
+	--custom-compile-command "make update" --quiet
+# tf-keras asks for tensorflow, which tensorflow-cpu is too.
+WITHOUT_GPU := tensorflow; sys_platform != 'linux' or platform_machine != 'x86_64'
 # DVC runs each stage as `python -m stages.NAME`, with this Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
@@ -36,13 +40,20 @@ GPU_SECONDS ?=
 MINUTES ?= 5
 KINDS ?=
 
-.PHONY: all setup repro compare ablation pictures test fresh current lint format prove fuzz bench coverage audit scale update \
+.PHONY: all setup develop repro compare ablation pictures test fresh current lint format prove fuzz bench coverage audit scale update \
 	clean help
 
 all: repro
 	@python -m stages summary
 
 setup: $(BIN)/$(REQUIREMENTS)
+
+# What tests and checks need besides.
+develop: $(BIN)/requirements-dev.txt
+
+$(BIN)/requirements-dev.txt: requirements-dev.txt $(BIN)/$(REQUIREMENTS)
+	$(INSTALL) -r requirements-dev.txt
+	@cp requirements-dev.txt $@
 
 $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 	@if [ -z "$(PYTHON)" ]; then \
@@ -54,7 +65,9 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 	"$(PYTHON)" -m venv .venv
 # --no-deps: the lock is complete (see update). pip before 23.3 would resolve extras such as coverage[toml] again, and
 # fail if there is a newer release than in the lock.
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(REQUIREMENTS)
+# Both are the module tensorflow, so one must go before the other comes.
+	@$(BIN)/python -m pip uninstall --disable-pip-version-check --quiet --yes $(if $(GPU),tensorflow-cpu,tensorflow) 2>/dev/null
+	$(INSTALL) -r $(REQUIREMENTS)
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@cp $(REQUIREMENTS) $@
 
@@ -73,73 +86,76 @@ ablation: setup
 	@python -m stages ablate $(if $(DATA),--data "$(DATA)")
 
 # The pictures of README.md and docs/, of the finished run; then the output that their pages quote.
-pictures: setup
+pictures: develop
 	@python -m docs.pictures
 	@python -m docs.quoted
 
 # Time, memory and disk space of every stage at the competition's size.
-scale: setup
+scale: develop
 	@if [ ! -d "$(FOLDER)" ]; then echo "make: expected a folder with 25 GB of space: make scale FOLDER=/path" >&2; exit 1; fi
 	@python -m tests.benchmarks.full_scale --folder "$(FOLDER)" $(if $(GPU_SECONDS),--gpu $(GPU_SECONDS))
 
-test: setup
+test: develop
 	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$(MARKS)"
 
 # Whether dvc.lock and metrics/ belong to the committed code and parameters. Another processor may round their last
 # digits differently.
-current: setup
+current: develop
 	pytest -m committed
 
 # The fast tests of the committed state, as a stranger gets it: a clone in an empty folder, with nothing beside it.
-fresh: setup
+fresh: develop
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	git clone --quiet "$(CURDIR)" "$$folder/clone"; ln -s "$(CURDIR)/.venv" "$$folder/clone/.venv"; \
-	env -u REAL_DATA -u REAL_DATA_FOLDER $(MAKE) --no-print-directory --directory="$$folder/clone" --assume-old=setup test \
+	env -u REAL_DATA -u REAL_DATA_FOLDER $(MAKE) --no-print-directory --directory="$$folder/clone" --assume-old=develop test \
 		MARKS="not slow and not long and not prove and not committed"
 
 # Tests that take minutes: kills during training, other servers, long trainings.
-prove: setup
+prove: develop
 	pytest -m "long or prove"
 
 # Valid inputs that are changed at random, for every reader; those that end in a traceback, or that are read wrongly, are
 # kept in .fuzzing/. The tests run a few of them.
-fuzz: setup
+fuzz: develop
 	@python -m tests.fuzzing --minutes $(MINUTES) $(if $(KINDS),--only $(KINDS))
 
-lint: setup
+lint: develop
 	ruff check
 	ruff format --check
 	mypy
 	deptry .
 
-format: setup
+format: develop
 	ruff check --fix
 	ruff format
 
 # Speed compared with other libraries and bare loops, on an idle machine; ROWS="memory masks" measures some rows.
 # Writes metrics/benchmarks.json.
-bench: setup
+bench: develop
 	@python -m tests.benchmarks $(if $(ROWS),--only $(ROWS))
 
 # Lines of stages/ that no test reaches, in processes started by tests too. The tests of full disks are left out: their
 # processes could not write down their coverage.
-coverage: setup
+coverage: develop
 	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$(MARKS)" --ignore=tests/test_faults.py \
 		--cov --cov-report=term-missing:skip-covered
 
 # Known vulnerabilities of the pinned packages. --strict: fail if a package could not be looked up.
-audit: setup
+audit: develop
 	@uv tool run --from "pip-audit>=2.10,<3" pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
 		-r $(REQUIREMENTS) 2>&1 | tail -n 40 || { echo "make: audit: expected every package of $(REQUIREMENTS) looked up" \
 		"and without a known vulnerability, found otherwise: see above. 'Not found', 'not audited' or a failed" \
 		"connection: pip-audit or PyPI's vulnerability service could not be reached" >&2; exit 1; }
 
 # Newest versions that pyproject.toml allows; the tests decide whether they work.
-update: setup
-	$(LOCK) --upgrade -o requirements.txt
-	$(LOCK) --extra gpu --constraint requirements.txt -o requirements-gpu.txt
-	$(MAKE) setup
-	$(BIN)/python -m pip check
+update: develop
+	$(LOCK) --override <(echo "$(WITHOUT_GPU)") --group dev --no-emit-package tensorflow --no-emit-package tensorflow-cpu \
+		--upgrade -o requirements-dev.txt
+	$(LOCK) --override <(echo "$(WITHOUT_GPU)") --constraint requirements-dev.txt -o requirements.txt
+	$(LOCK) --extra gpu --no-emit-package tensorflow-cpu --constraint requirements.txt -o requirements-gpu.txt
+	$(MAKE) develop
+	@found=$$($(BIN)/python -m pip check | grep -v -e "^tf-keras .* requires tensorflow," -e "^No broken" || true); \
+		if [ -n "$$found" ]; then echo "$$found" >&2; exit 1; fi
 	$(MAKE) test
 
 clean:

@@ -18,8 +18,8 @@ from stages.training.job import Job
 
 ROOT = Path(__file__).parents[2]
 KEPT = 30  # finished networks that stay in data/state, the most recently used ones; 50 MB each for a ResNet18 U-Net
-PACKAGES = (  # whose versions change crops or networks
-    "tensorflow", "tf-keras", "segmentation-models", "image-classifiers", "efficientnet", "keras-applications", "numpy",
+PACKAGES = (  # whose versions change crops or networks, besides TensorFlow, which has several names
+    "tf-keras", "segmentation-models", "image-classifiers", "efficientnet", "keras-applications", "numpy",
     "opencv-python-headless",
 )  # fmt: skip
 # The modules whose code changes crops or networks: everything that `stages.training.fit` imports, except modules that
@@ -69,7 +69,7 @@ def facts(job: Job) -> dict[str, str]:
         "params.yaml: seed": str(job.seed),
         "params.yaml: train": repr(per_network),
         "train.encoder_weights": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
-        "installed packages": repr([version(name) for name in PACKAGES]),
+        "installed packages": repr([tf.__version__, *(version(name) for name in PACKAGES)]),
         "kind of machine (GPU or not, oneDNN)": repr(
             (bool(tf.config.list_physical_devices("GPU")), os.environ["TF_ENABLE_ONEDNN_OPTS"])
         ),

@@ -172,6 +172,7 @@ help:
 	@echo "make scale    measure each stage at the competition's size; FOLDER=PATH names a folder with 25 GB of space;"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes the time with a GPU of this speed"
 	@echo "make test     set up and run the tests"
+	@echo "make develop  set up, with what tests and checks need"
 	@echo "make lint     ruff, mypy and deptry"
 	@echo "make format   let ruff correct what it can"
 	@echo "make prove    run the tests that take minutes"

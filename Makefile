@@ -61,7 +61,7 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 			"install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; fi
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; (3, 11) <= v[:2] <= (3, 13) or sys.exit( \
 		f"make: expected Python 3.11 to 3.13, found {v[0]}.{v[1]} ($(PYTHON))")'
-	@echo "make: installing $(REQUIREMENTS) into .venv: about 1 GB to download, some minutes"
+	@echo "make: installing $(REQUIREMENTS) into .venv: 0.6 GB to download, a minute or two"
 	"$(PYTHON)" -m venv .venv
 # --no-deps: the lock is complete (see update). pip before 23.3 would resolve extras such as coverage[toml] again, and
 # fail if there is a newer release than in the lock.

@@ -66,6 +66,6 @@ def unused(gpus: int) -> str:
     if gpus or not cards():
         return ""
     return (
-        f"although the system shows {cards()} NVIDIA card(s): its CUDA libraries are missing (make GPU=1 installs them) "
-        "or NVIDIA's driver is older than they need (nvidia-smi shows its version)"
+        f"although the system shows {cards()} NVIDIA card(s): its CUDA libraries are missing (make GPU=1 installs "
+        "them) or NVIDIA's driver is older than they need (nvidia-smi shows its version)"
     )

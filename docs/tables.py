@@ -137,7 +137,7 @@ def gpu(path: Path = GPU) -> str:
         for precision, of in found[name].items():
             cells = [of.get(key) for key in ("seconds_per_step", "images_per_second", "peak_megabytes")]
             rows.append([f"training step, {precision}{title}", *_figures(cells)])
-    for of in found["inference"].values():
+    for of in sorted(found["inference"].values(), key=lambda of: of.get("batch", 0)):
         rate = of["images_per_second"]
         cells = [of["batch"] / rate, rate, of["peak_megabytes"]] if rate else [None] * 3
         rows.append([f"inference, batch of {of['batch']}" if rate else "inference", *_figures(cells)])

@@ -40,8 +40,8 @@ GPU_SECONDS ?=
 MINUTES ?= 5
 KINDS ?=
 
-.PHONY: all setup develop repro compare ablation pictures test fresh current lint format prove fuzz bench coverage audit scale update \
-	clean help
+.PHONY: all setup develop repro compare ablation pictures test fresh current lint format prove fuzz bench coverage audit \
+	scale gpu-check update clean help
 
 all: repro
 	@python -m stages summary
@@ -94,6 +94,10 @@ pictures: develop
 scale: develop
 	@if [ ! -d "$(FOLDER)" ]; then echo "make: expected a folder with 25 GB of space: make scale FOLDER=/path" >&2; exit 1; fi
 	@python -m tests.benchmarks.full_scale --folder "$(FOLDER)" $(if $(GPU_SECONDS),--gpu $(GPU_SECONDS))
+
+# What a GPU does with the recipe `severstal`, in at most six minutes. Writes metrics/gpu.json.
+gpu-check: setup
+	@python -m tests.benchmarks.gpu_check
 
 test: develop
 	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$(MARKS)"
@@ -171,6 +175,7 @@ help:
 	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
 	@echo "make scale    measure each stage at the competition's size; FOLDER=PATH names a folder with 25 GB of space;"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes the time with a GPU of this speed"
+	@echo "make gpu-check GPU=1  measure training, inference and memory on a GPU in at most six minutes"
 	@echo "make test     set up and run the tests"
 	@echo "make develop  set up, with what tests and checks need"
 	@echo "make lint     ruff, mypy and deptry"

@@ -4,11 +4,12 @@ python -m docs.tables evaluation metrics/submissions/steel-900.evaluation.json
 python -m docs.tables benchmarks
 python -m docs.tables full-scale
 python -m docs.tables study steel-900
+python -m docs.tables gpu
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 
 BENCHMARKS = Path("metrics/benchmarks.json")
 FULL_SCALE = Path("metrics/full_scale.json")
+GPU = Path("metrics/gpu.json")
 STUDY = Path("docs/studies/cce-and-dice.json")
 STAGES = (
     "download", "explore", "preprocess", "check_data", "train", "infer", "infer_test", "postprocess", "evaluate",
@@ -117,6 +119,62 @@ def study(name: str) -> str:
     )
 
 
+GPU_TRAININGS = {
+    "training": "",
+    "training_xla": ", with XLA",
+    "training_not_deterministic": ", without determinism",
+}
+
+
+def gpu(path: Path = GPU) -> str:
+    """What `make gpu-check` has measured, and why some figures are missing; one sentence if there is no such file."""
+    if not path.exists():
+        return "Not yet run on a GPU."
+    found = _read(path)
+    device = found["device"]
+    rows: list[list[str | float | None]] = []
+    for name, title in GPU_TRAININGS.items():
+        for precision, of in found[name].items():
+            cells = [of.get(key) for key in ("seconds_per_step", "images_per_second", "peak_megabytes")]
+            rows.append([f"training step, {precision}{title}", *_figures(cells)])
+    for of in sorted(found["inference"].values(), key=lambda of: of.get("batch", 0)):
+        rate = of["images_per_second"]
+        cells = [of["batch"] / rate, rate, of["peak_megabytes"]] if rate else [None] * 3
+        rows.append([f"inference, batch of {of['batch']}" if rate else "inference", *_figures(cells)])
+    single = [
+        ["crops that the loader makes, per second", found["loader"]["crops_per_second"]],
+        ["share of a training in which the GPU waits for crops", found["loader"].get("waiting_share")],
+        ["step with MirroredStrategy on one device, divided by one without", found["one_device_strategy"].get("ratio")],
+        ["step in an epoch of drawn images, s", found["epoch"]["seconds_per_step"]],
+        ["the whole training of the recipe, computed, hours", found["projection"]["hours"]],
+    ]
+    title = (
+        f"{device['name'] or 'No GPU'} (compute capability {device['compute_capability']}, driver {device['driver']}), "
+        f"TensorFlow {device['tensorflow']}:"
+    )
+    parts = [
+        title,
+        _table(["recipe `severstal`", "seconds", "images per second", "peak memory, MB"], rows),
+        _table(["", "figure"], [[name, *_figures([value])] for name, value in single]),
+    ]
+    reasons = [f"- {name}: {why}" for name, why in _reasons(found)]
+    return "\n\n".join([*parts, *(["Not measured:\n\n" + "\n".join(reasons)] if reasons else [])])
+
+
+def _figures(cells: Sequence[float | None]) -> list[str | float | None]:
+    """Three significant digits, and whole numbers from 1,000."""
+    return [None if cell is None else f"{cell:,.0f}" if cell >= 1000 else f"{cell:.3g}" for cell in cells]
+
+
+def _reasons(found: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in found.items():
+        if isinstance(value, dict):
+            if "reason" in value:
+                yield f"{before}{name}", value["reason"]
+            else:
+                yield from _reasons(value, f"{before}{name}.")
+
+
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -140,6 +198,7 @@ def main() -> None:
         tables.add_parser(name).add_argument("path", type=Path)
     tables.add_parser("benchmarks")
     tables.add_parser("full-scale")
+    tables.add_parser("gpu")
     tables.add_parser("study").add_argument("data", choices=_read(STUDY)["data"])
     given = parser.parse_args()
     if given.table in ("evaluation", "classes"):
@@ -147,7 +206,7 @@ def main() -> None:
     elif given.table == "study":
         print(study(given.data))
     else:
-        print(benchmarks() if given.table == "benchmarks" else full_scale())
+        print({"benchmarks": benchmarks, "full-scale": full_scale, "gpu": gpu}[given.table]())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Iterator
 
-from stages.inference import cpu
+from stages.inference import cpu, gpus
 
 # segmentation_models and MultiWorkerMirroredStrategy need Keras 2, which the package tf-keras holds.
 FOR_TRAINING = {"TF_USE_LEGACY_KERAS": "1", "SM_FRAMEWORK": "tf.keras"}
@@ -22,6 +22,9 @@ def start(training: bool = False) -> int:
 
     Returns:
         How many GPUs there are.
+
+    Raises:
+        UserError: TensorFlow lists a GPU and cannot compute on it.
     """
     cpu.configure()
     if training:
@@ -29,13 +32,13 @@ def start(training: bool = False) -> int:
     with _quiet():
         import tensorflow as tf
 
-        gpus = len(tf.config.list_physical_devices("GPU"))
-        if not os.environ.get("TF_CONFIG"):  # several workers must meet first
-            tf.zeros(1)  # starts the devices
+        listed = len(tf.config.list_physical_devices("GPU"))
+    if not os.environ.get("TF_CONFIG"):  # several workers must meet first
+        gpus.start(tf)  # not quietly: a fault of CUDA may end the process, after a line on stderr
     if training:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints which Keras it uses
             import segmentation_models  # noqa: F401
-    return gpus
+    return listed
 
 
 def _select_keras() -> None:

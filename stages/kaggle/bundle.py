@@ -38,6 +38,7 @@ MODULES = (
     "stages.dataset.tiles",
     "stages.inference.averaging",
     "stages.inference.cpu",
+    "stages.inference.gpus",
     "stages.inference.savedmodel",
     "stages.inference.segmentation",
     "stages.inference.tensorflow_start",

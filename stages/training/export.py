@@ -5,12 +5,13 @@ always give the same bytes.
 """
 
 import multiprocessing
+import os
 import sys
 from functools import partial
 from pathlib import Path
 
 from stages.dataset.layout import Layout
-from stages.inference import tensorflow_start
+from stages.inference import gpus, tensorflow_start
 from stages.pipeline import cli, settings, starter
 from stages.training.system_errors import as_os_error
 
@@ -36,6 +37,7 @@ def export(options: settings.Train, layout: Layout, weights: Path, folder: Path)
 
 def _export(options: settings.Train, layout: Layout, weights: Path, folder: Path) -> None:
     starter.end_with_dvc("train")
+    os.environ[gpus.HIDING] = "-1"  # nothing is computed here, and the process that trains holds the memory of the GPU
     tensorflow_start.start(training=True)
     from stages.inference import savedmodel
     from stages.training import model

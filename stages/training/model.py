@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
-from stages.training import whole_batch
+from stages.training import upsampling, whole_batch
 from stages.training.losses import LOSSES
 from stages.training.mixup import Mixing
 
@@ -100,7 +100,11 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
         scaled = _preprocessing(options.backbone)(padded)
     softmax = LOSSES[options.loss].activation == "softmax"
     # The layers before and after the network are built outside of the block and stay float32.
-    with _policy(options.precision), whole_batch.shared_batch_normalization():
+    with (
+        _policy(options.precision),
+        whole_batch.shared_batch_normalization(),
+        upsampling.deterministic_upsampling(),
+    ):
         network = _segmentation_network(options, channels, classes + softmax)
         if options.presence_weight:
             network = _with_presence(network, classes)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stages.dataset.prepared import Dataset
-from stages.inference import blend, ensemble
+from stages.inference import blend, ensemble, gpus
 from stages.pipeline import lock, outputs, paths, settings
 from stages.training import curves, distribution, fit, forced, network_cache, precision
 from stages.training.callbacks import Logs, best_epochs
@@ -19,21 +19,20 @@ from stages.training.losses import LOSSES
 from stages.training.system_errors import as_os_error
 
 
-def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
+def run(options: settings.Settings, data: Dataset, gpus_found: int) -> None:
     """Train all networks, or do one worker's part of it.
 
     Args:
         options: all of params.yaml.
         data: the prepared data set.
-        gpus: how many GPUs of this machine take part.
+        gpus_found: how many GPUs of this machine take part.
     """
     network_cache.code_digest()
     outputs.check()  # so the code that was imported is the code of the digest
     _report_clipped_crops(options.train, data)
-    train = precision.resolved(options.train, gpus)
-    place = f"on {gpus} GPU(s)" if gpus else "on the CPU; TensorFlow finds no GPU"
-    print(f"train: {place}; computes in {train.precision}", flush=True)
-    cluster = distribution.cluster(gpus)
+    train = precision.resolved(options.train, gpus_found)
+    print(f"train: on {_devices(gpus_found)}; computes in {train.precision}", flush=True)
+    cluster = distribution.cluster(gpus_found)
     cluster.check(train)
     job = Job(data, train, options.training_seed, cluster)
     with distribution.lost_workers_reported(cluster):
@@ -45,6 +44,12 @@ def run(options: settings.Settings, data: Dataset, gpus: int) -> None:
         else:
             _take_part(job)
         cluster.barrier()
+
+
+def _devices(gpus_found: int) -> str:
+    if gpus_found:
+        return f"{gpus_found} GPU(s)"
+    return f"the CPU; TensorFlow finds no GPU {gpus.unused(gpus_found)}".rstrip()
 
 
 def _take_part(job: Job) -> None:

@@ -112,10 +112,7 @@ def claimed_twice(masks: Sequence[tuple[int, rle.Runs]]) -> bool:
     """Whether masks of different classes have a pixel in common."""
     if len({class_id for class_id, _ in masks}) < 2:
         return False
-    starts = np.concatenate([runs.starts for _, runs in masks])
-    ends = starts + np.concatenate([runs.lengths for _, runs in masks])
-    order = starts.argsort()
-    return bool((starts[order][1:] < np.maximum.accumulate(ends[order])[:-1]).any())
+    return rle.overlap([runs for _, runs in masks])
 
 
 def resized(labels: UInt8, size: tuple[int, int]) -> UInt8:

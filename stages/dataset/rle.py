@@ -266,7 +266,7 @@ def runs(mask: npt.ArrayLike) -> Runs:
 
 def _edges(inside: Bool) -> Int64:
     """Start (from 0) and length of each run, in turns, column by column."""
-    if not inside.any():  # ends at the first pixel inside
+    if not inside.size:
         return np.zeros(0, np.int64)
     if inside.flags.c_contiguous:  # row by row: OpenCV transposes faster than NumPy
         flat = np.asarray(cv2.transpose(inside.view(np.uint8)), np.uint8).reshape(-1)
@@ -280,6 +280,6 @@ def _edges(inside: Bool) -> Int64:
     change ^= words  # whether a run begins or ends before this pixel
     some = np.flatnonzero(change != 0)  # most are 0
     within = np.flatnonzero(np.unpackbits(change[some].view(np.uint8), bitorder="little").view(np.bool_))
-    numbers = 64 * some[within // 64] + within % 64  # starts and ends alternate, from 0
+    numbers = (64 * some)[within >> 6] + (within & 63)  # starts and ends alternate, from 0
     numbers[1::2] -= numbers[0::2]  # ends become lengths
     return np.asarray(numbers, np.int64)

@@ -43,7 +43,7 @@ def _rows(labels: UInt8, rows: list[tuple[int, str]], sample: Template) -> list[
         labels = np.asarray(cv2.transpose(labels), np.uint8).T  # once for all classes: column by column in memory
 
     def encoded(mask: UInt8 | np.ndarray) -> str:
-        return rle.encode(mask, layout.run_lengths)
+        return rle.encode(mask, layout.run_lengths) if mask.any() else ""  # most classes are not in an image
 
     if sample.kind == "images":
         return [(1, encoded(label_maps.anything(labels)))]  # a column for the class is there only if there is one class

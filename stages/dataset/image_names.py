@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from stages.pipeline.cli import UserError
 
-LONGEST_NAME = 251  # bytes of a file name; file systems take 255, and the probabilities are stored as NAME.png
+LONGEST_NAME = 251  # bytes of a file name; file systems take 255, and the probabilities are stored as NAME.bin
 SHARED = "macOS and Windows take names that differ in upper and lower case alone for one file"
 
 

@@ -6,8 +6,9 @@ cut off or damaged; OpenCV fills the missing part with grey and reports it on st
 give the same pixels. Kaggle's machines have no simplejpeg, so the notebook there decodes with OpenCV.
 """
 
+import os
 from contextlib import suppress
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,11 @@ def contents(path: Path, expected: Size | None = None) -> bytes:
     """
     most = LARGEST_FILE if expected is None else _most_bytes(expected)
     try:
-        length = path.stat().st_size
-        if length > most:
-            raise ImageError(f"{path}: expected an image of at most {most:,} bytes, found {length:,}")
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            length = os.fstat(file.fileno()).st_size
+            if length > most:
+                raise ImageError(f"{path}: expected an image of at most {most:,} bytes, found {length:,}")
+            return file.read()
     except OSError as error:
         raise ImageError(f"{path}: expected an image, found no readable file ({error.strerror})") from None
 
@@ -251,4 +253,5 @@ def _channels(image: UInt8, path: Path, form: Images) -> UInt8:
 
 def _coloured(image: UInt8) -> Bool:
     """Pixels whose channels differ by more than JPEG's rounding."""
-    return np.asarray(np.ptp(image.astype(np.int16), axis=-1) > MOST_GREY)
+    channels = np.moveaxis(image, -1, 0)  # two at a time: a tenth of the time of np.ptp
+    return np.asarray(reduce(np.maximum, channels) - reduce(np.minimum, channels) > MOST_GREY)

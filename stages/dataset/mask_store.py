@@ -31,6 +31,7 @@ class MaskStore:
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by __exit__)
+        self._unwritten = False
         self._places: dict[str, list[tuple[int, int, int, int]]] = {}  # ClassId, line, offset, bytes
 
     def __enter__(self) -> Self:
@@ -44,10 +45,13 @@ class MaskStore:
         places = self._places.setdefault(row.image, [])
         places.append((row.class_id, row.line, self._file.tell(), len(content)))
         self._file.write(content)
+        self._unwritten = True
 
     def of(self, image: str) -> list[StoredMask]:
         """All masks of an image, by ClassId and line. Safe to call from several threads once everything is added."""
-        self._file.flush()
+        if self._unwritten:
+            self._file.flush()
+            self._unwritten = False
         return [
             StoredMask(class_id, line, os.pread(self._file.fileno(), size, offset))
             for class_id, line, offset, size in sorted(self._places.get(image, []))

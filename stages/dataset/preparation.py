@@ -27,7 +27,8 @@ from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Preprocess
 
-BLOCK = 32  # images that a worker takes at a time: their signatures are one matrix product
+BLOCK = 64  # images that a worker takes at a time: their signatures are one matrix product
+LEAST_BLOCK = 8  # near the end, so that no worker waits long for the last one
 
 
 def store(names: list[str], layout: Layout, folder: Path) -> Measured:
@@ -91,12 +92,12 @@ def _read_masks(names: list[str], layout: Layout, masks: MaskStore, rows: valida
 
 def _run_blocks(writer: ImageWriter, count: int) -> tuple[Faults, PartsByOrder]:
     """Store all images on all cores; returns what is wrong with images, then with their masks, and parts of masks."""
-    blocks = [range(count)[start : start + BLOCK] for start in range(0, count, BLOCK)]
+    blocks = _blocks(count)
     of_images, of_masks, parts = Faults(), Faults(), PartsByOrder()
     # One thread per matrix product: more would wait for the other workers and use twice the processor time.
     with (
         threadpool_limits(1, "blas"),
-        closing(parallel.in_order(writer.store_block, blocks)) as results,
+        closing(parallel.in_order(writer.store_block, blocks, per_worker=2)) as results,
         tqdm(total=count, desc="preprocess: images", unit=" images", disable=None) as progress,
     ):
         for block, stored in zip(blocks, results, strict=True):
@@ -107,6 +108,20 @@ def _run_blocks(writer: ImageWriter, count: int) -> tuple[Faults, PartsByOrder]:
             progress.update(len(block))
     of_images.extend(of_masks)
     return of_images, parts
+
+
+def _blocks(count: int) -> list[range]:
+    """Positions of images in blocks that become smaller towards the end, whatever the number of cores.
+
+    No image is left over as a block of its own: some libraries round a product with one row otherwise.
+    """
+    blocks, start = [], 0
+    while start < count:
+        size = min(BLOCK, max(LEAST_BLOCK, (count - start) // 16 // LEAST_BLOCK * LEAST_BLOCK))
+        end = start + size if count - start - size >= min(BLOCK, LEAST_BLOCK) else count
+        blocks.append(range(start, end))
+        start = end
+    return blocks
 
 
 @dataclass(frozen=True)

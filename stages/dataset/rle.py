@@ -23,11 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.dataset.layout import RunLengths
-from stages.pipeline.arrays import Bool, Int64
+from stages.pipeline.arrays import Bool, Int64, UInt8
 
 USUAL = RunLengths()
 MARKERS = ("-1", "-", "nan", "NaN", "None", "null")  # of an empty mask in some tables; read only where that is stated
 _DIGITS_AND_SPACES = b"0123456789 "
+_LAST_OF_WORD = np.uint64(1 << 63)
 
 
 class RunLengthError(ValueError):
@@ -89,31 +90,51 @@ def parse(text: str, height: int, width: int, notation: RunLengths = USUAL) -> R
             )
         numbers[0::2] += 1
     starts, lengths = numbers[0::2] - 1, numbers[1::2]
-    first = 0 if notation.first_pixel == 0 else 1  # messages number pixels as the text does
-    # Each number is bounded before any sum is taken, so that a huge one cannot wrap around.
-    for place, name in enumerate(("start", "length")):
-        wrong = (numbers[place::2] < 1) | (numbers[place::2] > pixels)
-        if wrong.any():
-            found = text.split()[2 * int(wrong.argmax()) + place]  # as written: it may be beyond 64 bits
-            raise RunLengthError(f"expected every {name} in 1 … {pixels} ({height}×{width} pixels), found {found[:40]}")
-    ends = starts + lengths
-    if ends.size and ends.max() > pixels:
-        run = int(ends.argmax())
-        raise RunLengthError(
-            f"expected runs inside {height}×{width} = {pixels} pixels, "
-            f"found {starts[run] + first} {lengths[run]}, which ends at {ends[run] - 1 + first}"
-        )
-    if (starts[1:] < ends[:-1]).any():
-        run = int((starts[1:] < ends[:-1]).argmax())
-        what = "is not ascending" if starts[run + 1] < starts[run] else "overlaps"
-        raise RunLengthError(
-            f"expected ascending runs that do not overlap, found {starts[run] + first} {lengths[run]} "
-            f"followed by {starts[run + 1] + first} {lengths[run + 1]}, which {what}"
-        )
+    if not _are_valid(numbers, starts + lengths, pixels):
+        raise _fault(numbers, text, height, width, 0 if notation.first_pixel == 0 else 1)
     if notation.order == "rows":
         numbers = _edges(_drawn(Runs(starts, lengths), pixels).reshape(height, width))
         return Runs(numbers[0::2], numbers[1::2])
     return Runs(starts, lengths)
+
+
+def _are_valid(numbers: Int64, ends: Int64, pixels: int) -> bool:
+    """Whether starts, from 1, and lengths are runs inside the image, ascending, that do not overlap.
+
+    Each number is bounded, so that a huge one whose sum in `ends` wraps around is refused.
+    """
+    return bool(
+        numbers.min() >= 1
+        and numbers.max() <= pixels
+        and ends[-1] <= pixels
+        and (numbers[2::2] > ends[:-1]).all()  # ascending, so that no other run ends later than the last
+    )
+
+
+def _fault(numbers: Int64, text: str, height: int, width: int, first: int) -> RunLengthError:
+    """What is wrong with runs that are not valid; `first`: the number that the text gives to the first pixel."""
+    pixels = height * width
+    for place, name in enumerate(("start", "length")):
+        wrong = (numbers[place::2] < 1) | (numbers[place::2] > pixels)
+        if wrong.any():
+            found = text.split()[2 * int(wrong.argmax()) + place]  # as written: it may be beyond 64 bits
+            return RunLengthError(
+                f"expected every {name} in 1 … {pixels} ({height}×{width} pixels), found {found[:40]}"
+            )
+    starts, lengths = numbers[0::2] - 1, numbers[1::2]
+    ends = starts + lengths
+    if ends.max() > pixels:
+        run = int(ends.argmax())
+        return RunLengthError(
+            f"expected runs inside {height}×{width} = {pixels} pixels, "
+            f"found {starts[run] + first} {lengths[run]}, which ends at {ends[run] - 1 + first}"
+        )
+    run = int((starts[1:] < ends[:-1]).argmax())
+    what = "is not ascending" if starts[run + 1] < starts[run] else "overlaps"
+    return RunLengthError(
+        f"expected ascending runs that do not overlap, found {starts[run] + first} {lengths[run]} "
+        f"followed by {starts[run + 1] + first} {lengths[run + 1]}, which {what}"
+    )
 
 
 def _absolute(numbers: Int64, text: str, height: int, width: int) -> Int64:
@@ -168,12 +189,35 @@ def _columns(runs: Runs, height: int, width: int) -> Bool:
 
 def _drawn(runs: Runs, pixels: int) -> Bool:
     """One boolean per pixel, in the order in which the runs count."""
+    return filled(runs, np.uint8(1), pixels).view(np.bool_)
+
+
+def filled(runs: Runs, values: UInt8 | np.uint8, pixels: int) -> UInt8:
+    """One number per pixel, in the order in which the runs count: `values` of each run or of all; 0 outside of them.
+
+    Raises:
+        ValueError: runs that overlap, are not ascending, or lead outside.
+    """
     starts, lengths = runs
     edges = np.zeros(2 * len(starts) + 2, np.int64)  # where outside and inside alternate
     edges[1:-1:2], edges[2:-1:2], edges[-1] = starts, starts + lengths, pixels
-    inside = np.zeros(len(edges) - 1, np.bool_)
-    inside[1::2] = True
+    inside = np.zeros(len(edges) - 1, np.uint8)
+    inside[1::2] = values
     return np.repeat(inside, np.diff(edges))  # five times as fast as a loop over the runs
+
+
+def overlap(masks: Sequence[Runs]) -> bool:
+    """Whether two of the masks have a pixel in common.
+
+    >>> overlap([Runs(np.array([4]), np.array([2])), Runs(np.array([0, 6]), np.array([4, 1]))])
+    False
+    """
+    if len(masks) < 2:
+        return False
+    starts = np.concatenate([runs.starts for runs in masks])
+    ends = starts + np.concatenate([runs.lengths for runs in masks])
+    order = starts.argsort()
+    return bool((starts[order][1:] < np.maximum.accumulate(ends[order])[:-1]).any())
 
 
 def joined(parts: Sequence[Runs]) -> Runs:
@@ -182,6 +226,8 @@ def joined(parts: Sequence[Runs]) -> Runs:
     >>> joined([Runs(np.array([4]), np.array([2])), Runs(np.array([0, 6]), np.array([1, 1]))])
     Runs(starts=array([0, 4]), lengths=array([1, 3]))
     """
+    if len(parts) == 1 and (parts[0].starts[1:] > (parts[0].starts + parts[0].lengths)[:-1]).all():
+        return parts[0]  # as most are written
     starts = np.concatenate([part.starts for part in parts])
     ends = starts + np.concatenate([part.lengths for part in parts])
     order = starts.argsort(kind="stable")
@@ -209,7 +255,7 @@ def encode(mask: npt.ArrayLike, notation: RunLengths = USUAL) -> str:
         numbers[2::2] -= ends[:-1]
     else:
         numbers[0::2] += notation.first_pixel
-    return str(numbers.tolist())[1:-1].replace(",", "")  # a fifth faster than joining the numbers one by one
+    return ("%d " * len(numbers))[:-1] % tuple(numbers.tolist())  # in half the time of joining them one by one
 
 
 def runs(mask: npt.ArrayLike) -> Runs:
@@ -223,15 +269,17 @@ def _edges(inside: Bool) -> Int64:
     if not inside.size:
         return np.zeros(0, np.int64)
     if inside.flags.c_contiguous:  # row by row: OpenCV transposes faster than NumPy
-        flat = cv2.transpose(inside.view(np.uint8)).reshape(-1)
+        flat = np.asarray(cv2.transpose(inside.view(np.uint8)), np.uint8).reshape(-1)
     else:
         flat = inside.T.reshape(-1).view(np.uint8)
-    edge = np.zeros(flat.size // 8 * 8 + 8, np.bool_)  # whether a run begins or ends before this pixel
-    edge[0], edge[flat.size] = flat[0], flat[-1]
-    np.not_equal(flat[1:], flat[:-1], out=edge[1 : flat.size])
-    eights = edge.view(np.uint64)  # most are 0: searching in two steps takes a fifth less time
-    some = np.flatnonzero(eights != 0)
-    within = np.flatnonzero(eights[some].view(np.bool_))
-    numbers = 8 * some[within // 8] + within % 8  # starts and ends alternate, from 0
+    bits = np.zeros(flat.size // 64 * 8 + 8, np.uint8)  # an eighth of the memory: the kernel clears that of each mask
+    bits[: -(-flat.size // 8)] = np.packbits(flat, bitorder="little")
+    words = bits.view("<u8")
+    change = words + words  # shifted by a pixel; NumPy adds faster than it shifts
+    change[1:] += words[:-1] >= _LAST_OF_WORD
+    change ^= words  # whether a run begins or ends before this pixel
+    some = np.flatnonzero(change != 0)  # most are 0
+    within = np.flatnonzero(np.unpackbits(change[some].view(np.uint8), bitorder="little").view(np.bool_))
+    numbers = (64 * some)[within >> 6] + (within & 63)  # starts and ends alternate, from 0
     numbers[1::2] -= numbers[0::2]  # ends become lengths
     return np.asarray(numbers, np.int64)

@@ -39,9 +39,11 @@ def write(path: Path, sample: Template, label_maps: Iterable[UInt8], form: str) 
 def _rows(labels: UInt8, rows: list[tuple[int, str]], sample: Template) -> list[tuple[int, str]]:
     """ClassId and run lengths of each row of an image."""
     layout = sample.layout
+    if not label_maps.are_planes(labels) and layout.run_lengths.order == "columns":
+        labels = np.asarray(cv2.transpose(labels), np.uint8).T  # once for all classes: column by column in memory
 
     def encoded(mask: UInt8 | np.ndarray) -> str:
-        return rle.encode(mask, layout.run_lengths)
+        return rle.encode(mask, layout.run_lengths) if mask.any() else ""  # most classes are not in an image
 
     if sample.kind == "images":
         return [(1, encoded(label_maps.anything(labels)))]  # a column for the class is there only if there is one class
@@ -103,17 +105,16 @@ def _check_image(path: Path, rows: list[tables.Row], sample: Template, size: Siz
     once = sample.kind == "components" or len(set(numbers)) == len(numbers)
     if not complete or not once or (0 in numbers and len(rows) > 1):
         raise UserError(f"{path}: {image}: expected each class once, found classes {numbers}")
-    covered = np.zeros(size, np.bool_)
+    covered: list[rle.Runs] = []
     for row in rows:
         if row.class_id == 0 or is_empty(row.runs, layout):
             continue
         try:
-            mask = rle.decode(row.runs, *size, layout.run_lengths)
+            covered.append(rle.parse(row.runs, *size, layout.run_lengths))
         except rle.RunLengthError as error:
             raise UserError(f"{path}, line {row.line}: {image}: {error}") from None
-        if (covered & mask).any() and not layout.overlapping:
+        if not layout.overlapping and rle.overlap(covered):
             raise UserError(f"{path}, line {row.line}: {image}: expected masks that do not overlap, found some that do")
-        covered |= mask
         counts["masks"] += 1
         counts[f"class_{row.class_id}"] += 1
     counts["images"] += 1

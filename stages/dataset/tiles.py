@@ -57,7 +57,7 @@ class Grid:
         if len(tiles) == 1:
             return tiles[0]
         size = self.tops[-1] + self.height, self.lefts[-1] + self.width
-        whole = np.empty((*size, *tiles[0].shape[2:]), np.uint8)
+        whole = np.empty_like(tiles[0], shape=(*size, *tiles[0].shape[2:]))  # planes stay planes in memory
         rows, columns = _owned(self.tops, self.height), _owned(self.lefts, self.width)
         places = ((row, column) for row in rows for column in columns)
         for tile, ((top, first, last), (left, start, end)) in zip(tiles, places, strict=True):

@@ -10,6 +10,7 @@ from functools import reduce
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from stages.dataset.layout import Layout
@@ -22,7 +23,6 @@ from stages.postprocessing.prediction import Prediction
 # each class, without the background, float32 (batch, height, width, classes); and that each class is in the image,
 # float32 (batch, classes). The arrays may be NumPy's or the engine's own.
 Network = Callable[[UInt8], tuple[Float32, Float32]]
-ROWS = 16  # of an image, rounded together: data that fits into a core's cache takes a third of the time
 View = tuple[int, ...]  # the axes of a batch that are flipped
 
 
@@ -106,9 +106,15 @@ def _sum(networks: list[Network], images: UInt8, views: list[View]) -> tuple[Flo
 
 
 def _rounded(pixels: Float32, presence: Float32, scale: np.float32) -> list[Prediction]:
-    levels = np.empty(pixels.shape, np.uint8)
-    for image, rounded in zip(pixels, levels, strict=True):
-        for row in range(0, len(image), ROWS):
-            block = image[row : row + ROWS] * scale
-            rounded[row : row + ROWS] = np.rint(block, out=block)
+    levels = (_levels(np.asarray(image, np.float32), scale) for image in pixels)
     return list(map(Prediction, levels, np.rint(presence * scale).astype(np.uint8)))
+
+
+def _levels(image: Float32, scale: np.float32) -> UInt8:
+    """Rounded to the nearest, halves to the even number; a view whose memory is plane by plane, uint8 as `image`.
+
+    OpenCV scales, rounds and turns in a third of the time of NumPy.
+    """
+    rows = np.ascontiguousarray(image).reshape(len(image), -1)
+    levels = cv2.convertScaleAbs(rows, alpha=float(scale)).reshape(image.shape)
+    return np.stack(cv2.split(levels)).astype(np.uint8, copy=False).transpose(1, 2, 0)

@@ -1,23 +1,22 @@
 """Probabilities on disk, so that post-processing can be chosen and changed without running a network again.
 
     FOLDER/
-        NAME.png        one per image: its classes one below the other, 8-bit grey, 255 = probability 1
+        NAME.bin        one per image: its levels, 255 = probability 1, compressed by zlib (see `encode`)
         presence.csv    one row per image: for each class the probability that it is in the image, 0 … 255
 
-PNG is lossless, and any viewer opens it. On the held-out fold of the built-in sample it takes a third of the time of
-`np.savez_compressed` and 30% less space.
+On the test images of the built-in sample this takes as much space as PNG, half of the time to write, and a quarter of
+the time to read: deflate takes long for the zeros that most levels are, so these are left out before.
 """
 
 import csv
 import io
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from stages.dataset import image_headers
 from stages.pipeline import limits, outputs, parallel
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
@@ -25,13 +24,8 @@ from stages.postprocessing.prediction import Prediction
 
 PRESENCE = "presence.csv"
 AGAIN = "run dvc repro --force infer infer_test"
-# The difference between a row and the row above is mostly runs of zeros. These options take half the time of
-# compression level 2 alone, and fewer bytes.
-_FAST = [
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
-]
+_SHAPE = np.dtype("<i4")  # height, width, classes, before the levels
+_WORD = np.dtype("<u8")  # eight levels
 
 
 def write(folder: Path, predictions: Iterable[tuple[str, Prediction]]) -> int:
@@ -44,8 +38,8 @@ def write(folder: Path, predictions: Iterable[tuple[str, Prediction]]) -> int:
         reason = limits.not_stored((height, width), classes)
         if reason is not None:
             raise UserError(f"{image}: {reason}")
-        encoded = cv2.imencode(".png", _stacked(prediction), _FAST)[1]
-        _file(folder, image).write_bytes(encoded.tobytes())
+        encoded = encode(prediction.pixels)
+        _file(folder, image).write_bytes(encoded)
         return len(encoded), [image, *prediction.presence.tolist()]
 
     rows, size = [], 0
@@ -92,30 +86,56 @@ class Cache:
         """
         presence = self.presence.get(image)
         file = _file(self.folder, image)
-        stacked = _decoded(file) if file.is_file() else None
-        if presence is None or stacked is None or len(stacked) % len(presence):
+        pixels = decode(file.read_bytes()) if file.is_file() else None
+        if presence is None or pixels is None or pixels.shape[2] != len(presence):
             raise UserError(f"{file}: expected the probabilities of {image}, found none or damaged ones: {AGAIN}")
-        planes = stacked.reshape(len(presence), -1, stacked.shape[1])
-        # A view, whose memory is still plane by plane, as post-processing needs it.
-        return Prediction(planes.transpose(1, 2, 0), presence)
+        return Prediction(pixels, presence)
 
 
-def _decoded(file: Path) -> UInt8 | None:
-    """The levels of a PNG file, uint8 (height, width); None if it is damaged."""
-    raw = file.read_bytes()
+def encode(pixels: UInt8) -> bytes:
+    """Compress the levels of an image, uint8 (height, width, classes).
+
+    Plane by plane, each row becomes its difference to the row above. Of every eight bytes a bit says whether they hold
+    more than zeros; those that do follow. Shape, bits and bytes are one stream of zlib, whose checksum guards them.
+    """
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    differences = np.zeros(-(-planes.size // _WORD.itemsize) * _WORD.itemsize, np.uint8)
+    rows = differences[: planes.size].reshape(planes.shape)
+    rows[:, :1] = planes[:, :1]
+    np.subtract(planes[:, 1:], planes[:, :-1], out=rows[:, 1:])
+    words = differences.view(_WORD)
+    some = words != 0
+    content = np.array(pixels.shape, _SHAPE).tobytes() + np.packbits(some).tobytes() + words[some].tobytes()
+    stream = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
+    return stream.compress(content) + stream.flush()
+
+
+def decode(raw: bytes) -> UInt8 | None:
+    """The inverse of `encode`: a view whose memory is plane by plane, as post-processing needs it.
+
+    None if the content is damaged.
+    """
+    stream = zlib.decompressobj()
     try:
-        image_headers.check_png(raw)
-        stacked = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (ValueError, cv2.error):
+        content = stream.decompress(raw)
+    except zlib.error:
         return None
-    return None if stacked is None or stacked.ndim != 2 or stacked.dtype != np.uint8 else np.asarray(stacked, np.uint8)
-
-
-def _stacked(prediction: Prediction) -> UInt8:
-    """The planes of the classes one below the other, (classes · height, width)."""
-    height, width, classes = prediction.pixels.shape
-    return np.ascontiguousarray(prediction.pixels.transpose(2, 0, 1)).reshape(classes * height, width)
+    start = 3 * _SHAPE.itemsize
+    height, width, classes = np.frombuffer(content[:start].ljust(start, b"\0"), _SHAPE).tolist()
+    count = -(-height * width * classes // _WORD.itemsize)
+    bits = np.frombuffer(content, np.uint8)[start : start - (-count // 8)]
+    if not stream.eof or stream.unused_data or min(height, width, classes) < 1 or 8 * len(bits) < count:
+        return None
+    some = np.unpackbits(bits, count=count).view(np.bool_)
+    words = np.zeros(count, _WORD)
+    if len(content) != start + len(bits) + np.count_nonzero(some) * _WORD.itemsize:
+        return None
+    words[some] = np.frombuffer(content, _WORD, offset=start + len(bits))
+    planes = words.view(np.uint8)[: height * width * classes].reshape(classes, height, width)
+    for row in range(1, height):  # in a quarter of the time of np.add.accumulate
+        planes[:, row] += planes[:, row - 1]
+    return planes.transpose(1, 2, 0)
 
 
 def _file(folder: Path, image: str) -> Path:
-    return folder / f"{image}.png"
+    return folder / f"{image}.bin"

@@ -1,10 +1,10 @@
-"""How large an image may be so that the probabilities of its classes can be stored, one below the other, as one PNG.
+"""How large an image may be so that it can be stored, and the probabilities of its classes can be held in memory.
 
 Asked by settings, preprocess and check_data: a limit that infer met would be told after hours of training.
 """
 
-MOST_ROWS = 1_000_000  # of a PNG, in libpng
-MOST_PIXELS = 1 << 30  # of an image that OpenCV decodes
+MOST_ROWS = 1_000_000  # of a PNG, in libpng; of all classes together
+MOST_PIXELS = 1 << 30  # of an image that OpenCV decodes; of all classes together, a gigabyte
 
 
 def not_stored(size: tuple[int, int], classes: int) -> str | None:

@@ -10,15 +10,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], per_worker: int = 4
+) -> Generator[Result, None, None]:
     """Apply `work` to every item in threads, one per core; yield the results in the order of the items.
+
+    At most `per_worker` items per thread have been taken and not yet given back.
 
     `Executor.map` of `concurrent.futures` would take all items at once, however many there are.
     """
     workers = cpu_count() or 1
     remaining = iter(items)
     with ThreadPoolExecutor(workers) as pool:
-        waiting: list[Future[Result]] = [pool.submit(work, item) for item in islice(remaining, 4 * workers)]
+        waiting: list[Future[Result]] = [pool.submit(work, item) for item in islice(remaining, per_worker * workers)]
         try:
             while waiting:
                 result = waiting.pop(0).result()

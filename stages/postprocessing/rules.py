@@ -215,9 +215,10 @@ def _most_probable(planes: UInt8, rules: tuple[Rule, ...], allowed: list[bool]) 
     present = []
     for class_id, (plane, rule) in enumerate(zip(planes, rules, strict=True), start=1):
         if allowed[class_id - 1] and plane.size and plane.max() >= rule.threshold:
-            wins = plane > np.maximum(best, rule.threshold - 1)
-            labels[wins] = class_id
-            best[wins] = plane[wins]
+            reached = cv2.threshold(plane, rule.threshold - 1, 0, cv2.THRESH_TOZERO)[1]
+            wins = reached > best
+            np.maximum(labels, wins.view(np.uint8) * np.uint8(class_id), out=labels)  # classes come in ascending order
+            np.maximum(best, reached, out=best)
             present.append(class_id)
     return labels, present
 
@@ -237,15 +238,20 @@ def _clean(labels: UInt8, class_id: int, rule: Rule) -> None:
     if rule.min_component <= 1 and rule.min_area <= 1:
         return
     mask = labels == class_id
-    if rule.min_component > 1:
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))  # most masks are in a small part of the image
+    part, mask = (each[top : top + height, left : left + width] for each in (labels, mask))
+    area = np.count_nonzero(mask)
+    if rule.min_component > 1 and area:
         # Counting afterwards takes an eighth of the time of connectedComponentsWithStats, which does more than count.
-        count, components = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-        areas = np.bincount(components[mask], minlength=count)  # component 0 is the rest of the image
-        if (areas[1:] < rule.min_component).any():
-            mask &= areas[components] >= rule.min_component
-            labels[(labels == class_id) & ~mask] = 0
-    if np.count_nonzero(mask) < rule.min_area:
-        labels[mask] = 0
+        count, components = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=8)
+        areas = np.bincount(components[mask], minlength=count)
+        small = areas < rule.min_component
+        small[0] = False  # the rest of the image
+        if small.any():
+            part[small[components]] = 0
+            area -= areas[small].sum()
+    if area < rule.min_area:
+        part[mask] = 0
 
 
 def _gate_scores(planes: UInt8, presence: UInt8, gate: Gate) -> Int64:

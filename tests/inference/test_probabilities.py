@@ -1,10 +1,13 @@
 """Probabilities on disk."""
 
+import zlib
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from stages.inference import probabilities
 from stages.pipeline.cli import UserError
@@ -29,16 +32,37 @@ def test_what_is_stored_comes_back(tmp_path: Path) -> None:
     for name, prediction in stored.items():
         np.testing.assert_array_equal(found[name].pixels, prediction.pixels)
         np.testing.assert_array_equal(found[name].presence, prediction.presence)
-    assert size == sum(file.stat().st_size for file in (tmp_path / "images").glob("*.png"))
+    assert size == sum(file.stat().st_size for file in (tmp_path / "images").glob("*.bin"))
 
 
-def test_classes_stand_below_one_another(tmp_path: Path) -> None:
-    """In a viewer: class 1 at the top, class 2 below it, grey."""
+def test_the_bytes_of_a_file() -> None:
+    """Of an image of 2×3 in two classes: its shape, a bit for each eight differences between rows, those not all 0."""
     pixels = np.zeros((2, 3, 2), np.uint8)
-    pixels[0, 0, 0], pixels[1, 2, 1] = 100, 200
-    probabilities.write(tmp_path / "images", [("x.jpg", Prediction(pixels, np.zeros(2, np.uint8)))])
-    seen = cv2.imread(str(tmp_path / "images/x.jpg.png"), cv2.IMREAD_UNCHANGED)
-    assert seen.tolist() == [[100, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 200]]
+    pixels[0, 0, 0], pixels[1, 0, 0], pixels[1, 2, 0] = 100, 99, 7
+    shape, bits, differences = "02000000 03000000 02000000", "80", "64 00 00 ff 00 07 00 00"
+    encoded = probabilities.encode(pixels)
+    assert zlib.decompress(encoded) == bytes.fromhex(shape + bits + differences)
+    np.testing.assert_array_equal(probabilities.decode(encoded), pixels)
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrays.arrays(np.uint8, arrays.array_shapes(min_dims=3, max_dims=3, max_side=9)))
+def test_any_levels_come_back(pixels: np.ndarray) -> None:
+    """Whatever the size; plane by plane in memory."""
+    found = probabilities.decode(probabilities.encode(pixels))
+    np.testing.assert_array_equal(found, pixels)
+    assert found is not None
+    assert found.transpose(2, 0, 1).flags.c_contiguous
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=3, max_size=3), st.binary(max_size=40))
+def test_a_content_that_is_none(shape: list[int], rest: bytes) -> None:
+    """Another shape than that of the levels, or bytes too many or too few, is told, not drawn."""
+    found = probabilities.decode(zlib.compress(np.array(shape, "<i4").tobytes() + rest))
+    assert found is None or (found.shape == tuple(shape) and found.size <= 64 * len(rest))
+    whole = probabilities.encode(np.ones((2, 3, 2), np.uint8))
+    assert probabilities.decode(whole[:-1]) is probabilities.decode(whole + b"x") is probabilities.decode(b"") is None
 
 
 def test_even_images_take_little_room(tmp_path: Path) -> None:
@@ -53,16 +77,16 @@ def test_missing_probabilities_are_reported(tmp_path: Path) -> None:
         probabilities.Cache(tmp_path / "images")
     probabilities.write(tmp_path / "images", predictions().items())
     found = probabilities.Cache(tmp_path / "images")
-    with pytest.raises(UserError, match=r"other.jpg.png: expected the probabilities of other.jpg, found none"):
+    with pytest.raises(UserError, match=r"other.jpg.bin: expected the probabilities of other.jpg, found none"):
         found["other.jpg"]
-    (tmp_path / "images/a b.jpg.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"a b.jpg.png: expected the probabilities of a b.jpg, found none"):
+    (tmp_path / "images/a b.jpg.bin").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"a b.jpg.bin: expected the probabilities of a b.jpg, found none"):
         found["a b.jpg"]
 
 
 @pytest.mark.parametrize(("height", "fits"), [(500_000, True), (500_001, False)])
-def test_the_most_rows_that_a_png_has(height: int, fits: bool, tmp_path: Path) -> None:
-    """Of two classes; more is refused instead of written as nothing."""
+def test_the_most_rows(height: int, fits: bool, tmp_path: Path) -> None:
+    """Of two classes; more is refused, as by the stages before."""
     prediction = Prediction(np.ones((height, 1, 2), np.uint8), np.zeros(2, np.uint8))
     if fits:
         probabilities.write(tmp_path / "cache", [("a", prediction)])

@@ -5,6 +5,7 @@ differ by one after rounding. bfloat16 and int8 differ more; `evaluate` says by 
 """
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
 def imported() -> Any:
-    """The package.
+    """The package, and everything that is imported after it, without the one by which they send usage data.
 
     Raises:
         UserError: it cannot be imported.
     """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino  # type: ignore[import-untyped]
     except ImportError as error:

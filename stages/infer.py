@@ -2,7 +2,8 @@
 
 Reads data/prepared and data/model; writes data/probabilities and metrics/infer.json. Each validation fold goes through
 the networks that were not trained on it; the held-out fold through all networks that were not trained on it. The
-network of train.final was trained on every fold and is left out here.
+network of train.final was trained on every fold and is left out here. Where the engine or the precision is not the
+Kaggle notebook's, the held-out fold is computed in the notebook's way as well, so that evaluate can say what differs.
 """
 
 from collections.abc import Iterator
@@ -22,23 +23,30 @@ def infer() -> None:
     networks = Networks(engines.chosen(options.inference))
 
     def averaged(
-        members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
+        by: Networks, members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
     ) -> Iterator[tuple[str, Prediction]]:
-        loaded = networks.of(members)
+        loaded = by.of(members)
         images = (data.image(sample) for sample in tqdm(samples, title, unit=" images", disable=None))
         found = averaging.of_images(loaded, images, data.layout, options.inference.batch_size, options.inference.flips)
         return zip((sample.image for sample in samples), found, strict=True)
 
     def validation() -> Iterator[tuple[str, Prediction]]:
         for fold in options.train.folds:
-            yield from averaged(networks.ensemble.of_fold(fold), data.fold(fold), f"infer: fold {fold}")
+            yield from averaged(networks, networks.ensemble.of_fold(fold), data.fold(fold), f"infer: fold {fold}")
+
+    def on_held_out(by: Networks, title: str) -> Iterator[tuple[str, Prediction]]:
+        return averaged(by, by.ensemble.scored, held_out, title)
 
     held_out = data.fold(data.held_out)
     with outputs.folder(paths.PROBABILITIES) as folder:
         size = probabilities.write(folder / paths.VALIDATION_PROBABILITIES.name, validation())
         size += probabilities.write(
-            folder / paths.HELD_OUT_PROBABILITIES.name, averaged(networks.ensemble.scored, held_out, "infer: held out")
+            folder / paths.HELD_OUT_PROBABILITIES.name, on_held_out(networks, "infer: held out")
         )
+        engines.write(folder, networks.engine)
+        if networks.engine != engines.NOTEBOOK:
+            theirs = on_held_out(Networks(engines.NOTEBOOK), f"infer: held out, {engines.NOTEBOOK}")
+            probabilities.write(folder / paths.NOTEBOOK_PROBABILITIES.name, theirs)
     images = len(held_out) + sum(len(data.fold(fold)) for fold in options.train.folds)
     outputs.write_metrics(
         paths.INFER_METRICS,

@@ -1,5 +1,6 @@
 """`inference.engine` and `inference.precision`: what runs the networks. Only the chosen engine is imported."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,32 @@ class Engine:
 
 
 NOTEBOOK = Engine("tensorflow", "float32")  # of the Kaggle notebook
+
+
+FILE = "engine.json"  # in the folder of probabilities: what computed them
+
+
+def write(folder: Path, engine: Engine) -> None:
+    """Write engine.json into a folder of probabilities."""
+    (folder / FILE).write_text(json.dumps(engine.metrics) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Engine:
+    """Read engine.json.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        name, precision = content["engine"], content["precision"]
+        if not isinstance(name, str) or not isinstance(precision, str):
+            raise TypeError("engine or precision")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(
+            f"{folder / FILE}: expected what infer writes, found none or a damaged file: run dvc repro --force infer"
+        ) from None
+    return Engine(name, precision)
 
 
 def chosen(options: settings.Inference) -> Engine:

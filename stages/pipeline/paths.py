@@ -31,6 +31,7 @@ QUANTIZE_METRICS = Path("metrics/quantize.json")
 PROBABILITIES = Path("data/probabilities")  # see stages/inference/probabilities.py
 VALIDATION_PROBABILITIES = PROBABILITIES / "validation"  # of each image, by the networks that did not train on it
 HELD_OUT_PROBABILITIES = PROBABILITIES / "held_out"
+NOTEBOOK_PROBABILITIES = PROBABILITIES / "notebook"  # of the held-out fold, as the Kaggle notebook computes them
 TEST_PROBABILITIES = Path("data/test_probabilities/images")
 INFER_METRICS = Path("metrics/infer.json")
 INFER_TEST_METRICS = Path("metrics/infer_test.json")

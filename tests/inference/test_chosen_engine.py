@@ -1,5 +1,7 @@
 """What `auto` means on a machine."""
 
+from pathlib import Path
+
 import pytest
 
 from stages.inference import engines, processor
@@ -45,3 +47,19 @@ def test_bfloat16_on_a_processor_without_it(monkeypatch: pytest.MonkeyPatch) -> 
     machine(monkeypatch)
     with pytest.raises(UserError, match=r"expected a processor with avx512_bf16 or amx_bf16, found none: set .* auto"):
         engines.chosen(asked("openvino", "bfloat16"))
+
+
+def test_what_computed_probabilities_stands_beside_them(tmp_path: Path) -> None:
+    """infer writes it, evaluate reads it."""
+    engines.write(tmp_path, Engine("openvino", "bfloat16"))
+    assert engines.read(tmp_path) == Engine("openvino", "bfloat16")
+    assert str(engines.read(tmp_path)) == "openvino in bfloat16"
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"engine": 1, "precision": "int8"}'])
+def test_a_damaged_note_of_the_engine(tmp_path: Path, content: str | None) -> None:
+    """Missing, as beside probabilities of an earlier version, or of another kind."""
+    if content is not None:
+        (tmp_path / engines.FILE).write_text(content)
+    with pytest.raises(UserError, match=r"engine.json: expected what infer writes, .* run dvc repro --force infer"):
+        engines.read(tmp_path)

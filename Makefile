@@ -163,7 +163,7 @@ update: develop
 	$(MAKE) test
 
 clean:
-	rm -rf .venv data/raw data/prepared data/model data/state data/probabilities data/test_probabilities \
+	rm -rf .venv data/raw data/prepared data/model data/state data/quantized data/probabilities data/test_probabilities \
 		data/kaggle data/kernel
 	rm -f data/predicted.csv data/postprocess.json data/report.html data/submission.csv
 

@@ -20,8 +20,8 @@ FULL_SCALE = Path("metrics/full_scale.json")
 GPU = Path("metrics/gpu.json")
 STUDY = Path("docs/studies/cce-and-dice.json")
 STAGES = (
-    "download", "explore", "preprocess", "check_data", "train", "infer", "infer_test", "postprocess", "evaluate",
-    "predict", "kernel", "report",
+    "download", "explore", "preprocess", "check_data", "train", "quantize", "infer", "infer_test", "postprocess",
+    "evaluate", "predict", "kernel", "report",
 )  # fmt: skip
 LOSSES = ("cce", "cce_dice")
 # Labels of the recorded benchmarks that have another name today, or that only make sense below another row.

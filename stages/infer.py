@@ -2,17 +2,17 @@
 
 Reads data/prepared and data/model; writes data/probabilities and metrics/infer.json. Each validation fold goes through
 the networks that were not trained on it; the held-out fold through all networks that were not trained on it. The
-network of train.final was trained on every fold and is left out here.
+network of train.final was trained on every fold and is left out here. Where the engine or the precision is not the
+Kaggle notebook's, the held-out fold is computed in the notebook's way as well, so that evaluate can say what differs.
 """
 
 from collections.abc import Iterator
-from functools import cache
 
 from tqdm import tqdm
 
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import averaging, engines, ensemble, probabilities
-from stages.inference.averaging import Network
+from stages.inference.networks import Networks
 from stages.pipeline import outputs, paths, settings, stage
 from stages.postprocessing.prediction import Prediction
 
@@ -20,37 +20,39 @@ from stages.postprocessing.prediction import Prediction
 def infer() -> None:
     """Run the stage."""
     options, data = settings.load(), Dataset(paths.PREPARED)
-    networks = ensemble.read(paths.MODEL)
-
-    @cache
-    def load(folder: str) -> Network:
-        ensemble.check_files(paths.MODEL, networks, folder)
-        return engines.load(options.inference.engine, paths.MODEL / folder)
+    networks = Networks(engines.chosen(options.inference))
 
     def averaged(
-        members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
+        by: Networks, members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
     ) -> Iterator[tuple[str, Prediction]]:
-        loaded = [load(member.folder) for member in members]
+        loaded = by.of(members)
         images = (data.image(sample) for sample in tqdm(samples, title, unit=" images", disable=None))
         found = averaging.of_images(loaded, images, data.layout, options.inference.batch_size, options.inference.flips)
         return zip((sample.image for sample in samples), found, strict=True)
 
     def validation() -> Iterator[tuple[str, Prediction]]:
         for fold in options.train.folds:
-            yield from averaged(networks.of_fold(fold), data.fold(fold), f"infer: fold {fold}")
+            yield from averaged(networks, networks.ensemble.of_fold(fold), data.fold(fold), f"infer: fold {fold}")
+
+    def on_held_out(by: Networks, title: str) -> Iterator[tuple[str, Prediction]]:
+        return averaged(by, by.ensemble.scored, held_out, title)
 
     held_out = data.fold(data.held_out)
     with outputs.folder(paths.PROBABILITIES) as folder:
         size = probabilities.write(folder / paths.VALIDATION_PROBABILITIES.name, validation())
         size += probabilities.write(
-            folder / paths.HELD_OUT_PROBABILITIES.name, averaged(networks.scored, held_out, "infer: held out")
+            folder / paths.HELD_OUT_PROBABILITIES.name, on_held_out(networks, "infer: held out")
         )
+        engines.write(folder, networks.engine)
+        if networks.engine != engines.NOTEBOOK:
+            theirs = on_held_out(Networks(engines.NOTEBOOK), f"infer: held out, {engines.NOTEBOOK}")
+            probabilities.write(folder / paths.NOTEBOOK_PROBABILITIES.name, theirs)
     images = len(held_out) + sum(len(data.fold(fold)) for fold in options.train.folds)
     outputs.write_metrics(
         paths.INFER_METRICS,
-        {"engine": options.inference.engine, "images": images, "megabytes_per_image": size / images / 1e6},
+        networks.engine.metrics | {"images": images, "megabytes_per_image": size / images / 1e6},
     )
-    print(f"infer: {images} images, {size / images / 1e6:.3f} MB per image: {paths.PROBABILITIES}")
+    print(f"infer: {images} images, {networks.engine}, {size / images / 1e6:.3f} MB per image: {paths.PROBABILITIES}")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from stages.dataset import geometry, images, sample_submission, validation
 from stages.dataset.layout import Layout
-from stages.inference import averaging, engines, ensemble, probabilities
+from stages.inference import averaging, engines, probabilities
 from stages.inference.averaging import Network
+from stages.inference.networks import Networks
 from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.pipeline.cli import UserError
 
@@ -22,17 +23,17 @@ def infer_test() -> None:
     layout = Layout.of(options.competition)
     sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
     files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
-    saved = ensemble.read(paths.MODEL)
-    for member in saved.members:
-        ensemble.check_files(paths.MODEL, saved, member.folder)
-    networks = [engines.load(options.inference.engine, paths.MODEL / member.folder) for member in saved.members]
-    stored = store(options.inference, layout, files, networks)
+    networks = Networks(engines.chosen(options.inference))
+    stored = store(options.inference, layout, files, networks.of(networks.ensemble.members))
     count = len(sample.images)
     outputs.write_metrics(
         paths.INFER_TEST_METRICS,
-        {"engine": options.inference.engine, "images": count, "megabytes_per_image": stored / max(count, 1) / 1e6},
+        networks.engine.metrics | {"images": count, "megabytes_per_image": stored / max(count, 1) / 1e6},
     )
-    print(f"infer_test: {count} images, {stored / max(count, 1) / 1e6:.3f} MB per image: {paths.TEST_PROBABILITIES}")
+    print(
+        f"infer_test: {count} images, {networks.engine}, {stored / max(count, 1) / 1e6:.3f} MB per image: "
+        f"{paths.TEST_PROBABILITIES}"
+    )
 
 
 def store(options: settings.Inference, layout: Layout, files: dict[str, Path], networks: list[Network]) -> int:

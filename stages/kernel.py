@@ -2,10 +2,11 @@
 
 Reads data/model and data/postprocess.json, which must be those that dvc.lock records. Writes the script with its
 metadata and, in data/kernel/dataset, the private data set that it reads: code, networks and parameters. The code is
-that of infer_test and predict, so the notebook submits what predict would. It runs TensorFlow whatever
-`inference.engine` says: Kaggle's machines have no OpenVINO.
+that of infer_test and predict. It runs TensorFlow in float32 whatever `inference` says, since Kaggle's machines have no
+OpenVINO: with the same engine and precision here, it submits what predict would.
 """
 
+from stages.inference import engines
 from stages.kaggle import bundle
 from stages.pipeline import outputs, paths, recorded, settings, stage
 
@@ -18,7 +19,7 @@ def kernel() -> None:
     with outputs.folder(paths.KERNEL) as folder:
         bundle.write(folder, options)
     if options.inference.engine != "tensorflow":
-        print(f"kernel: the notebook runs tensorflow, not {options.inference.engine}: Kaggle has no OpenVINO")
+        print(f"kernel: the notebook runs {engines.NOTEBOOK}, whatever inference.engine says: Kaggle has no OpenVINO")
     size = sum(file.stat().st_size for file in paths.KERNEL.rglob("*") if file.is_file())
     owner = options.kernel.owner or bundle.OWNER
     print(f"kernel: {paths.KERNEL}: a script and a data set of {size / 1e6:.0f} MB, owned by {owner}")

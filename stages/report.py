@@ -41,6 +41,7 @@ def report() -> None:
         groups=len(set(scores.groups.tolist())),
         options=options,
         score_title=metric.title(named).capitalize() if named != Metric() else None,
+        engine=_read(paths.INFER_METRICS, engine=str, precision=str),
         source=_read(paths.DOWNLOAD_METRICS, source=str, sha256=str),
     )
     try:

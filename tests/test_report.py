@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from stages.dataset import integrity
 from stages.dataset.prepared import Dataset
-from stages.inference import ensemble, probabilities
+from stages.inference import engines, ensemble, probabilities
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 from tests.support.browser import headless
@@ -62,6 +62,8 @@ def page(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         probabilities.write(
             folder, ((entry.image, by_grey_level(data.images[entry.position])) for entry in data.fold(fold))
         )
+    engines.write(paths.PROBABILITIES, engines.NOTEBOOK)
+    outputs.write_metrics(paths.INFER_METRICS, engines.NOTEBOOK.metrics)
     paths.MODEL.mkdir()
     member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 3, (0.5, 0.3, 0.2))
     ensemble.write(paths.MODEL, ensemble.Ensemble({}, [member]))
@@ -224,6 +226,37 @@ def test_the_score_is_named(page: Path) -> None:
     assert f"<td>{metrics['score']:.3f}</td>" in first
     assert f"<td>{metrics['validation']['score']:.3f}</td>" in first
     assert "too few images" in first  # an interval of enough images would stand here
+
+
+def test_another_engine_than_the_notebooks(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its figures stand beside those of the notebook's way, which here lacks the 4×4 corner of false positives."""
+    from stages import evaluate, report
+    from stages.pipeline import outputs, paths
+
+    evaluate.evaluate()
+    assert "notebook" not in json.loads(paths.EVALUATION_METRICS.read_text())
+    assert "evaluate: by tensorflow in float32, as in the notebook" in capsys.readouterr().out
+    bfloat16 = engines.Engine("openvino", "bfloat16")
+    engines.write(paths.PROBABILITIES, bfloat16)
+    outputs.write_metrics(paths.INFER_METRICS, bfloat16.metrics)
+    stored = probabilities.Cache(paths.HELD_OUT_PROBABILITIES)
+    corrected = {image: stored[image] for image in stored.presence}
+    for prediction in corrected.values():
+        prediction.pixels[:4, :4] = 0
+    probabilities.write(paths.NOTEBOOK_PROBABILITIES, corrected.items())
+    evaluate.evaluate()
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    assert metrics["notebook"]["mean_dice"] > metrics["mean_dice"]
+    assert metrics["notebook"]["masks_that_differ"] == 4
+    assert metrics["notebook"]["pixels_that_differ"] == 16 / (40 * 72)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("evaluate: by openvino in bfloat16; the notebook's way (tensorflow in float32) scores ")
+    assert line.endswith("; 64 of 11,520 pixels differ")
+    report.report()
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert "Computed by openvino in bfloat16." in text
+    assert f"mean Dice is {metrics['notebook']['mean_dice']:.3f}, and" in text
+    assert "0.5556% of the pixels differ" in text
 
 
 def test_classes_that_are_joined(page: Path, capsys: pytest.CaptureFixture[str]) -> None:

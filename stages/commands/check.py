@@ -1,4 +1,4 @@
-"""Check params.yaml, and print nothing if it is correct.
+"""Check params.yaml, and that this machine has the precision that it asks for; print nothing if all is well.
 
 Also removes .dvc/tmp/rwlock if a dvc that was killed has left it half written: every later dvc repro would fail
 ("JSON structure is corrupted").
@@ -6,6 +6,7 @@ Also removes .dvc/tmp/rwlock if a dvc that was killed has left it half written: 
 
 import argparse
 
+from stages.inference import engines
 from stages.pipeline import dvc_state, settings
 
 
@@ -15,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Read and check the parameters."""
-    settings.load()
+    engines.chosen(settings.load().inference)
     mended = dvc_state.mend()
     if mended:
         print(f"check: {mended}")

@@ -34,6 +34,7 @@ def run(given: argparse.Namespace) -> None:
         print(f"\nsource: {source['source']} ({source['size']:,} bytes)\n")
         _print_headline(evaluation)
         _print_classes(evaluation)
+        _print_engine(_read(paths.INFER_METRICS), evaluation.get("notebook"))
         counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         # ValueError, OverflowError: a text or a huge number where a figure belongs
@@ -70,6 +71,15 @@ def _print_classes(evaluation: dict[str, Any]) -> None:
             + ("   never predicted: collapsed" if evaluation["collapsed"][name] else "")
         )
     print("* mean over images that have a true mask of the class; the others over all pixels\n")
+
+
+def _print_engine(infer: dict[str, Any], notebook: dict[str, Any] | None) -> None:
+    print(f"computed by: {infer['engine']} in {infer['precision']}")
+    if notebook is not None:
+        print(
+            f"             the Kaggle notebook's way scores {_format(notebook['mean_dice'])}, where there is a mask "
+            f"{_format(notebook['positive_mean_dice'])}; {notebook['masks_that_differ']} masks differ"
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""What this machine's processor can compute with: decides what `precision: auto` means."""
+"""What this machine can compute with: decides what `precision: auto` and `inference.engine: auto` mean."""
 
 from functools import cache
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+NVIDIA = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidiactl"))  # what its driver shows
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})  # as Linux calls them
 
 
@@ -19,3 +20,9 @@ def has_bfloat16() -> bool:
         return False
     flags = next((line.partition(":")[2] for line in text.splitlines() if line.startswith("flags")), "")
     return not BFLOAT16.isdisjoint(flags.split())
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether the machine has an NVIDIA GPU with a driver; asked without TensorFlow, which takes seconds to start."""
+    listed, control = NVIDIA
+    return control.exists() or (listed.is_dir() and any(listed.iterdir()))

@@ -25,9 +25,13 @@ TRAIN_METRICS = Path("metrics/train.json")
 TRAIN_CURVES = Path("metrics/train")  # written by DVCLive
 TRAIN_STATE = Path("data/state")  # unfinished and finished trainings, by fingerprint; not an output, git-ignored
 
+QUANTIZED = Path("data/quantized")  # networks in int8: see stages/inference/quantized.py
+QUANTIZE_METRICS = Path("metrics/quantize.json")
+
 PROBABILITIES = Path("data/probabilities")  # see stages/inference/probabilities.py
 VALIDATION_PROBABILITIES = PROBABILITIES / "validation"  # of each image, by the networks that did not train on it
 HELD_OUT_PROBABILITIES = PROBABILITIES / "held_out"
+NOTEBOOK_PROBABILITIES = PROBABILITIES / "notebook"  # of the held-out fold, as the Kaggle notebook computes them
 TEST_PROBABILITIES = Path("data/test_probabilities/images")
 INFER_METRICS = Path("metrics/infer.json")
 INFER_TEST_METRICS = Path("metrics/infer_test.json")
@@ -53,8 +57,8 @@ LEADERBOARD = Path("metrics/leaderboard.csv")  # one row per submission; written
 
 # What DVC or a stage empties. Nothing that the user owns may lie in it, or around it.
 REMOVED = (
-    RAW, DOWNLOAD_STATE, EXPLORE_PICTURES, PREPARED, MODEL, TRAIN_CURVES, TRAIN_STATE, PROBABILITIES,
-    TEST_PROBABILITIES.parent, EVALUATION_PICTURES, KERNEL,
+    RAW, DOWNLOAD_STATE, EXPLORE_PICTURES, PREPARED, MODEL, TRAIN_CURVES, TRAIN_STATE, QUANTIZED,
+    PROBABILITIES, TEST_PROBABILITIES.parent, EVALUATION_PICTURES, KERNEL,
 )  # fmt: skip
 
 PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report

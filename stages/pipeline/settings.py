@@ -76,17 +76,22 @@ class Inference(Section):
 
     batch_size: PositiveInt
     flips: Flag
-    engine: Literal["tensorflow", "openvino"]
+    engine: Literal["auto", "tensorflow", "openvino"]
+    precision: Literal["auto", "float32", "bfloat16", "int8"]
 
-    @field_validator("engine")
-    @classmethod
-    def _installed(cls, engine: str) -> str:
-        if engine == "openvino" and importlib.util.find_spec("openvino") is None:
+    @model_validator(mode="after")
+    def _precision_fits(self) -> "Inference":
+        if self.engine == "tensorflow" and self.precision in ("bfloat16", "int8"):
             raise ValueError(
-                "expected tensorflow, or openvino with its package, which is not installed (pip install openvino, "
-                'or the extra "openvino" of pyproject.toml); found openvino'
+                f"precision: expected auto or float32 with the engine tensorflow, found {self.precision}: set "
+                "inference.engine to auto or openvino"
             )
-        return engine
+        needed = {"engine: openvino": "openvino"} if self.engine == "openvino" else {}
+        needed |= {"precision: int8": "nncf"} if self.precision == "int8" else {}
+        for value, package in needed.items():
+            if importlib.util.find_spec(package) is None:
+                raise ValueError(f"{value}: expected the package {package}, found none: pip install {package}")
+        return self
 
 
 Levels = Annotated[tuple[NaturalInt, ...], Field(min_length=1)] | None

@@ -33,6 +33,7 @@ def printed(capsys: pytest.CaptureFixture[str], **competition: Any) -> list[str]
     figures = evaluation.figures(images, ["pit", "line"], metric)
     figures |= {"validation": evaluation.headline(images, metric)}
     outputs.write_metrics(paths.EVALUATION_METRICS, figures)
+    outputs.write_metrics(paths.INFER_METRICS, {"engine": "tensorflow", "precision": "float32"})
     outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": "drawn", "size": 1})
     outputs.write_metrics(paths.CHECK_DATA_METRICS, {"problems": 0, "warnings": 0})
     paths.SUBMISSION.parent.mkdir(exist_ok=True)

@@ -33,3 +33,17 @@ def test_without_a_list_of_flags_there_is_no_bfloat16(tmp_path: Path, monkeypatc
     processor.has_bfloat16.cache_clear()
     assert not processor.has_bfloat16()
     processor.has_bfloat16.cache_clear()
+
+
+def test_an_nvidia_gpu_is_known_by_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with one entry per GPU, or the device through which the driver is asked; an empty folder is none."""
+    listed, control = tmp_path / "gpus", tmp_path / "nvidiactl"
+    monkeypatch.setattr(processor, "NVIDIA", (listed, control))
+    assert not processor.has_nvidia_gpu()
+    listed.mkdir()
+    assert not processor.has_nvidia_gpu()
+    (listed / "0000:01:00.0").mkdir()
+    assert processor.has_nvidia_gpu()
+    (listed / "0000:01:00.0").rmdir()
+    control.touch()
+    assert processor.has_nvidia_gpu()

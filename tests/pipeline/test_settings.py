@@ -77,15 +77,27 @@ def test_every_value_is_explained() -> None:
 
 
 def test_an_engine_that_is_not_installed(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """OpenVINO is an optional package: without it, the message says before any work what to install."""
+    """Without its package, the message says before any work what to install."""
     assert load({"inference.engine": "openvino"}).inference.engine == "openvino"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert load({"inference.engine": "tensorflow"}).inference.engine == "tensorflow"
     with pytest.raises(UserError) as error:
         load({"inference.engine": "openvino"})
     assert lines(error, tmp_path / "params.yaml") == [
-        "inference: engine: expected tensorflow, or openvino with its package, which is not installed (pip install "
-        'openvino, or the extra "openvino" of pyproject.toml); found openvino'
+        "inference: engine: openvino: expected the package openvino, found none: pip install openvino"
+    ]
+    with pytest.raises(UserError, match="precision: int8: expected the package nncf, found none: pip install nncf"):
+        load({"inference.engine": "auto", "inference.precision": "int8"})
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_a_precision_that_the_engine_lacks(load: Load, precision: str, tmp_path: Path) -> None:
+    """TensorFlow runs networks in float32 alone."""
+    with pytest.raises(UserError) as error:
+        load({"inference.engine": "tensorflow", "inference.precision": precision})
+    assert lines(error, tmp_path / "params.yaml") == [
+        f"inference: precision: expected auto or float32 with the engine tensorflow, found {precision}: set "
+        "inference.engine to auto or openvino"
     ]
 
 
@@ -192,7 +204,12 @@ MISTAKES = [
     (
         "inference.engine",
         "torch",
-        "inference: engine: input should be 'tensorflow' or 'openvino'; found 'torch'",
+        "inference: engine: input should be 'auto', 'tensorflow' or 'openvino'; found 'torch'",
+    ),
+    (
+        "inference.precision",
+        "half",
+        "inference: precision: input should be 'auto', 'float32', 'bfloat16' or 'int8'; found 'half'",
     ),
     ("predict.form", "rows", "predict: form: input should be 'sample' or 'pairs'; found 'rows'"),
     ("preprocess.folds", 2, "preprocess: folds: input should be greater than or equal to 3; found 2"),

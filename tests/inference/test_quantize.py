@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import quantize
+from stages import infer, quantize
 from stages.dataset.prepared import Dataset
 from stages.inference import averaging, engines, ensemble, quantization, quantized
 from stages.inference.networks import Networks
+from stages.inference.probabilities import Cache
 from stages.pipeline import paths, settings
 from stages.pipeline.cli import UserError
 
@@ -99,6 +100,26 @@ def test_a_network_in_int8(project: Path, prepared: Dataset) -> None:
     with pytest.raises(UserError, match="found one made from other weights: run dvc repro quantize"):
         Networks(engines.Engine("openvino", "int8")).of(ensemble.read(paths.MODEL).members)
     assert quantized.read(paths.QUANTIZED) == first
+
+
+@pytest.mark.slow
+def test_infer_computes_the_notebooks_way(project: Path, prepared: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the held-out fold, near the probabilities of int8; with the notebook's engine there is nothing to compare."""
+    monkeypatch.setattr(quantize, "MOST", 1)
+    quantize.quantize()
+    infer.infer()
+    assert engines.read(paths.PROBABILITIES) == engines.Engine("openvino", "int8")
+    assert json.loads(paths.INFER_METRICS.read_text())["precision"] == "int8"
+    ours, theirs = Cache(paths.HELD_OUT_PROBABILITIES), Cache(paths.NOTEBOOK_PROBABILITIES)
+    names = [sample.image for sample in prepared.fold(prepared.held_out)]
+    assert sorted(ours.presence) == sorted(theirs.presence) == sorted(names)
+    differences = [np.abs(ours[name].pixels.astype(int) - theirs[name].pixels).mean() for name in names]
+    assert 0 < np.mean(differences) < 5
+    text = (project / "params.yaml").read_text().replace("int8", "float32").replace("openvino", "tensorflow")
+    (project / "params.yaml").write_text(text)
+    infer.infer()
+    assert engines.read(paths.PROBABILITIES) == engines.NOTEBOOK
+    assert not paths.NOTEBOOK_PROBABILITIES.exists()
 
 
 @pytest.mark.slow

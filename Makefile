@@ -12,8 +12,12 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
 BIN := .venv/bin
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--custom-compile-command "make update" --quiet --extra dev
+COMPILE := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make update" --quiet
+LOCK := $(BIN)/uv pip compile pyproject.toml $(COMPILE) --extra dev
+# The opponents of `make bench`: PyTorch's version, and the lock of everything else.
+PEERS := tests/benchmarks/requirements-peers
+PEER_LOCK := $(BIN)/uv pip compile $(PEERS).in $(COMPILE)
+TORCH = $(shell sed -n 's/^torch==//p' $(PEERS).in)$(if $(filter Linux,$(shell uname -s)),+cpu)
 # DVC runs each stage as `python -m stages.NAME`, with this Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
@@ -36,8 +40,8 @@ GPU_SECONDS ?=
 MINUTES ?= 5
 KINDS ?=
 
-.PHONY: all setup repro compare ablation pictures test fresh current lint format prove fuzz bench coverage audit scale update \
-	clean help
+.PHONY: all setup repro compare ablation pictures test fresh current lint format prove fuzz bench bench-peers \
+	coverage audit scale update clean help
 
 all: repro
 	@python -m stages summary
@@ -121,6 +125,22 @@ format: setup
 bench: setup
 	@python -m tests.benchmarks $(if $(ROWS),--only $(ROWS))
 
+# PyTorch, segmentation_models_pytorch and onnxruntime, which some rows of `make bench` compare with, in a folder of their
+# own: about 0.5 GB to download, 1.4 GB on the disk.
+bench-peers: .bench-peers/requirements-peers.txt
+
+# On Linux, PyPI's build of PyTorch does not start without gigabytes of CUDA libraries, which are left out of the lock.
+# The build for CPUs has another version, so that pip takes no other. Compiled networks need a C++ compiler besides.
+.bench-peers/requirements-peers.txt: $(PEERS).txt $(PEERS).in | setup
+	@rm -rf .bench-peers
+	$(BIN)/python -m venv .bench-peers
+	@.bench-peers/bin/python -m pip install --disable-pip-version-check --no-deps "torch==$(TORCH)" || { \
+		echo "make: bench-peers: expected torch $(TORCH) among the packages that pip finds, found none: name PyTorch's own" \
+		"index of builds for CPUs (pytorch.org, Get Started) in PIP_EXTRA_INDEX_URL, or a folder that holds its file in" \
+		"PIP_FIND_LINKS" >&2; exit 1; }
+	.bench-peers/bin/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(PEERS).txt
+	@cp $(PEERS).txt $@
+
 # Lines of stages/ that no test reaches, in processes started by tests too. The tests of full disks are left out: their
 # processes could not write down their coverage.
 coverage: setup
@@ -138,12 +158,13 @@ audit: setup
 update: setup
 	$(LOCK) --upgrade -o requirements.txt
 	$(LOCK) --extra gpu --constraint requirements.txt -o requirements-gpu.txt
+	$(PEER_LOCK) --upgrade | awk '/^[a-z]/ {out = /^(cuda-|nvidia-|torch=|triton)/} !out' > $(PEERS).txt
 	$(MAKE) setup
 	$(BIN)/python -m pip check
 	$(MAKE) test
 
 clean:
-	rm -rf .venv data/raw data/prepared data/model data/state data/probabilities data/test_probabilities \
+	rm -rf .venv .bench-peers data/raw data/prepared data/model data/state data/probabilities data/test_probabilities \
 		data/kaggle data/kernel
 	rm -f data/predicted.csv data/postprocess.json data/report.html data/submission.csv
 
@@ -163,7 +184,8 @@ help:
 	@echo "make current  check that dvc.lock and metrics/ belong to the committed code"
 	@echo "make fresh    run the fast tests in a clone with nothing beside it"
 	@echo "make bench    compare the speed with other libraries and bare loops; ROWS=memory: how memory grows with the data"
+	@echo "make bench-peers  install PyTorch and onnxruntime into .bench-peers, for the rows of make bench that need them"
 	@echo "make coverage run the tests, and list the lines of stages/ that they do not reach"
 	@echo "make audit    list known vulnerabilities of the pinned packages; needs the network"
 	@echo "make update   take the newest versions that pyproject.toml allows, then run the tests"
-	@echo "make clean    remove .venv and the outputs of stages in data/; DVC's cache is kept"
+	@echo "make clean    remove .venv, .bench-peers and the outputs of stages in data/; DVC's cache is kept"

@@ -105,7 +105,6 @@ def test_choice_by_group() -> None:
 
 
 PEERS = [
-    "training-peer-128-float32",
     "training-peer-128-best",
     "submission-peer-openvino-float32-bfloat16",
     "network-openvino-float32-onnxruntime",

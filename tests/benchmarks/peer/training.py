@@ -30,7 +30,7 @@ def prepare(folder: Path, options: dict[str, Any]) -> tuple[dict[str, Any], Call
         loss = torch.nn.functional.cross_entropy(logits, labels, weights) + dice(logits, labels)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.item())
 
     for _ in range(2):
         step()

@@ -14,10 +14,14 @@ REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
 BIN := .venv/bin
 # --no-compile: Python compiles what is imported, which is a small part.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps --no-compile
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--custom-compile-command "make update" --quiet
+COMPILE := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make update" --quiet
+LOCK := $(BIN)/uv pip compile pyproject.toml $(COMPILE)
 # tf-keras asks for tensorflow, which tensorflow-cpu is too.
 WITHOUT_GPU := tensorflow; sys_platform != 'linux' or platform_machine != 'x86_64'
+# The opponents of `make bench`: PyTorch's version, and the lock of everything else.
+PEERS := tests/benchmarks/requirements-peers
+PEER_LOCK := $(BIN)/uv pip compile $(PEERS).in $(COMPILE)
+TORCH = $(shell sed -n 's/^torch==//p' $(PEERS).in)$(if $(filter Linux,$(shell uname -s)),+cpu)
 # DVC runs each stage as `python -m stages.NAME`, with this Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
@@ -40,8 +44,8 @@ GPU_SECONDS ?=
 MINUTES ?= 5
 KINDS ?=
 
-.PHONY: all setup develop repro compare ablation pictures test fresh current lint format prove fuzz bench coverage audit \
-	scale gpu-check update clean help
+.PHONY: all setup develop repro compare ablation pictures test fresh current lint format prove fuzz bench bench-peers \
+	coverage audit scale gpu-check update clean help
 
 all: repro
 	@python -m stages summary
@@ -138,6 +142,22 @@ format: develop
 bench: develop
 	@python -m tests.benchmarks $(if $(ROWS),--only $(ROWS))
 
+# PyTorch, segmentation_models_pytorch and onnxruntime, which some rows of `make bench` compare with, in a folder of their
+# own: about 0.5 GB to download, 1.4 GB on the disk.
+bench-peers: .bench-peers/requirements-peers.txt
+
+# On Linux, PyPI's build of PyTorch does not start without gigabytes of CUDA libraries, which are left out of the lock.
+# The build for CPUs has another version, so that pip takes no other. Compiled networks need a C++ compiler besides.
+.bench-peers/requirements-peers.txt: $(PEERS).txt $(PEERS).in | develop
+	@rm -rf .bench-peers
+	$(BIN)/python -m venv .bench-peers
+	@.bench-peers/bin/python -m pip install --disable-pip-version-check --no-deps "torch==$(TORCH)" || { \
+		echo "make: bench-peers: expected torch $(TORCH) among the packages that pip finds, found none: name PyTorch's own" \
+		"index of builds for CPUs (pytorch.org, Get Started) in PIP_EXTRA_INDEX_URL, or a folder that holds its file in" \
+		"PIP_FIND_LINKS" >&2; exit 1; }
+	.bench-peers/bin/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(PEERS).txt
+	@cp $(PEERS).txt $@
+
 # Lines of stages/ that no test reaches, in processes started by tests too. The tests of full disks are left out: their
 # processes could not write down their coverage.
 coverage: develop
@@ -157,13 +177,14 @@ update: develop
 		--upgrade -o requirements-dev.txt
 	$(LOCK) --override <(echo "$(WITHOUT_GPU)") --constraint requirements-dev.txt -o requirements.txt
 	$(LOCK) --extra gpu --no-emit-package tensorflow-cpu --constraint requirements.txt -o requirements-gpu.txt
+	$(PEER_LOCK) --upgrade | awk '/^[a-z]/ {out = /^(cuda-|nvidia-|torch=|triton)/} !out' > $(PEERS).txt
 	$(MAKE) develop
 	@found=$$($(BIN)/python -m pip check | grep -v -e "^tf-keras .* requires tensorflow," -e "^No broken" || true); \
 		if [ -n "$$found" ]; then echo "$$found" >&2; exit 1; fi
 	$(MAKE) test
 
 clean:
-	rm -rf .venv data/raw data/prepared data/model data/state data/quantized data/probabilities data/test_probabilities \
+	rm -rf .venv .bench-peers data/raw data/prepared data/model data/state data/quantized data/probabilities data/test_probabilities \
 		data/kaggle data/kernel
 	rm -f data/predicted.csv data/postprocess.json data/report.html data/submission.csv
 
@@ -185,7 +206,8 @@ help:
 	@echo "make current  check that dvc.lock and metrics/ belong to the committed code"
 	@echo "make fresh    run the fast tests in a clone with nothing beside it"
 	@echo "make bench    compare the speed with other libraries and bare loops; ROWS=memory: how memory grows with the data"
+	@echo "make bench-peers  install PyTorch and onnxruntime into .bench-peers, for the rows of make bench that need them"
 	@echo "make coverage run the tests, and list the lines of stages/ that they do not reach"
 	@echo "make audit    list known vulnerabilities of the pinned packages; needs the network"
 	@echo "make update   take the newest versions that pyproject.toml allows, then run the tests"
-	@echo "make clean    remove .venv and the outputs of stages in data/; DVC's cache is kept"
+	@echo "make clean    remove .venv, .bench-peers and the outputs of stages in data/; DVC's cache is kept"

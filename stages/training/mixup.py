@@ -1,4 +1,4 @@
-"""Mixup: training on mixtures of two crops, with the mixture of their losses."""
+"""The model that is trained: what of it is trained, and mixup, the training on mixtures of two crops."""
 
 from typing import Any
 
@@ -8,9 +8,11 @@ from stages.training import whole_batch
 
 keras: Any = tf.keras
 
+SHIFT = "bn_data/beta:0"  # in the ResNets of image_classifiers
+
 
 class Mixing(keras.Model):  # type: ignore[misc]
-    """A Keras model that can be trained on mixtures; apart from that an ordinary Keras model.
+    """A Keras model that can be trained on mixtures.
 
     Each crop of a batch is mixed with the one before it. One share per batch is drawn from Beta(mixup, mixup):
 
@@ -27,6 +29,15 @@ class Mixing(keras.Model):  # type: ignore[misc]
         self.mixup = mixup
         if mixup:  # Keras finds it here and resets it at the start of every epoch
             self.mean_loss = keras.metrics.Mean("loss")
+
+    @property
+    def trainable_weights(self) -> list[tf.Variable]:
+        """All but the shift of the image before the first convolution of some encoders.
+
+        The batch normalisation after that convolution shifts too. To know the gradient of this one number, the gradient
+        of every pixel of the image would be computed, the most expensive operation of a step.
+        """
+        return [weight for weight in super().trainable_weights if not weight.name.endswith(SHIFT)]
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One training step on a batch of images and their labels."""

@@ -47,7 +47,9 @@ class Setup:
 
         self.folder = folder
         self.options = settings.load(folder / "params.yaml")
-        self._networks: dict[str, Any] = {}
+        self.kernels: list[tuple[int, ...]] = []  # of the convolutions: (height, width, given, made)
+        self.parameters = 0  # that can be trained
+        self._networks: dict[tuple[str, str], Any] = {}
         self._notebook: subprocess.Popen[str] | None = None
 
     @property
@@ -55,9 +57,9 @@ class Setup:
         """The test images, sorted by name."""
         return sorted((self.folder / "data/raw/test_images").iterdir())
 
-    def bare(self, engine: str) -> int:
+    def bare(self, engine: str, precision: str = "float32") -> int:
         """The network alone, on a batch in memory, as often as the pipeline calls it."""
-        return bare_network(self.network(engine), self.batch(engine), len(self.files))
+        return bare_network(self.network(engine, precision), self.batch(engine), len(self.files))
 
     def image_by_image(self) -> int:
         """TensorFlow's graph, called with one image after the other; reading images and making masks included."""
@@ -66,18 +68,21 @@ class Setup:
             self.image_by_image()
         return image_by_image(self._notebook)
 
-    def pipeline(self, engine: str) -> int:
+    def pipeline(self, engine: str, precision: str = "float32") -> int:
         """What infer_test and predict do, from image files to a checked submission.csv."""
-        return pipeline(self.folder, self.options, self.network(engine))
+        return pipeline(self.folder, self.options, self.network(engine, precision))
 
-    def network(self, engine: str) -> Any:
-        """The network, loaded once per engine and warmed up with a batch."""
+    def network(self, engine: str, precision: str = "float32") -> Any:
+        """The network, loaded once per engine and precision and warmed up with a batch."""
         from stages.inference import engines
 
-        if engine not in self._networks:
-            self._networks[engine] = engines.load(engine, self.folder / "data/model/fold_0")
-            self._networks[engine](self.batch(engine))
-        return self._networks[engine]
+        if precision != "float32":  # what engines.load computes in
+            raise ValueError(f"precision: expected float32, found {precision}")
+        if (engine, precision) not in self._networks:
+            network = engines.load(engine, self.folder / "data/model/fold_0")
+            network(self.batch(engine))
+            self._networks[engine, precision] = network
+        return self._networks[engine, precision]
 
     def batch(self, engine: str) -> Any:
         """A batch of the first images, repeated if necessary, uint8 (batch, height, width), as the engine needs it."""
@@ -184,6 +189,8 @@ def _save_network(setup: Setup) -> None:
     tf.keras.utils.set_random_seed(setup.options.seed)
     network = model.build(options, classes)
     softmax = LOSSES[options.loss].activation == "softmax"
+    setup.kernels = [tuple(weight.shape) for weight in network.trainable_weights if len(weight.shape) == 4]
+    setup.parameters = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     (inner,) = (layer for layer in network.layers if hasattr(layer, "layers"))
     last = [layer for layer in inner.layers if layer.get_weights() and not layer.name.startswith("presence")][-1]
     images = np.stack([cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in setup.files])

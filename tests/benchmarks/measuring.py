@@ -6,11 +6,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import data, masks, memory, start, submission, training
+from tests.benchmarks import (
+    data,
+    masks,
+    memory,
+    peer_inference,
+    peer_training,
+    start,
+    submission,
+    training,
+)
 from tests.benchmarks.rows import Place, Row, SkippedError
 from tests.benchmarks.timing import summary
 
-ROWS: list[Row] = [*masks.ROWS, *start.ROWS, *data.ROWS, *training.ROWS, *submission.ROWS, *memory.ROWS]
+ROWS: list[Row] = [
+    *masks.ROWS,
+    *start.ROWS,
+    *data.ROWS,
+    *training.ROWS,
+    *peer_training.ROWS,
+    *submission.ROWS,
+    *peer_inference.ROWS,
+    *memory.ROWS,
+]
 
 Figures = dict[str, Any]
 

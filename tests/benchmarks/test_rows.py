@@ -2,10 +2,13 @@
 
 import argparse
 import json
+import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import peers
 from tests.benchmarks.__main__ import choose, main, table, write
 from tests.benchmarks.measuring import ROWS, measure
 from tests.benchmarks.rows import Place, Row
@@ -26,7 +29,7 @@ def test_names_are_unique() -> None:
     """`--only` and the file use names, which start with their group."""
     names = [each.name for each in ROWS]
     assert len(set(names)) == len(names)
-    assert {each.group for each in ROWS} == {"masks", "start", "data", "training", "submission", "memory"}
+    assert {each.group for each in ROWS} == {"masks", "start", "data", "training", "submission", "network", "memory"}
 
 
 def test_ratio_is_the_median_of_the_pairs_ratios() -> None:
@@ -99,3 +102,63 @@ def test_choice_by_group() -> None:
     """A group's name selects all its rows."""
     parser = argparse.ArgumentParser()
     assert {row.group for row in choose(["start", "masks-coco"], parser)} == {"start", "masks"}
+
+
+PEERS = [
+    "training-peer-128-best",
+    "submission-peer-openvino-float32-bfloat16",
+    "network-openvino-float32-onnxruntime",
+    "network-openvino-float32-pytorch",
+]
+
+
+def test_rows_without_the_opponents_folder_are_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the command that installs them; nothing is measured, and TensorFlow is not imported."""
+    monkeypatch.setattr(peers, "FOLDER", tmp_path / ".bench-peers")
+    names = [row.name for row in ROWS if row.name.startswith(("network-", "submission-peer-", "training-peer-"))]
+    assert set(PEERS) < set(names)
+    assert measure(names, Place(tmp_path, quick=True, data=tmp_path)) == {}
+    skipped = "skipped: PyTorch is not installed in .bench-peers: run make bench-peers\n"
+    assert capfd.readouterr().err.count(skipped) == len(names)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not peers.FOLDER.is_dir(), reason="make bench-peers was not run")
+def test_opponents(tmp_path: Path) -> None:
+    """The rows of PyTorch and onnxruntime, at small sizes; they also compare networks and answers."""
+    small(PEERS, tmp_path, tmp_path)
+
+
+KERNELS = [(7, 7, 1, 64), (1, 1, 64, 64), (3, 3, 64, 64)]
+
+
+@pytest.mark.parametrize(
+    ("kernels", "parameters", "threads", "message"),
+    [
+        ([[7, 7, 1, 64], [3, 3, 64, 64]], 10_000, 0, None),
+        ([[7, 7, 1, 64], [3, 3, 64, 64]], 10_020, 0, "10000 parameters and 10020"),
+        ([[7, 7, 1, 64], [3, 3, 64, 64]], 10_000, 1, "threads"),
+        ([[7, 7, 1, 64], [3, 3, 64, 32]], 10_000, 0, "ours alone: .*64, 64.*; the opponent's: .*64, 32"),
+        ([[7, 7, 1, 64]], 10_000, 0, "ours alone: .*3, 3, 64, 64"),
+    ],
+)
+def test_the_network_must_be_the_same(
+    kernels: list[list[int]], parameters: int, threads: int, message: str | None
+) -> None:
+    """All kernels but the shortcut of the first unit, 0.1 % of the parameters, and the threads are compared."""
+    description = {"kernels": kernels, "parameters": parameters, "threads": peers.threads() + threads}
+    with pytest.raises(peers.PeerError, match=message) if message else nullcontext():
+        peers.check_same(KERNELS, 10_000, description)
+
+
+def test_only_the_opponents_process_imports_pytorch() -> None:
+    """What is installed in .bench-peers alone is imported in tests/benchmarks/peer alone."""
+    alone = re.compile(
+        r"^\s*(?:import|from)\s+(torch|torchvision|segmentation_models_pytorch|onnxruntime)\b", re.MULTILINE
+    )
+    files = [*(peers.ROOT / "stages").rglob("*.py"), *(peers.ROOT / "tests").rglob("*.py")]
+    folders = {file.parent for file in files if alone.search(file.read_text(encoding="utf-8"))}
+    assert folders == {peers.ROOT / "tests/benchmarks/peer"}

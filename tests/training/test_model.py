@@ -116,3 +116,21 @@ def test_weights_bring_no_code_along(options: settings.Train, tmp_path: Path) ->
     assert not owned.exists()
     model.keras.models.load_model(str(file), safe_mode=False)
     assert owned.exists()  # and would have run there
+
+
+@pytest.mark.parametrize(("backbone", "left_out"), [("resnet18", 1), ("efficientnetb0", 0)])
+def test_the_shift_of_the_image_is_not_trained(options: settings.Train, backbone: str, left_out: int) -> None:
+    """No gradient of the image is computed for it; it stays in the network, as files of weights have it."""
+    import tensorflow as tf
+
+    from stages.training import fit, model
+
+    network = model.build(options.model_copy(update={"backbone": backbone}), 2)
+    inner = next(layer for layer in network.layers if hasattr(layer, "layers"))
+    assert len(inner.trainable_weights) - len(network.trainable_weights) == left_out
+    assert len(model.bare(network).get_weights()) == len(network.get_weights())
+    fit.prepare(network, options, np.ones(3, np.float32), 1)
+    batch = tf.zeros((2, 64, 64, 1), tf.uint8), tf.zeros((2, 64, 64), tf.uint8)
+    network.train_on_batch(*batch)
+    shifts = [weight for weight in network.weights if weight.name.endswith("bn_data/beta:0")]
+    assert [float(tf.reduce_max(tf.abs(shift))) for shift in shifts] == [0.0] * left_out

@@ -42,7 +42,7 @@ Case = tuple[Path, str, float]
 Folders = Callable[[str, int], list[Path]]
 
 
-def outputs(stage: str) -> list[str]:
+def outputs_of(stage: str) -> list[str]:
     """Files and folders that a stage writes."""
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in DVC[stage].get(kind, [])]
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
@@ -114,7 +114,7 @@ def folders(finished: Path, tmp_path: Path) -> Folders:
         for number in range(count):
             folder = tmp_path / f"{stage}_{number}"
             shutil.copytree(finished, folder)
-            for output in outputs(stage):
+            for output in outputs_of(stage):
                 target = folder / output
                 shutil.rmtree(target) if target.is_dir() else target.unlink()
             made.append(folder)
@@ -128,7 +128,7 @@ def check_whole_or_absent(stage: str, found: dict[str, str], expected: dict[str,
     partial = {name for name in found if any(part.endswith(".partial") for part in Path(name).parts)}
     assert not (swept and partial)
     there = {name: digest for name, digest in found.items() if name not in partial}
-    for output in outputs(stage):
+    for output in outputs_of(stage):
         of_all = {name for name in expected if Path(name).is_relative_to(output)}
         assert of_all, output
         assert of_all & set(there) in (set(), of_all), f"{output} is there in part"

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -76,13 +77,24 @@ class Setup:
         """The network, loaded once per engine and precision and warmed up with a batch."""
         from stages.inference import engines
 
-        if precision != "float32":  # what engines.load computes in
-            raise ValueError(f"precision: expected float32, found {precision}")
         if (engine, precision) not in self._networks:
-            network = engines.load(engine, self.folder / "data/model/fold_0")
+            folder = self._quantized() if precision == "int8" else self.folder / "data/model/fold_0"
+            network = engines.load(engine, folder, precision)
             network(self.batch(engine))
             self._networks[engine, precision] = network
         return self._networks[engine, precision]
+
+    def _quantized(self) -> Path:
+        """The network in int8, as the stage quantize makes it, calibrated on the test images."""
+        from stages.dataset.layout import Layout
+        from stages.inference import quantization
+
+        grey = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in self.files]
+        data: Any = SimpleNamespace(layout=Layout.of(self.options.competition), images=grey)
+        samples: Any = [SimpleNamespace(position=position) for position in range(len(grey))]
+        folder = self.folder / "data/quantized/fold_0"
+        quantization.quantize(self.folder / "data/model/fold_0", data, samples, folder)
+        return folder
 
     def batch(self, engine: str) -> Any:
         """A batch of the first images, repeated if necessary, uint8 (batch, height, width), as the engine needs it."""
@@ -123,6 +135,7 @@ def prepare(folder: Path, images: int, height: int = 256, width: int = 1600, **c
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["competition"] |= {"image_height": height, "image_width": width}
     content["inference"] |= {"flips": False}
+    content["train"] |= {"precision": "float32"}
     for section, values in changes.items():
         content[section] |= values
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

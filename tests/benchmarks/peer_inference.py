@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 
 from tests.benchmarks import peers
 from tests.benchmarks.peers import Peer
-from tests.benchmarks.rows import Pair, Place, Row, SkippedError
-from tests.benchmarks.submission import prepared
+from tests.benchmarks.rows import Pair, Place, Row
+from tests.benchmarks.submission import check, prepared
 from tests.benchmarks.timing import alternate
 
 PAIRS = 8
@@ -24,7 +23,7 @@ def written(engine: str, precision: str, other: str) -> Any:
 
     def measure(place: Place) -> Iterator[Pair]:
         peers.python()
-        _installed(engine)
+        check(engine, precision)
         setup = prepared(place.folder, 4 if place.quick else 8, 1)
         (rule, *_) = _rules(setup)
         how = {"min_component": rule.min_component, "min_area": rule.min_area}
@@ -44,7 +43,7 @@ def alone(engine: str, precision: str, other: str, others_precision: str) -> Any
 
     def measure(place: Place) -> Iterator[Pair]:
         peers.python()
-        _installed(engine)
+        check(engine, precision)
         setup = prepared(place.folder, 4 if place.quick else 8, 1)
         batch = np.asarray(setup.batch("openvino"))
         np.save(setup.folder / "batch.npy", batch)
@@ -58,11 +57,6 @@ def alone(engine: str, precision: str, other: str, others_precision: str) -> Any
             yield from alternate([works] * (1 if place.quick else PAIRS))
 
     return measure
-
-
-def _installed(engine: str) -> None:
-    if engine == "openvino" and not find_spec("openvino"):
-        raise SkippedError("OpenVINO is not installed")
 
 
 def _options(setup: Any, precision: str) -> dict[str, Any]:
@@ -120,6 +114,8 @@ ROWS = [
             ("tensorflow", "TensorFlow", "float32", "bfloat16", None),
             ("openvino", "OpenVINO", "float32", "float32", None),
             ("openvino", "OpenVINO", "float32", "bfloat16", None),
+            ("openvino", "OpenVINO", "bfloat16", "bfloat16", 1.3),
+            ("openvino", "OpenVINO", "int8", "bfloat16", 1.3),
         )
     ),
     *(
@@ -128,6 +124,8 @@ ROWS = [
         for engine, title, precision, other, others_title, others_precision in (
             ("openvino", "OpenVINO, float32", "float32", "onnxruntime", "onnxruntime", "float32"),
             ("openvino", "OpenVINO, float32", "float32", "pytorch", "PyTorch", "float32"),
+            ("openvino", "OpenVINO, bfloat16", "bfloat16", "pytorch", "PyTorch", "bfloat16"),
+            ("openvino", "OpenVINO, int8", "int8", "pytorch", "PyTorch", "bfloat16"),
         )
     ),
 ]  # fmt: skip

@@ -28,14 +28,14 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
 
     def measure(place: Place) -> Iterator[Pair]:
         tensorflow_start.start(training=True)
-        from stages.training import callbacks, fit
+        from stages.training import callbacks, fit, precision
         from stages.training.crops import Crops
         from stages.training.job import Job
 
         folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
         with samples.inside(folder) as options:
             prepared = data.prepared()
-            training = options_of(place, options.train, downscale)
+            training = precision.resolved(options_of(place, options.train, downscale), 0)
             crops = Crops(prepared, prepared.training(0), training, options.seed)
             step, pairs = bare_step(crops, training), []
 
@@ -100,13 +100,15 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 def ahead(place: Place) -> Iterator[Pair]:
     """Seconds per crop: to load it, and to train on it."""
     tensorflow_start.start(training=True)
+    from stages.training import precision
     from stages.training.augment import dataset
     from stages.training.crops import Crops
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})
     with samples.inside(folder) as options:
         prepared = data.prepared()
-        training = options.train.model_copy(update={"crops_per_image": 1 if place.quick else 40})
+        visits = {"crops_per_image": 1 if place.quick else 40}
+        training = precision.resolved(options.train.model_copy(update=visits), 0)
         crops = Crops(prepared, prepared.training(0), training, options.seed)
         step, epoch = bare_step(crops, training), dataset(crops, 0, 1)
         step()

@@ -21,7 +21,7 @@ import yaml
 
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import engines, ensemble, probabilities
-from stages.pipeline import outputs, paths
+from stages.pipeline import paths
 from stages.postprocessing.prediction import Prediction
 from tests.conftest import draw_competition
 from tests.support import locks
@@ -90,7 +90,7 @@ def invent_networks(folder: Path) -> None:
     probabilities.write(folder / paths.VALIDATION_PROBABILITIES, known(data.fold(0)))
     probabilities.write(folder / paths.HELD_OUT_PROBABILITIES, known(data.fold(2)))
     engines.write(folder / paths.PROBABILITIES, engines.NOTEBOOK)
-    outputs.write_metrics(folder / paths.INFER_METRICS, engines.NOTEBOOK.metrics)
+    (folder / paths.INFER_METRICS).write_text(json.dumps(engines.NOTEBOOK.metrics))
     tests = zip(
         (f"test_{number}.jpg" for number in range(3)), (found for _, found in known(data.fold(0))), strict=False
     )

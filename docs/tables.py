@@ -18,6 +18,7 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 BENCHMARKS = Path("metrics/benchmarks.json")
 FULL_SCALE = Path("metrics/full_scale.json")
 GPU = Path("metrics/gpu.json")
+LOADER = Path("metrics/loader.json")
 STUDY = Path("docs/studies/cce-and-dice.json")
 STAGES = (
     "download", "explore", "preprocess", "check_data", "train", "quantize", "infer", "infer_test", "postprocess",
@@ -161,6 +162,15 @@ def gpu(path: Path = GPU) -> str:
     return "\n\n".join([*parts, *(["Not measured:\n\n" + "\n".join(reasons)] if reasons else [])])
 
 
+def loader(path: Path = LOADER) -> str:
+    """Crops per second that the loader makes, by cores: what `python -m tests.benchmarks.loader` has measured."""
+    found = _read(path)
+    kinds = {name: of for name, of in found.items() if isinstance(of, dict)}
+    columns = dict.fromkeys(name for of in kinds.values() for name in of)
+    header = ["crops of 256×512 per second", *(name.replace("_", " ") for name in columns)]
+    return _table(header, [[kind, *_figures([of.get(name) for name in columns])] for kind, of in kinds.items()])
+
+
 def _figures(cells: Sequence[float | None]) -> list[str | float | None]:
     """Three significant digits, and whole numbers from 1,000."""
     return [None if cell is None else f"{cell:,.0f}" if cell >= 1000 else f"{cell:.3g}" for cell in cells]
@@ -199,6 +209,7 @@ def main() -> None:
     tables.add_parser("benchmarks")
     tables.add_parser("full-scale")
     tables.add_parser("gpu")
+    tables.add_parser("loader")
     tables.add_parser("study").add_argument("data", choices=_read(STUDY)["data"])
     given = parser.parse_args()
     if given.table in ("evaluation", "classes"):
@@ -206,7 +217,7 @@ def main() -> None:
     elif given.table == "study":
         print(study(given.data))
     else:
-        print({"benchmarks": benchmarks, "full-scale": full_scale, "gpu": gpu}[given.table]())
+        print({"benchmarks": benchmarks, "full-scale": full_scale, "gpu": gpu, "loader": loader}[given.table]())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.benchmarks import (
     data,
+    determinism,
     masks,
     memory,
     peer_inference,
@@ -24,6 +25,7 @@ ROWS: list[Row] = [
     *start.ROWS,
     *data.ROWS,
     *training.ROWS,
+    *determinism.ROWS,
     *peer_training.ROWS,
     *submission.ROWS,
     *peer_inference.ROWS,

@@ -65,7 +65,8 @@ def network(path: Path) -> None:
     from stages.training import model
 
     options = settings.load()
-    built = model.build(options.train, len(options.competition.classes))
+    exported = options.train.model_copy(update={"precision": "float32"})
+    built = model.build(exported, len(options.competition.classes))
     millions = built.count_params() / 1e6
     title = f"{options.train.architecture} on {options.train.backbone}, {millions:.1f} million weights"
     image = (options.competition.image_height, options.competition.image_width)

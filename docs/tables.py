@@ -4,12 +4,14 @@ python -m docs.tables evaluation metrics/submissions/steel-900.evaluation.json
 python -m docs.tables benchmarks
 python -m docs.tables peers
 python -m docs.tables loader
+python -m docs.tables precision
 python -m docs.tables full-scale
 python -m docs.tables study steel-900
 python -m docs.tables gpu
 """
 
 import argparse
+import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +23,8 @@ BENCHMARKS = Path("metrics/benchmarks.json")
 FULL_SCALE = Path("metrics/full_scale.json")
 GPU = Path("metrics/gpu.json")
 LOADER = Path("metrics/loader.json")
-STUDY = Path("docs/studies/cce-and-dice.json")
+STUDIES = Path("docs/studies")
+STUDY = STUDIES / "cce-and-dice.json"
 STAGES = (
     "download", "explore", "preprocess", "check_data", "train", "quantize", "infer", "infer_test", "postprocess",
     "evaluate", "predict", "kernel", "report",
@@ -177,6 +180,21 @@ def gpu(path: Path = GPU) -> str:
     return "\n\n".join([*parts, *(["Not measured:\n\n" + "\n".join(reasons)] if reasons else [])])
 
 
+def precision() -> str:
+    """What training in bfloat16 changes on the validation folds, on both data sets."""
+    rows = []
+    for data in ("steel-900", "sample"):
+        exact, rounded = csv.DictReader((STUDIES / f"precision-{data}.csv").read_text(encoding="utf-8").splitlines())
+        for figure, kind, title in (
+            ("mean_dice", "mean_dice", "mean Dice"),
+            ("positive_mean_dice", "positive", "Dice where there is a mask"),
+        ):
+            gain, low, high = (float(rounded[f"{kind}_{part}"]) for part in ("gain", "low", "high"))
+            means = [f"{float(row[figure]):.4f}" for row in (exact, rounded)]
+            rows.append([data, title, *means, f"{gain:+.4f}", f"{low:+.4f} … {high:+.4f}"])
+    return _table(["data", "validation", "float32", "bfloat16", "difference", "95% interval"], rows, texts=2)
+
+
 def loader(path: Path = LOADER) -> str:
     """Crops per second that the loader makes, by cores: what `python -m tests.benchmarks.loader` has measured."""
     found = _read(path)
@@ -226,6 +244,7 @@ def main() -> None:
     names.add_parser("full-scale")
     names.add_parser("gpu")
     names.add_parser("loader")
+    names.add_parser("precision")
     names.add_parser("study").add_argument("data", choices=_read(STUDY)["data"])
     given = parser.parse_args()
     if given.table in ("evaluation", "classes"):
@@ -235,6 +254,7 @@ def main() -> None:
     else:
         tables = {
             "benchmarks": benchmarks, "peers": peers, "full-scale": full_scale, "gpu": gpu, "loader": loader,
+            "precision": precision,
         }  # fmt: skip
         print(tables[given.table]())
 

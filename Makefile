@@ -10,8 +10,10 @@ SHELL := bash
 # The first Python of a suitable version; `make PYTHON=…` takes another.
 PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
-REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
 BIN := .venv/bin
+# Once TensorFlow for GPUs is installed, it stays.
+ON_GPU := $(or $(GPU),$(wildcard $(BIN)/requirements-gpu.txt))
+REQUIREMENTS := requirements$(if $(ON_GPU),-gpu).txt
 # --no-compile: Python compiles what is imported, which is a small part.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps --no-compile
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make update" --quiet
@@ -65,14 +67,15 @@ $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)
 			"install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; fi
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; (3, 11) <= v[:2] <= (3, 13) or sys.exit( \
 		f"make: expected Python 3.11 to 3.13, found {v[0]}.{v[1]} ($(PYTHON))")'
-	@echo "make: installing $(REQUIREMENTS) into .venv: 0.6 GB to download, a minute or two"
+	@echo "make: installing $(REQUIREMENTS) into .venv: $(if $(ON_GPU),about 3 GB,0.6 GB) to download, a minute or two"
 	"$(PYTHON)" -m venv .venv
 # --no-deps: the lock is complete (see update). pip before 23.3 would resolve extras such as coverage[toml] again, and
 # fail if there is a newer release than in the lock.
 # Both are the module tensorflow, so one must go before the other comes.
-	@$(BIN)/python -m pip uninstall --disable-pip-version-check --quiet --yes $(if $(GPU),tensorflow-cpu,tensorflow) 2>/dev/null
+	@$(BIN)/python -m pip uninstall --disable-pip-version-check --quiet --yes $(if $(ON_GPU),tensorflow-cpu,tensorflow) 2>/dev/null
 	$(INSTALL) -r $(REQUIREMENTS)
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
+	@rm -f $(BIN)/requirements.txt $(BIN)/requirements-gpu.txt
 	@cp $(REQUIREMENTS) $@
 
 repro: setup

@@ -197,6 +197,8 @@ def precision() -> str:
 
 def loader(path: Path = LOADER) -> str:
     """Crops per second that the loader makes, by cores: what `python -m tests.benchmarks.loader` has measured."""
+    if not path.exists():
+        return "Not yet measured."
     found = _read(path)
     kinds = {name: of for name, of in found.items() if isinstance(of, dict)}
     columns = dict.fromkeys(name for of in kinds.values() for name in of)

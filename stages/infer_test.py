@@ -12,6 +12,7 @@ from stages.dataset import geometry, images, sample_submission, validation
 from stages.dataset.layout import Layout
 from stages.inference import averaging, engines, probabilities
 from stages.inference.averaging import Network
+from stages.inference.engines import Engine
 from stages.inference.networks import Networks
 from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.pipeline.cli import UserError
@@ -24,7 +25,7 @@ def infer_test() -> None:
     sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
     files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
     networks = Networks(engines.chosen(options.inference))
-    stored = store(options.inference, layout, files, networks.of(networks.ensemble.members))
+    stored = store(options.inference, layout, files, networks.engine, networks.of(networks.ensemble.members))
     count = len(sample.images)
     outputs.write_metrics(
         paths.INFER_TEST_METRICS,
@@ -36,8 +37,10 @@ def infer_test() -> None:
     )
 
 
-def store(options: settings.Inference, layout: Layout, files: dict[str, Path], networks: list[Network]) -> int:
-    """Store the averaged probabilities of the test images, by id. Returns their size in bytes.
+def store(
+    options: settings.Inference, layout: Layout, files: dict[str, Path], engine: Engine, networks: list[Network]
+) -> int:
+    """Store the averaged probabilities of the test images, by id, and what computes them. Returns their size in bytes.
 
     Raises:
         UserError: a file is not an image as the competition has them.
@@ -47,6 +50,7 @@ def store(options: settings.Inference, layout: Layout, files: dict[str, Path], n
     found = averaging.of_images(networks, photographs, layout, options.batch_size, options.flips)
     try:
         with outputs.folder(paths.TEST_PROBABILITIES.parent) as folder:
+            engines.write(folder, engine)
             return probabilities.write(folder / paths.TEST_PROBABILITIES.name, zip(files, found, strict=True))
     except images.ImageError as error:
         raise UserError(str(error)) from None

@@ -18,7 +18,7 @@ def kernel() -> None:
         recorded.check(path)
     with outputs.folder(paths.KERNEL) as folder:
         bundle.write(folder, options)
-    if options.inference.engine != "tensorflow":
+    if engines.chosen(options.inference) != engines.NOTEBOOK:
         print(f"kernel: the notebook runs {engines.NOTEBOOK}, whatever inference.engine says: Kaggle has no OpenVINO")
     size = sum(file.stat().st_size for file in paths.KERNEL.rglob("*") if file.is_file())
     owner = options.kernel.owner or bundle.OWNER

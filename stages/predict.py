@@ -1,7 +1,7 @@
 """Make the masks of the test images, write submission.csv in the competition's form, read it back and check it.
 
-Reads data/raw, data/model/ensemble.json, data/test_probabilities and data/postprocess.json; writes data/submission.csv
-and metrics/predict.json. No network runs.
+Reads data/raw, data/model/ensemble.json, data/test_probabilities, what computed data/probabilities, and
+data/postprocess.json; writes data/submission.csv and metrics/predict.json. No network runs.
 """
 
 from tqdm import tqdm
@@ -10,9 +10,10 @@ from stages.dataset import images, sample_submission, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
-from stages.inference import ensemble
+from stages.inference import engines, ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import outputs, parallel, paths, settings, stage
+from stages.pipeline.cli import UserError
 from stages.postprocessing import rules_file
 from stages.postprocessing.rules import label_map
 
@@ -23,6 +24,7 @@ def predict() -> None:
     layout = Layout.of(options.competition)
     sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
     _report_extra(sample.images)
+    _check_engines()
     rules = rules_file.read(paths.RULES).rules
     cache = Cache(paths.TEST_PROBABILITIES)
     sizes = ImageSizes(paths.TEST_IMAGES, ImageNames(images.listing(paths.TEST_IMAGES)), layout)
@@ -47,6 +49,21 @@ def predict() -> None:
         print(f"predict: {paths.SAMPLE_SUBMISSION} holds only its header: the notebook (stage kernel) fills it in")
     elif not counts["masks"]:
         print("predict: every mask is empty: the network has collapsed; this scores the same as an empty submission")
+
+
+def _check_engines() -> None:
+    """See that the rules were chosen on probabilities of the same engine and precision: only such are scored.
+
+    Raises:
+        UserError: they were not.
+    """
+    ours, other = engines.read(paths.TEST_PROBABILITIES.parent), engines.read(paths.PROBABILITIES)
+    if ours != other:
+        raise UserError(
+            f"{paths.TEST_PROBABILITIES.parent}: expected probabilities by {other}, as those that the rules were "
+            f"chosen on, found some by {ours}: run dvc repro --force infer infer_test on one machine, or state "
+            "inference.engine and inference.precision in params.yaml"
+        )
 
 
 def masks_by_class(counts: dict[str, int], layout: Layout) -> dict[str, int]:

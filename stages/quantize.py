@@ -65,7 +65,7 @@ def check(exact: dict[str, float | None], rounded: dict[str, float | None]) -> N
     """
     for name, title in TITLES.items():
         before, after = exact[name], rounded[name]
-        if before is not None and after is not None and before - after > MOST:
+        if before is not None and after is not None and round(before - after, 6) > MOST:
             raise UserError(
                 f"params.yaml: inference: precision: int8 lost {before - after:.4f} of {title} ({before:.4f} -> "
                 f"{after:.4f}), more than {MOST}: set inference.precision to float32 or bfloat16"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import infer, infer_test, preprocess, report
+from stages import infer, infer_test, predict, preprocess, report
 from stages.dataset import encoded_store
 from stages.dataset.layout import Metric
 from stages.dataset.prepared import Dataset
@@ -174,3 +174,17 @@ def test_a_damaged_network(stage: Callable[[], None], monkeypatch: pytest.Monkey
     ensemble.write(paths.MODEL, ensemble.Ensemble({}, [member]))
     (paths.MODEL / "fold_0/saved_model.pb").write_bytes(b"whose")
     assert refusal(stage).startswith("data/model/fold_0/saved_model.pb: expected the file that train wrote")
+
+
+def test_rules_of_another_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What evaluate scored would not be what predict sends: as after infer on another machine, with auto."""
+    monkeypatch.chdir(tmp_path)
+    for folder, precision in ((paths.PROBABILITIES, "bfloat16"), (paths.TEST_PROBABILITIES.parent, "float32")):
+        folder.mkdir(parents=True)
+        engines.write(folder, engines.Engine("openvino", precision))
+    with pytest.raises(
+        UserError, match=r"expected probabilities by openvino in bfloat16.*found some by openvino in float32"
+    ):
+        predict._check_engines()
+    engines.write(paths.PROBABILITIES, engines.Engine("openvino", "float32"))
+    predict._check_engines()

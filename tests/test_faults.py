@@ -95,6 +95,7 @@ def invent_networks(folder: Path) -> None:
         (f"test_{number}.jpg" for number in range(3)), (found for _, found in known(data.fold(0))), strict=False
     )
     probabilities.write(folder / paths.TEST_PROBABILITIES, tests)
+    engines.write(folder / paths.TEST_PROBABILITIES.parent, engines.NOTEBOOK)
     network = folder / paths.MODEL / "fold_0"
     network.mkdir(parents=True)
     (network / "saved_model.pb").write_bytes(bytes(range(256)) * 64)

@@ -24,6 +24,7 @@ from stages.postprocessing.prediction import Prediction
 # float32 (batch, classes). The arrays may be NumPy's or the engine's own.
 Network = Callable[[UInt8], tuple[Float32, Float32]]
 View = tuple[int, ...]  # the axes of a batch that are flipped
+MOST_CHANNELS = 128  # that OpenCV splits
 
 
 def check(folder: Path) -> None:
@@ -117,4 +118,6 @@ def _levels(image: Float32, scale: np.float32) -> UInt8:
     """
     rows = np.ascontiguousarray(image).reshape(len(image), -1)
     levels = cv2.convertScaleAbs(rows, alpha=float(scale)).reshape(image.shape)
+    if image.shape[-1] > MOST_CHANNELS:
+        return np.ascontiguousarray(levels.transpose(2, 0, 1)).astype(np.uint8, copy=False).transpose(1, 2, 0)
     return np.stack(cv2.split(levels)).astype(np.uint8, copy=False).transpose(1, 2, 0)

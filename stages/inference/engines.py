@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from stages.inference import cpu, processor, tensorflow_start
+from stages.inference import cpu, gpus, processor, tensorflow_start
 from stages.inference.averaging import Network
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
@@ -64,16 +65,21 @@ def read(folder: Path) -> Engine:
 def chosen(options: settings.Inference) -> Engine:
     """What `auto` means on this machine.
 
-    TensorFlow where there is an NVIDIA GPU, unless a precision is asked for that it does not have; OpenVINO elsewhere.
-    With OpenVINO, bfloat16 where the processor has it. int8 is never chosen by itself.
+    TensorFlow where it should find an NVIDIA GPU, unless a precision is asked for that it does not have; OpenVINO
+    elsewhere. With OpenVINO, bfloat16 where the processor has it. int8 is never chosen by itself.
 
     Raises:
-        UserError: bfloat16 is asked for, and the processor does not have it.
+        UserError: bfloat16 is asked for, and the processor does not have it; or OpenVINO is not installed.
     """
     name, precision = options.engine, options.precision
     if name == "auto":
-        on_gpu = precision in ("auto", "float32") and processor.has_nvidia_gpu()
+        on_gpu = precision in ("auto", "float32") and gpus.expected()
         name = "tensorflow" if on_gpu else "openvino"
+    if name == "openvino" and find_spec("openvino") is None:
+        raise UserError(
+            "params.yaml: inference: engine: expected the package openvino, found none: "
+            f"{settings.installing('openvino')}, or set inference.engine to tensorflow"
+        )
     if precision == "auto":
         precision = "bfloat16" if name == "openvino" and processor.has_bfloat16() else "float32"
     elif precision == "bfloat16" and not processor.has_bfloat16():
@@ -103,7 +109,7 @@ def load(engine: str, folder: Path, precision: str = "float32") -> Network:
     if engine == "openvino":
         from stages.inference import openvino
 
-        return _loaded(lambda: openvino.load(folder, precision), folder)
+        return _loaded(lambda: openvino.load(folder, precision), folder, "quantize" if precision == "int8" else "train")
     if precision != "float32":
         raise ValueError(f"precision: expected float32 with tensorflow, found {precision!r}")
     tensorflow_start.start()
@@ -112,7 +118,7 @@ def load(engine: str, folder: Path, precision: str = "float32") -> Network:
     return _loaded(lambda: savedmodel.load(folder), folder)
 
 
-def _loaded(load: Callable[[], Network], folder: Path) -> Network:
+def _loaded(load: Callable[[], Network], folder: Path, writer: str = "train") -> Network:
     """Load a network; whatever an engine raises about a damaged one becomes one message."""
     try:
         return load()
@@ -121,6 +127,6 @@ def _loaded(load: Callable[[], Network], folder: Path) -> Network:
     except Exception as error:  # noqa: BLE001  (engines raise many types)
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{folder}: expected the network that train writes, found one that cannot be loaded ({reason}): "
-            "run dvc repro --force train"
+            f"{folder}: expected the network that {writer} writes, found one that cannot be loaded ({reason}): "
+            f"run dvc repro --force {writer}"
         ) from None

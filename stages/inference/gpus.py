@@ -1,6 +1,7 @@
 """Whether TensorFlow can compute on the GPUs of this machine; one message if it cannot."""
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,22 @@ def cards() -> int:
         return 0
     of_driver = len(list(DRIVER.iterdir())) if DRIVER.is_dir() else 0
     return max(of_driver, len(list(DEVICES.glob("nvidia[0-9]*"))))
+
+
+def expected() -> bool:
+    """Whether TensorFlow should find a GPU: the system shows a card, and the build for CPUs alone is not installed.
+
+    Asked without TensorFlow, which takes seconds to start.
+    """
+    return cards() > 0 and not _is_installed("tensorflow-cpu")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def unused(gpus: int) -> str:

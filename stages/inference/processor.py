@@ -1,10 +1,9 @@
-"""What this machine can compute with: decides what `precision: auto` and `inference.engine: auto` mean."""
+"""What this machine's processor can compute with: decides what `precision: auto` means."""
 
 from functools import cache
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
-NVIDIA = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidiactl"))  # what its driver shows
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})  # as Linux calls them
 
 
@@ -22,7 +21,10 @@ def has_bfloat16() -> bool:
     return not BFLOAT16.isdisjoint(flags.split())
 
 
-def has_nvidia_gpu() -> bool:
-    """Whether the machine has an NVIDIA GPU with a driver; asked without TensorFlow, which takes seconds to start."""
-    listed, control = NVIDIA
-    return control.exists() or (listed.is_dir() and any(listed.iterdir()))
+def missing(precision: str) -> str:
+    """What training on the processor in this `train.precision` needs and does not find; empty if nothing."""
+    if precision == "mixed_float16":
+        return "expected a GPU with tensor cores, found none"
+    if precision == "mixed_bfloat16" and not has_bfloat16():
+        return f"expected a processor with {' or '.join(sorted(BFLOAT16))}, found one without"
+    return ""

@@ -96,6 +96,7 @@ def _network(content: Any) -> QuantizedNetwork:
     """
     network = QuantizedNetwork(**content)
     for checksums in (network.sha256, network.made_from):
-        if not isinstance(checksums, dict) or not all(isinstance(value, str) for value in checksums.values()):
+        # Empty ones would let any file pass.
+        if not isinstance(checksums, dict) or not checksums or not all(isinstance(v, str) for v in checksums.values()):
             raise TypeError("sha256 or made_from")
     return network

@@ -8,6 +8,7 @@ There are no defaults here: every value is in params.yaml, with its explanation.
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -71,6 +72,11 @@ class Preprocess(Section):
         return text
 
 
+def installing(package: str) -> str:
+    """The command that installs a package for the Python that runs."""
+    return f"{sys.executable} -m pip install {package}"
+
+
 class Inference(Section):
     """How images become probabilities, on this machine and on Kaggle."""
 
@@ -86,11 +92,13 @@ class Inference(Section):
                 f"precision: expected auto or float32 with the engine tensorflow, found {self.precision}: set "
                 "inference.engine to auto or openvino"
             )
-        needed = {"engine: openvino": "openvino"} if self.engine == "openvino" else {}
-        needed |= {"precision: int8": "nncf"} if self.precision == "int8" else {}
-        for value, package in needed.items():
+        precision = f"precision: {self.precision}"
+        needed = [("engine: openvino", "openvino")] if self.engine == "openvino" else []
+        needed += [(precision, "openvino")] if self.precision in ("bfloat16", "int8") else []
+        needed += [(precision, "nncf")] if self.precision == "int8" else []
+        for value, package in needed:
             if importlib.util.find_spec(package) is None:
-                raise ValueError(f"{value}: expected the package {package}, found none: pip install {package}")
+                raise ValueError(f"{value}: expected the package {package}, found none: {installing(package)}")
         return self
 
 

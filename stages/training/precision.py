@@ -33,10 +33,7 @@ def resolved(options: Train, gpus: int) -> Train:
         )
     missing = _missing(wanted, gpus)
     if missing:
-        raise UserError(
-            f"params.yaml: train: precision: {wanted}: {missing}; where that is missing it only takes longer: "
-            "set train.precision to auto or float32"
-        )
+        raise UserError(f"params.yaml: train: precision: {wanted}: {missing}: set train.precision to auto or float32")
     return options
 
 
@@ -50,11 +47,7 @@ def _missing(precision: str, gpus: int) -> str:
         if found >= needed:
             return ""
         return f"expected GPUs of compute capability {_dotted(needed)} or more, found {_dotted(found)}"
-    if precision == "mixed_float16":
-        return "expected a GPU with tensor cores, found none"
-    if processor.has_bfloat16():
-        return ""
-    return f"expected a processor with {' or '.join(sorted(processor.BFLOAT16))}, found one without"
+    return processor.missing(precision)
 
 
 def _capabilities() -> list[tuple[int, int]]:

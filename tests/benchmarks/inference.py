@@ -71,7 +71,7 @@ class Setup:
 
     def pipeline(self, engine: str, precision: str = "float32") -> int:
         """What infer_test and predict do, from image files to a checked submission.csv."""
-        return pipeline(self.folder, self.options, self.network(engine, precision))
+        return pipeline(self.folder, self.options, (engine, precision), self.network(engine, precision))
 
     def network(self, engine: str, precision: str = "float32") -> Any:
         """The network, loaded once per engine and precision and warmed up with a batch."""
@@ -170,18 +170,22 @@ def image_by_image(notebook: subprocess.Popen[str]) -> int:
     return int(answer)
 
 
-def pipeline(folder: Path, options: Any, network: Any) -> int:
+def pipeline(folder: Path, options: Any, engine: tuple[str, str], network: Any) -> int:
     """Run infer_test and predict in a folder with a loaded network; returns the number of images."""
     from stages import infer_test, predict
     from stages.dataset import sample_submission, validation
     from stages.dataset.layout import Layout
+    from stages.inference import engines
     from stages.pipeline import paths
 
+    by = engines.Engine(*engine)
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         layout = Layout.of(options.competition)
         sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
         files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
-        infer_test.store(options.inference, layout, files, [network])
+        paths.PROBABILITIES.mkdir(exist_ok=True)
+        engines.write(paths.PROBABILITIES, by)
+        infer_test.store(options.inference, layout, files, by, [network])
         predict.predict()
     return len(sample.images)
 

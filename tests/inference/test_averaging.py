@@ -97,3 +97,16 @@ def test_images_cut_into_tiles_are_seen_whole() -> None:
         (whole,) = averaging.predictions([brightness], [image], 1)
         np.testing.assert_array_equal(prediction.pixels, whole.pixels)
         np.testing.assert_array_equal(prediction.presence, whole.presence)
+
+
+@pytest.mark.parametrize("classes", [1, 4, 128, 129, 254])
+def test_any_number_of_classes(classes: int) -> None:
+    """Also more than OpenCV splits at a time; each class keeps its own level."""
+    levels = np.arange(classes, dtype=np.float32) / 255
+
+    def network(images: UInt8) -> tuple[Float32, Float32]:
+        return np.broadcast_to(levels, (*images.shape[:3], classes)), np.zeros((len(images), classes), np.float32)
+
+    (found,) = averaging.predictions([network], [np.zeros((2, 3), np.uint8)], 1)
+    assert found.pixels.shape == (2, 3, classes)
+    assert (found.pixels == np.arange(classes)).all()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.inference import engines, processor
+from stages.inference import engines, gpus, processor
 from stages.inference.engines import Engine
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
@@ -26,7 +26,7 @@ def asked(engine: str, precision: str) -> settings.Inference:
 
 def machine(monkeypatch: pytest.MonkeyPatch, gpu: bool = False, bfloat16: bool = False) -> None:
     """A machine that has these."""
-    monkeypatch.setattr(processor, "has_nvidia_gpu", lambda: gpu)
+    monkeypatch.setattr(gpus, "expected", lambda: gpu)
     monkeypatch.setattr(processor, "has_bfloat16", lambda: bfloat16)
 
 
@@ -47,6 +47,16 @@ def test_bfloat16_on_a_processor_without_it(monkeypatch: pytest.MonkeyPatch) -> 
     machine(monkeypatch)
     with pytest.raises(UserError, match=r"expected a processor with avx512_bf16 or amx_bf16, found none: set .* auto"):
         engines.chosen(asked("openvino", "bfloat16"))
+
+
+def test_auto_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before anything is trained; on a GPU it is not needed."""
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    machine(monkeypatch, gpu=True)
+    assert engines.chosen(asked("auto", "auto")) == engines.NOTEBOOK
+    machine(monkeypatch)
+    with pytest.raises(UserError, match=r"expected the package openvino, found none: .* -m pip install openvino, or"):
+        engines.chosen(asked("auto", "auto"))
 
 
 def test_what_computed_probabilities_stands_beside_them(tmp_path: Path) -> None:

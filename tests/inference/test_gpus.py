@@ -78,3 +78,15 @@ def test_cards_of_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hi
     assert gpus.cards() == count
     assert ("make GPU=1 installs them" in gpus.unused(0)) == bool(count)
     assert gpus.unused(1) == ""
+
+
+@pytest.mark.parametrize(
+    ("cards", "for_processors", "expected"), [(0, False, False), (1, False, True), (1, True, False)]
+)
+def test_where_tensorflow_should_find_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, cards: int, for_processors: bool, expected: bool
+) -> None:
+    """With a card, unless the build for processors alone is installed, as a plain `make` does."""
+    monkeypatch.setattr(gpus, "cards", lambda: cards)
+    monkeypatch.setattr(gpus, "_is_installed", lambda package: for_processors)
+    assert gpus.expected() is expected

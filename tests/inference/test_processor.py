@@ -35,15 +35,17 @@ def test_without_a_list_of_flags_there_is_no_bfloat16(tmp_path: Path, monkeypatc
     processor.has_bfloat16.cache_clear()
 
 
-def test_an_nvidia_gpu_is_known_by_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with one entry per GPU, or the device through which the driver is asked; an empty folder is none."""
-    listed, control = tmp_path / "gpus", tmp_path / "nvidiactl"
-    monkeypatch.setattr(processor, "NVIDIA", (listed, control))
-    assert not processor.has_nvidia_gpu()
-    listed.mkdir()
-    assert not processor.has_nvidia_gpu()
-    (listed / "0000:01:00.0").mkdir()
-    assert processor.has_nvidia_gpu()
-    (listed / "0000:01:00.0").rmdir()
-    control.touch()
-    assert processor.has_nvidia_gpu()
+@pytest.mark.parametrize(
+    ("precision", "bfloat16", "expected"),
+    [
+        ("auto", False, ""),
+        ("float32", False, ""),
+        ("mixed_bfloat16", True, ""),
+        ("mixed_bfloat16", False, "expected a processor with amx_bf16 or avx512_bf16, found one without"),
+        ("mixed_float16", True, "expected a GPU with tensor cores, found none"),
+    ],
+)
+def test_what_a_processor_lacks(monkeypatch: pytest.MonkeyPatch, precision: str, bfloat16: bool, expected: str) -> None:
+    """Half precision without the instructions for it only takes longer."""
+    monkeypatch.setattr(processor, "has_bfloat16", lambda: bfloat16)
+    assert processor.missing(precision) == expected

@@ -89,7 +89,7 @@ def test_an_engine_that_is_not_installed(load: Load, monkeypatch: pytest.MonkeyP
         f"{sys.executable} -m pip install openvino"
     ]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "nncf" else name)
-    with pytest.raises(UserError, match="precision: int8: expected the package nncf, found none: .*pip install nncf"):
+    with pytest.raises(UserError, match=r"precision: int8: expected the package nncf, found none: .*pip install nncf"):
         load({"inference.engine": "auto", "inference.precision": "int8"})
 
 

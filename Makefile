@@ -58,7 +58,7 @@ setup: $(BIN)/$(REQUIREMENTS)
 develop: $(BIN)/requirements-dev.txt
 
 $(BIN)/requirements-dev.txt: requirements-dev.txt $(BIN)/$(REQUIREMENTS)
-	$(INSTALL) -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt | sed "/^Requirement already satisfied/d"
 	@cp requirements-dev.txt $@
 
 $(BIN)/$(REQUIREMENTS): $(REQUIREMENTS)

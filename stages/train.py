@@ -10,14 +10,13 @@ others read data/prepared, take part and write nothing.
 """
 
 from stages.dataset.prepared import Dataset
-from stages.inference import engines, tensorflow_start
+from stages.inference import tensorflow_start
 from stages.pipeline import paths, settings, stage
 
 
 def train() -> None:
     """Run the stage, or one worker's part of it."""
     options = settings.load()
-    engines.chosen(options.inference)  # before hours of training, since this machine may lack what comes after
     data = Dataset(paths.PREPARED)
     gpus = tensorflow_start.start(training=True)
     from stages.training import run  # imports TensorFlow

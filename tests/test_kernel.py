@@ -14,7 +14,7 @@ import yaml
 from stages import kernel
 from stages.dataset import sample_submission, submission
 from stages.dataset.layout import Layout
-from stages.inference import ensemble
+from stages.inference import engines, ensemble
 from stages.kaggle import bundle
 from stages.pipeline.cli import UserError
 from stages.postprocessing import rules as postprocess
@@ -48,7 +48,7 @@ def project(competition_folder: Path, tmp_path: Path) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["competition"] |= {"image_height": 32, "image_width": 64}
     params["train"]["folds"] = [0, 1]
-    params["inference"]["flips"] = True
+    params["inference"] |= {"flips": True} | engines.NOTEBOOK.metrics
     (folder / "data").mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     competition_folder.rename(folder / "data/raw")
@@ -59,6 +59,8 @@ def project(competition_folder: Path, tmp_path: Path) -> Path:
     ensemble.write(folder / "data/model", ensemble.Ensemble({}, members))
     rules = tuple(postprocess.Rule(threshold, 20, 30, 3) for threshold in (100, 90, 128, 110))
     rules_file.write(folder / "data/postprocess.json", postprocess.Rules("presence", rules, (1.5, 1.0, 2.0, 0.8)), [])
+    (folder / "data/probabilities").mkdir()
+    engines.write(folder / "data/probabilities", engines.NOTEBOOK)
     locks.write(folder, "data/model", "data/postprocess.json")
     return folder
 
@@ -223,6 +225,7 @@ def test_an_older_tensorflow_without_a_network(real_data: Path, tmp_path: Path) 
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["download"]["source"] = str(real_data / "severstal-sample.zip")
     params["train"] |= {"epochs": 1, "crops_per_image": 1}
+    params["inference"] |= engines.NOTEBOOK.metrics
     project.mkdir()
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     for stage in ("download", "preprocess", "train", "infer", "postprocess", "infer_test", "predict", "kernel"):

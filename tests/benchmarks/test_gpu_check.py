@@ -84,7 +84,7 @@ def test_without_a_file_the_docs_say_so(tmp_path: Path) -> None:
     assert tables.gpu(tmp_path / "gpu.json") == "Not yet run on a GPU."
 
 
-@pytest.mark.long
+@pytest.mark.prove
 @pytest.mark.slow
 def test_every_part_runs_on_the_cpu(tmp_path: Path) -> None:
     """With tiny sizes each gives its figure, or a reason, which the table shows; nothing but the file is left."""

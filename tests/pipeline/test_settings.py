@@ -1,58 +1,15 @@
 """`params.yaml`: the committed one is correct, and every mistake gets its message, word for word."""
 
 import math
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from stages.pipeline import settings, train_settings
+from stages.pipeline import settings
 from stages.pipeline.cli import UserError
-
-COMMITTED = Path(__file__).parents[2] / "params.yaml"
-
-Load = Callable[..., settings.Settings]
-
-
-def parameters() -> dict[str, Any]:
-    """The committed parameters, with fixed values where the tests rely on them, so that params.yaml may change."""
-    content = yaml.safe_load(COMMITTED.read_text(encoding="utf-8"))
-    content["competition"]["classes"] = ["pit", "line", "scratch", "patch"]
-    content["preprocess"]["folds"] = 5
-    content["train"] |= {"folds": [0], "class_weights": None}
-    return content
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Load:
-    """Loads `parameters()` with some changed, given as `{"train.epochs": 3}`; `...` removes the key."""
-
-    def changed(changes: dict[str, Any]) -> settings.Settings:
-        content = parameters()
-        for key, value in changes.items():
-            *sections, name = key.split(".")
-            place = content
-            for section in sections:
-                place = place[section]
-            place[name] = value
-            if value is ...:
-                del place[name]
-        path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return settings.load(path)
-
-    return changed
-
-
-def lines(error: pytest.ExceptionInfo[UserError], path: Path) -> list[str]:
-    """The message's lines, without the file's name that starts each."""
-    found = str(error.value).splitlines()
-    assert all(line.startswith(f"{path}: ") for line in found)
-    return [line.removeprefix(f"{path}: ") for line in found]
+from tests.support.parameters import COMMITTED, Load, lines, parameters
 
 
 def test_the_committed_parameters_load() -> None:
@@ -299,117 +256,6 @@ def test_mistakes(load: Load, tmp_path: Path, key: str, value: object, message: 
     assert lines(error, tmp_path / "params.yaml") == [message]
 
 
-def test_class_weights_may_be_three_things(load: Load) -> None:
-    """Nothing, a list, or a name."""
-    assert load({"train.class_weights": None}).train.class_weights is None
-    assert load({"train.class_weights": [1, 10, 10, 1, 6]}).train.class_weights == (1, 10, 10, 1, 6)
-    assert load({"train.class_weights": "balanced"}).train.class_weights == "balanced"
-
-
-def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
-    """The message, before any work, lists the known ones."""
-    with pytest.raises(UserError) as error:
-        load({"train.backbone": "resnet999"})
-    (found,) = lines(error, tmp_path / "params.yaml")
-    assert found.startswith("train: backbone: input should be 'resnet18', ")
-    assert found.endswith("; found 'resnet999'")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"train.final": "all", "train.learning_rate_schedule": "plateau", "train.warmup_epochs": 0},
-            "train: final: a training on every fold has no validation fold to detect a plateau on; expected "
-            "learning_rate_schedule cosine or constant, found plateau",
-        ),
-        (
-            {"train.label_smoothing": 0.1, "train.loss": "dice"},
-            "train: label_smoothing: expected 0 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, bce, "
-            "bce_dice), found 0.1 with dice",
-        ),
-        (
-            {"train.warmup_epochs": 2, "train.learning_rate_schedule": "constant"},
-            "train: warmup_epochs: expected 0 or learning_rate_schedule cosine, found 2.0 with constant",
-        ),
-        (
-            {"train.mixup": 0.2, "train.batch_size": 1},
-            "train: mixup: expected 0 or a batch_size above 1, as it mixes the crops of a batch; found 1",
-        ),
-        (
-            {"train.quarter_turns": True, "train.crop_height": 128, "train.crop_width": 256},
-            "train: quarter_turns: expected square crops, found 128×256 (crop_height, crop_width)",
-        ),
-        (
-            {"postprocess.gate": "none", "postprocess.gates": [0, 5, 0, 0]},
-            "postprocess: gates: expected null or zeros with gate none, found [0, 5, 0, 0]",
-        ),
-        (
-            {"postprocess.gate": "max", "postprocess.gates": [0, 5, 0, 300]},
-            "postprocess: gates: expected numbers in 0 … 255 with gate max, found [0, 5, 0, 300]",
-        ),
-        (
-            {"train.warmup_epochs": 5, "train.epochs": 5},
-            "train: warmup_epochs: expected less than epochs = 5, found 5.0",
-        ),
-    ],
-)
-def test_training_parameters_that_do_not_fit(
-    load: Load, tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
-    """Parameters that contradict each other are reported before any work."""
-    with pytest.raises(UserError) as error:
-        load(changes)
-    assert lines(error, tmp_path / "params.yaml") == [message]
-
-
-def test_encoder_weights_from_a_file(load: Load, tmp_path: Path) -> None:
-    """The path of an existing file is accepted."""
-    file = tmp_path / "encoder.h5"
-    file.touch()
-    assert load({"train.encoder_weights": str(file)}).train.encoder_weights == str(file)
-
-
-@pytest.mark.slow
-def test_backbones_are_those_of_segmentation_models() -> None:
-    """All, and no others."""
-    from typing import get_args
-
-    import segmentation_models as sm
-
-    assert list(get_args(train_settings.Backbone)) == sm.get_available_backbone_names()
-
-
-def test_an_impossible_date(tmp_path: Path) -> None:
-    """YAML reads 2020-99-99 as a date."""
-    path = tmp_path / "params.yaml"
-    path.write_text("seed: 2020-99-99\n")
-    with pytest.raises(UserError, match=r"expected YAML, found: month must be in 1\.\.12"):
-        settings.load(path)
-
-
-HOSTILE = {
-    "an object": ("!!python/object/apply:os.system ['touch owned']", "could not determine a constructor for the tag"),
-    "a module": ("!!python/module:antigravity", "could not determine a constructor for the tag"),
-    "a name": ("!!python/name:os.system", "could not determine a constructor for the tag"),
-    "deep lists": ("[" * 100_000, "nested too deeply"),
-}
-
-
-@pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_yaml(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """YAML that would run code or that cannot be parsed ends in one line that names the file; nothing is run."""
-    monkeypatch.chdir(tmp_path)
-    value, message = HOSTILE[case]
-    Path("params.yaml").write_text(f"seed: {value}\n")
-    with pytest.raises(UserError) as error:
-        settings.load(Path("params.yaml"))
-    assert str(error.value).startswith("params.yaml: expected YAML, found: ")
-    assert message in str(error.value)
-    assert len(str(error.value).splitlines()) == 1
-    assert os.listdir() == ["params.yaml"]
-
-
 @pytest.mark.parametrize(("key", "new"), settings.RENAMED.items(), ids=str)
 def test_the_old_name_of_a_key(load: Load, tmp_path: Path, key: tuple[str, ...], new: str) -> None:
     """One line names the new one; that the new one is missing needs no second line."""
@@ -482,32 +328,3 @@ def test_another_competition(load: Load) -> None:
     changes = {"slug": "x", "image_height": 200, "image_width": 200, "classes": ["a", "b", "c"]}
     competition = parameters()["competition"] | changes
     assert load({"competition": competition}).competition.classes == ("a", "b", "c")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "expected a mapping of keys to values, found None"),
-        (b"- 1\n", "expected a mapping of keys to values, found [1]"),
-        (b"train: [", "expected YAML, found: while parsing a flow node"),
-        (b"\tseed: 1", "expected YAML, found: while scanning for the next token found character '\\t'"),
-        (b"\xff\xfe", "expected YAML, found: 'utf-8' codec can't decode byte 0xff"),
-        (b"<<<<<<< HEAD\nseed: 1\n=======\nseed: 2\n", "expected YAML, found: "),
-    ],
-)
-def test_what_is_no_parameter_file(tmp_path: Path, content: bytes, message: str) -> None:
-    """An empty file, broken YAML, another encoding or a merge conflict ends in one line."""
-    path = tmp_path / "params.yaml"
-    path.write_bytes(content)
-    with pytest.raises(UserError) as error:
-        settings.load(path)
-    (line,) = lines(error, path)
-    assert line.startswith(message)
-
-
-def test_no_file(tmp_path: Path) -> None:
-    """The message names the path if there is no params.yaml, or a folder of that name."""
-    for path, reason in ((tmp_path / "params.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
-        with pytest.raises(UserError) as error:
-            settings.load(path)
-        assert lines(error, path) == [f"expected the parameters of the pipeline, found no readable file ({reason})"]

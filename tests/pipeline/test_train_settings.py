@@ -1,0 +1,90 @@
+"""The section `train` of params.yaml: what its values may be, and which contradict each other."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.pipeline import train_settings
+from stages.pipeline.cli import UserError
+from tests.support.parameters import Load, lines
+
+
+def test_class_weights_may_be_three_things(load: Load) -> None:
+    """Nothing, a list, or a name."""
+    assert load({"train.class_weights": None}).train.class_weights is None
+    assert load({"train.class_weights": [1, 10, 10, 1, 6]}).train.class_weights == (1, 10, 10, 1, 6)
+    assert load({"train.class_weights": "balanced"}).train.class_weights == "balanced"
+
+
+def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
+    """The message, before any work, lists the known ones."""
+    with pytest.raises(UserError) as error:
+        load({"train.backbone": "resnet999"})
+    (found,) = lines(error, tmp_path / "params.yaml")
+    assert found.startswith("train: backbone: input should be 'resnet18', ")
+    assert found.endswith("; found 'resnet999'")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"train.final": "all", "train.learning_rate_schedule": "plateau", "train.warmup_epochs": 0},
+            "train: final: a training on every fold has no validation fold to detect a plateau on; expected "
+            "learning_rate_schedule cosine or constant, found plateau",
+        ),
+        (
+            {"train.label_smoothing": 0.1, "train.loss": "dice"},
+            "train: label_smoothing: expected 0 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, bce, "
+            "bce_dice), found 0.1 with dice",
+        ),
+        (
+            {"train.warmup_epochs": 2, "train.learning_rate_schedule": "constant"},
+            "train: warmup_epochs: expected 0 or learning_rate_schedule cosine, found 2.0 with constant",
+        ),
+        (
+            {"train.mixup": 0.2, "train.batch_size": 1},
+            "train: mixup: expected 0 or a batch_size above 1, as it mixes the crops of a batch; found 1",
+        ),
+        (
+            {"train.quarter_turns": True, "train.crop_height": 128, "train.crop_width": 256},
+            "train: quarter_turns: expected square crops, found 128×256 (crop_height, crop_width)",
+        ),
+        (
+            {"postprocess.gate": "none", "postprocess.gates": [0, 5, 0, 0]},
+            "postprocess: gates: expected null or zeros with gate none, found [0, 5, 0, 0]",
+        ),
+        (
+            {"postprocess.gate": "max", "postprocess.gates": [0, 5, 0, 300]},
+            "postprocess: gates: expected numbers in 0 … 255 with gate max, found [0, 5, 0, 300]",
+        ),
+        (
+            {"train.warmup_epochs": 5, "train.epochs": 5},
+            "train: warmup_epochs: expected less than epochs = 5, found 5.0",
+        ),
+    ],
+)
+def test_training_parameters_that_do_not_fit(
+    load: Load, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    """Parameters that contradict each other are reported before any work."""
+    with pytest.raises(UserError) as error:
+        load(changes)
+    assert lines(error, tmp_path / "params.yaml") == [message]
+
+
+def test_encoder_weights_from_a_file(load: Load, tmp_path: Path) -> None:
+    """The path of an existing file is accepted."""
+    file = tmp_path / "encoder.h5"
+    file.touch()
+    assert load({"train.encoder_weights": str(file)}).train.encoder_weights == str(file)
+
+
+@pytest.mark.slow
+def test_backbones_are_those_of_segmentation_models() -> None:
+    """All, and no others."""
+    from typing import get_args
+
+    import segmentation_models as sm
+
+    assert list(get_args(train_settings.Backbone)) == sm.get_available_backbone_names()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stages.inference import averaging, cpu
+from stages.pipeline import settings
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
@@ -32,7 +33,7 @@ def imported() -> Any:
         import openvino  # type: ignore[import-untyped]
     except ImportError as error:
         raise UserError(
-            f"params.yaml: inference: engine: openvino cannot be imported ({error}): pip install openvino"
+            f"params.yaml: inference: engine: openvino cannot be imported ({error}): {settings.installing('openvino')}"
         ) from None
     return openvino
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import openvino
+from stages.pipeline import settings
 from stages.pipeline.cli import UserError
 
 CALIBRATION_IMAGES = 300  # NNCF's own number
@@ -76,7 +77,7 @@ def _imported() -> Any:
         import nncf
     except ImportError as error:
         raise UserError(
-            f"params.yaml: inference: precision: int8: nncf cannot be imported ({error}): pip install nncf"
+            f"params.yaml: inference: precision: int8: nncf cannot be imported ({error}): {settings.installing('nncf')}"
         ) from None
     nncf.set_log_level(logging.WARNING)
     return nncf

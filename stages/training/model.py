@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
-from stages.training import upsampling, whole_batch
+from stages.training import whole_batch
 from stages.training.losses import LOSSES
 from stages.training.mixup import Mixing
+from stages.training.replaced_layers import replaced
+from stages.training.upsampling import UpSampling2D
 
 keras: Any = tf.keras
 
@@ -100,11 +102,10 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
         scaled = _preprocessing(options.backbone)(padded)
     softmax = LOSSES[options.loss].activation == "softmax"
     # The layers before and after the network are built outside of the block and stay float32.
-    with (
-        _policy(options.precision),
-        whole_batch.shared_batch_normalization(),
-        upsampling.deterministic_upsampling(),
-    ):
+    batch_normalization = (
+        whole_batch.BatchNormalization if whole_batch.devices() > 1 else keras.layers.BatchNormalization
+    )
+    with _policy(options.precision), replaced(batch_normalization), replaced(UpSampling2D):
         network = _segmentation_network(options, channels, classes + softmax)
         if options.presence_weight:
             network = _with_presence(network, classes)

@@ -48,6 +48,7 @@ MODULES = (
     "stages.training.losses",
     "stages.training.mixup",
     "stages.training.model",
+    "stages.training.replaced_layers",
     "stages.training.upsampling",
     "stages.training.whole_batch",
 )

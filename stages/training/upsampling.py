@@ -6,8 +6,7 @@ were copied from one, which is average pooling times their number. In float32 on
 factors that are powers of two.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -15,7 +14,7 @@ import tensorflow as tf
 keras: Any = tf.keras
 
 
-# Named like Keras's layer, so that the layers of a network keep their names.
+# Named like Keras's layer, which it replaces, so that the layers of a network keep their names.
 class UpSampling2D(keras.layers.UpSampling2D):  # type: ignore[misc]
     """Keras's layer; outside of training, and with another interpolation, exactly that."""
 
@@ -34,14 +33,3 @@ class UpSampling2D(keras.layers.UpSampling2D):  # type: ignore[misc]
             return plain(images), gradient
 
         return nearest(inputs)
-
-
-@contextmanager
-def deterministic_upsampling() -> Iterator[None]:
-    """Let networks that are built in the block use this layer: segmentation_models looks it up in Keras by its name."""
-    before = keras.layers.UpSampling2D
-    keras.layers.UpSampling2D = UpSampling2D
-    try:
-        yield
-    finally:
-        keras.layers.UpSampling2D = before

@@ -12,8 +12,6 @@ training ended after the first epoch, when the chief saved the weights: reading 
 of all workers.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -84,20 +82,3 @@ def _moments(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     means, variances = tf.unstack(gathered(tf.stack([mean, variance])), axis=1)  # (device, channel)
     total_mean = tf.reduce_mean(means, axis=0)
     return total_mean, tf.reduce_mean(variances + (means - total_mean) ** 2, axis=0), count * devices()
-
-
-@contextmanager
-def shared_batch_normalization() -> Iterator[None]:
-    """Let networks that are built in the block normalise over all devices, if there are several.
-
-    segmentation_models looks the layer up in Keras by its name.
-    """
-    if devices() == 1:
-        yield
-        return
-    before = keras.layers.BatchNormalization
-    keras.layers.BatchNormalization = BatchNormalization
-    try:
-        yield
-    finally:
-        keras.layers.BatchNormalization = before

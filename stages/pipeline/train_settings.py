@@ -30,13 +30,15 @@ def _encoder_weights(value: Any) -> str | None:
 # Losses with a cross-entropy, the only term that label smoothing changes.
 SMOOTHED = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice")
 
-# The encoders of segmentation_models. Importing it here would import TensorFlow; a test compares the two lists.
+# The encoders of segmentation_models and of stages.training.efficientnet_lite. Importing them here
+# would import TensorFlow; a test compares the two lists.
 Backbone = Literal[
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "seresnet18", "seresnet34", "seresnet50",
     "seresnet101", "seresnet152", "seresnext50", "seresnext101", "senet154", "resnext50", "resnext101", "vgg16",
     "vgg19", "densenet121", "densenet169", "densenet201", "inceptionresnetv2", "inceptionv3", "mobilenet",
     "mobilenetv2", "efficientnetb0", "efficientnetb1", "efficientnetb2", "efficientnetb3", "efficientnetb4",
-    "efficientnetb5", "efficientnetb6", "efficientnetb7",
+    "efficientnetb5", "efficientnetb6", "efficientnetb7", "efficientnetlite0", "efficientnetlite1",
+    "efficientnetlite2",
 ]  # fmt: skip
 
 

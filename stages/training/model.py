@@ -9,13 +9,14 @@ import tensorflow as tf
 
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
-from stages.training import whole_batch
+from stages.training import efficientnet_lite, whole_batch
 from stages.training.losses import LOSSES
 from stages.training.mixup import Mixing
 from stages.training.replaced_layers import replaced
 from stages.training.upsampling import UpSampling2D
 
 keras: Any = tf.keras
+efficientnet_lite.register()
 
 STRIDE = 32  # every encoder halves its input five times
 # In segmentation_models' networks, the layers that take the encoder's last features have names that begin like this.
@@ -96,9 +97,9 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
         # About mean 0 and standard deviation 1, the initial moving averages of batch normalisation.
         scaled = keras.layers.Rescaling(1 / 64, offset=-1.5, name="scale")(padded)
     else:
-        if channels == 1:
+        if channels == 1 and options.backbone not in efficientnet_lite.ENCODERS:
             padded = keras.layers.Concatenate(name="grey_as_colour")([padded] * 3)
-        channels = 3
+            channels = 3
         scaled = _preprocessing(options.backbone)(padded)
     softmax = LOSSES[options.loss].activation == "softmax"
     # The layers before and after the network are built outside of the block and stay float32.
@@ -152,6 +153,8 @@ def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
         arguments |= {"decoder_filters": options.decoder_filters}
     try:
         network = getattr(sm, options.architecture)(**arguments)
+    except UserError:
+        raise
     except Exception as error:
         if options.encoder_weights not in (None, "imagenet"):
             raise UserError(

@@ -44,11 +44,13 @@ MODULES = (
     "stages.training.checksums",
     "stages.training.crops",
     "stages.training.distribution",
+    "stages.training.efficientnet_lite",
     "stages.training.fit",
     "stages.training.losses",
     "stages.training.mixup",
     "stages.training.model",
     "stages.training.replaced_layers",
+    "stages.training.torch_file",
     "stages.training.upsampling",
     "stages.training.whole_batch",
 )

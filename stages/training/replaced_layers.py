@@ -1,7 +1,7 @@
-"""Other layers than Keras's in the networks of segmentation_models, which looks layers up in Keras by their names."""
+"""Other layers and functions than those that a library would use in the networks that it builds."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -9,13 +9,17 @@ import tensorflow as tf
 keras: Any = tf.keras
 
 
-@contextmanager
-def replaced(layer: type) -> Iterator[None]:
+def replaced(layer: type) -> AbstractContextManager[None]:
     """Let networks that are built in the block use this layer instead of the one of the same name in Keras."""
-    name = layer.__name__
-    before = getattr(keras.layers, name)
-    setattr(keras.layers, name, layer)
+    return replaced_in(keras.layers, layer.__name__, layer)
+
+
+@contextmanager
+def replaced_in(module: Any, name: str, other: Any) -> Iterator[None]:
+    """Let what is built in the block find `other` where it looks up `name` in a module."""
+    before = getattr(module, name)
+    setattr(module, name, other)
     try:
         yield
     finally:
-        setattr(keras.layers, name, before)
+        setattr(module, name, before)

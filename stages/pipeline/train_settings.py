@@ -27,6 +27,8 @@ def _encoder_weights(value: Any) -> str | None:
     raise ValueError(f"expected null, imagenet or the path of an .h5 file, found {value!r}")
 
 
+MOST_STAGES = 5  # of a decoder; with one less it ends at half of the resolution
+
 # Losses with a cross-entropy, the only term that label smoothing changes.
 SMOOTHED = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice")
 
@@ -50,7 +52,7 @@ class Train(Section):
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
     encoder_weights: Annotated[str | None, PlainValidator(_encoder_weights)]
     downscale: Annotated[Literal[1, 2, 4], BeforeValidator(whole)]
-    decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
+    decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=4, max_length=5)]
     batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
     loss: Literal["cce", "cce_dice", "cce_jaccard", "dice", "focal", "lovasz", "bce", "bce_dice"]
     class_weights: Annotated[str | tuple[float, ...] | None, PlainValidator(_class_weights)]
@@ -90,6 +92,11 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Train":
+        if self.architecture == "FPN" and len(self.decoder_filters) < MOST_STAGES:
+            raise ValueError(
+                f"decoder_filters: expected {MOST_STAGES} numbers, of which FPN takes the first, found "
+                f"{list(self.decoder_filters)}: only Unet and Linknet can end at half of the resolution"
+            )
         if self.final and self.learning_rate_schedule == "plateau":
             raise ValueError(
                 "final: a training on every fold has no validation fold to detect a plateau on; expected "

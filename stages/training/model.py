@@ -19,6 +19,7 @@ keras: Any = tf.keras
 efficientnet_lite.register()
 
 STRIDE = 32  # every encoder halves its input five times
+FOUR = 4  # stages of a decoder that ends at half of the encoder's resolution
 # In segmentation_models' networks, the layers that take the encoder's last features have names that begin like this.
 DECODERS = ("center_block", "decoder_stage0", "fpn_stage_p5")
 
@@ -113,8 +114,9 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
     output = network(scaled)
     pixels, presence = output if options.presence_weight else (output, None)
     logits = keras.layers.Activation("linear", dtype="float32", name="full_precision")(pixels)
-    if options.downscale > 1:
-        logits = keras.layers.UpSampling2D(options.downscale, interpolation="bilinear", name="upscale")(logits)
+    reduced = options.downscale * (2 if len(options.decoder_filters) == FOUR else 1)
+    if reduced > 1:
+        logits = keras.layers.UpSampling2D(reduced, interpolation="bilinear", name="upscale")(logits)
     logits = CropLike(name="logits")([logits, image])
     outputs = logits
     if options.presence_weight:
@@ -148,7 +150,8 @@ def _segmentation_network(options: Train, channels: int, outputs: int) -> Any:
         arguments |= {"pyramid_block_filters": options.decoder_filters[0], "pyramid_dropout": None}
     elif options.architecture == "Linknet":
         # Where no width is given, Linknet's stages take that of the encoder's.
-        arguments |= {"decoder_filters": (None, None, None, None, options.decoder_filters[-1])}
+        last = (options.decoder_filters[-1],) if len(options.decoder_filters) > FOUR else ()
+        arguments |= {"decoder_filters": (None,) * FOUR + last}
     else:
         arguments |= {"decoder_filters": options.decoder_filters}
     try:

@@ -181,7 +181,7 @@ MISTAKES = [
     (
         "train.decoder_filters",
         [16, 8],
-        "train: decoder_filters: list should have at least 5 items after validation, not 2; found [16, 8]",
+        "train: decoder_filters: list should have at least 4 items after validation, not 2; found [16, 8]",
     ),
     # The competition
     (

@@ -88,3 +88,10 @@ def test_backbones_are_those_of_segmentation_models() -> None:
     import segmentation_models as sm
 
     assert list(get_args(train_settings.Backbone)) == sm.get_available_backbone_names()
+
+
+def test_fpn_ends_at_the_resolution_of_its_encoder(load: Load) -> None:
+    """Four widths, with which a U-Net ends at half of the resolution, mean nothing to an FPN."""
+    load({"train.decoder_filters": [16, 16, 8, 8]})
+    with pytest.raises(UserError, match=r"decoder_filters: expected 5 numbers, of which FPN takes the first"):
+        load({"train.decoder_filters": [16, 16, 8, 8], "train.architecture": "FPN"})

@@ -23,6 +23,18 @@ def test_logits_have_the_size_of_the_image(
     assert network(np.zeros((1, *size, 1), np.float32)).shape == (1, *size, 3)
 
 
+@pytest.mark.parametrize("architecture", ["Unet", "Linknet"])
+@pytest.mark.parametrize("downscale", [1, 2])
+def test_a_decoder_of_four_stages(options: settings.Train, architecture: str, downscale: int) -> None:
+    """It ends at half of the resolution, and its logits have the size of the image nevertheless."""
+    from stages.training import model
+
+    changes = {"architecture": architecture, "downscale": downscale, "decoder_filters": (16, 16, 8, 8)}
+    network = model.build(options.model_copy(update=changes), 2)
+    assert network(np.zeros((1, 33, 70, 1), np.float32)).shape == (1, 33, 70, 3)
+    assert network.get_layer("upscale").size == (2 * downscale, 2 * downscale)
+
+
 def test_padding_mirrors_the_image_and_is_cut_off_again() -> None:
     """A 2×3 image becomes 32×32, its first pixels unchanged and its edge mirrored."""
     from stages.training import model

@@ -1,7 +1,7 @@
 """The network: from grey levels or colours to logits, for images of any size."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import segmentation_models as sm
@@ -10,6 +10,7 @@ import tensorflow as tf
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.training import efficientnet_lite, whole_batch
+from stages.training.depthwise import DepthwiseConv2D
 from stages.training.losses import LOSSES
 from stages.training.mixup import Mixing
 from stages.training.replaced_layers import replaced
@@ -107,7 +108,10 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
     batch_normalization = (
         whole_batch.BatchNormalization if whole_batch.devices() > 1 else keras.layers.BatchNormalization
     )
-    with _policy(options.precision), replaced(batch_normalization), replaced(UpSampling2D):
+    with ExitStack() as stack:
+        stack.enter_context(_policy(options.precision))
+        for layer in (batch_normalization, DepthwiseConv2D, UpSampling2D):
+            stack.enter_context(replaced(layer))
         network = _segmentation_network(options, channels, classes + softmax)
         if options.presence_weight:
             network = _with_presence(network, classes)

@@ -43,6 +43,7 @@ MODULES = (
     "stages.training.callbacks",
     "stages.training.checksums",
     "stages.training.crops",
+    "stages.training.depthwise",
     "stages.training.distribution",
     "stages.training.efficientnet_lite",
     "stages.training.fit",

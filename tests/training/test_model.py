@@ -146,3 +146,15 @@ def test_the_shift_of_the_image_is_not_trained(options: settings.Train, backbone
     network.train_on_batch(*batch)
     shifts = [weight for weight in network.weights if weight.name.endswith("bn_data/beta:0")]
     assert [float(tf.reduce_max(tf.abs(shift))) for shift in shifts] == [0.0] * left_out
+
+
+def test_depthwise_convolutions_compute_in_float32_on_processors(options: settings.Train) -> None:
+    """In bfloat16 their gradients take several times as long; the layers around them keep bfloat16."""
+    from stages.training import model
+
+    changes = {"backbone": "efficientnetlite0", "precision": "mixed_bfloat16"}
+    network = model.build(options.model_copy(update=changes), 2)
+    encoder = next(layer for layer in network.layers if hasattr(layer, "layers"))
+    assert encoder.get_layer("block2a_dwconv").compute_dtype == "float32"
+    assert encoder.get_layer("block2a_expand_conv").compute_dtype == "bfloat16"
+    assert encoder.get_layer("block2a_project_conv").compute_dtype == "bfloat16"

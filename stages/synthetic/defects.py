@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from stages.pipeline.arrays import Float32
-from stages.synthetic.fields import Shape, fractal, noise, path, slope, soft_step, spot, warped
+from stages.synthetic.fields import Shape, box_fade, fractal, noise, path, slope, soft_step, spot, warped
 from stages.synthetic.patch import Patch, size_within
 from stages.synthetic.scratches import scratch
 
@@ -28,14 +28,16 @@ def pits(rng: np.random.Generator, room: Shape) -> Patch:
     """Class 1: a swarm of 3 to 7 pits, each one to three specks with a trail."""
     shape = size_within(room, rng.uniform(120, 240), rng.uniform(90, 280))
     log = np.zeros(shape, np.float32)
-    strength = rng.uniform(0.35, 1.0)
+    strength = rng.uniform(0.3, 0.85)
     for _ in range(rng.integers(3, 8)):
         y, x = rng.uniform(18, shape[0] - 18), rng.uniform(12, shape[1] - 12)
         for _ in range(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15])):
             centre = y + rng.normal(0, 8), x + rng.normal(0, 3)
             log += strength * rng.uniform(0.6, 1.3) * _pit(rng, shape, centre)
     seen = cv2.GaussianBlur(np.abs(log), (0, 0), 1.0)
-    return Patch(np.asarray(np.exp(np.clip(log, -1.4, 1.5)), np.float32), seen > 0.2, np.zeros(shape, np.float32))
+    return Patch(
+        np.asarray(np.exp(np.clip(log, -1.4, 1.5)), np.float32), seen > 0.25 * strength, np.zeros(shape, np.float32)
+    )
 
 
 def _pit(rng: np.random.Generator, shape: Shape, centre: tuple[float, float]) -> Float32:
@@ -60,7 +62,7 @@ def crack(rng: np.random.Generator, room: Shape) -> Patch:
     """Class 2: one thin upright crack, often with a side branch."""
     shape = size_within(room, rng.uniform(110, 230), 64)
     rows = np.arange(shape[0], dtype=np.float32)
-    depth = rng.uniform(0.4, 0.9)
+    depth = rng.uniform(0.35, 0.8)
     log, near = _crack_line(rng, shape, shape[1] / 2 + rng.normal(0, 0.03) * (rows - shape[0] / 2), depth)
     if rng.random() < 0.45:
         # A branch leaves the crack and drifts away.
@@ -89,7 +91,7 @@ def patch(rng: np.random.Generator, room: Shape) -> Patch:
 
     Where its rim is pressed into the strip, it fades; elsewhere it is crisp, and on one side it throws a shadow.
     """
-    shape = size_within(room, rng.uniform(70, 195), rng.uniform(95, 285))
+    shape = size_within(room, rng.uniform(85, 225), rng.uniform(120, 340))
     inward = _ragged(rng, shape)
     # Pixels over which the rim fades: 1.5 where it is crisp, up to 12 where it is pressed in.
     fade = 1.5 + 10 * np.clip(noise(rng, shape, (50, 50)) - 0.2, 0, 1)
@@ -99,9 +101,10 @@ def patch(rng: np.random.Generator, room: Shape) -> Patch:
     log = strength * cover * (rng.normal(-0.32, 0.25) + _relief(rng, shape, angle) + _stained(rng, shape))
     rim = slope(soft_step(inward, 1.0), 0.8, angle) * np.clip(0.8 + 0.8 * noise(rng, shape, (24, 24)), 0, 1.8)
     log += strength * rng.uniform(1.5, 5.5) * rim
-    log -= (
-        0.3 * soft_step(-inward, 1.0) * np.exp(np.minimum(inward, 0) / 4) * np.clip(noise(rng, shape, (40, 40)), 0, 1)
-    )
+    # The steel around is soiled, most of all next to the patch.
+    soil = np.clip(fractal(rng, shape, (44, 12), 4, 0.8) + 0.3, 0, 1.5)
+    soil *= np.exp(np.minimum(inward, 0) / rng.uniform(3, 20))
+    log -= rng.uniform(0.02, 0.3) * (1 - cover) * soil * box_fade(shape, 14)
     gain = np.asarray(np.exp(np.clip(log, -1.2, 1.4)), np.float32)
     return Patch(gain, inward > 0, np.asarray(rng.uniform(0.2, 0.8) * cover, np.float32))
 
@@ -113,10 +116,10 @@ def _ragged(rng: np.random.Generator, shape: Shape) -> Float32:
     power = rng.uniform(1.4, 2.6)  # between an ellipse and a block
     radius = (np.abs(y) ** power + np.abs(x) ** power) ** (1 / power)
     border = np.maximum(np.abs(y), np.abs(np.linspace(-1, 1, shape[1], dtype=np.float32)))
-    field = rng.uniform(0.15, 0.32) * noise(rng, shape, (shape[0] / 2.5, shape[1] / 3.5))
+    field = rng.uniform(0.2, 0.4) * noise(rng, shape, (shape[0] / 2.5, shape[1] / 3.5))
     field += rng.uniform(0.05, 0.1) * fractal(rng, shape, (30, 30), 4, rng.uniform(0.45, 0.75))
     # Nothing reaches the border of the box, which would cut it straight.
-    field = 0.8 - radius + warped(rng, field, 5, 17) * (1 - border**4) - 7 * np.maximum(border - 0.7, 0) ** 2
+    field = 0.7 - radius + warped(rng, field, 5, 17) * (1 - border**4) - 7 * np.maximum(border - 0.7, 0) ** 2
     outline = (field > 0).astype(np.uint8)
     count, parts, figures, _ = cv2.connectedComponentsWithStats(outline)
     if count > 2:  # the largest part alone
@@ -136,13 +139,13 @@ def _relief(rng: np.random.Generator, shape: Shape, angle: float) -> Float32:
     layers = warped(rng, fractal(rng, shape, (60, 60 * stretch), 5, 0.55), 3, 9) * rng.uniform(0.2, 0.8)
     step = slope(np.asarray(np.floor(layers + rng.uniform()), np.float32), 0.6, angle)
     ledges = np.clip(5 * step * np.clip(0.3 + noise(rng, shape, (30, 30)), 0, 1.2), -1.2, 0.6)
-    return np.asarray(rng.choice([0.15, 0.35, 0.6], p=[0.4, 0.35, 0.25]) * where * crumpled + ledges, np.float32)
+    return np.asarray(rng.choice([0.15, 0.4, 0.75], p=[0.4, 0.35, 0.25]) * where * crumpled + ledges, np.float32)
 
 
 def _stained(rng: np.random.Generator, shape: Shape) -> Float32:
     """Log gain of what lies on a patch: blots, upright streaks, grain, and areas that mirror the lamp."""
     blots = warped(rng, fractal(rng, shape, (60, 50), 4, 0.7), 8, 25)
-    log = rng.uniform(0.08, 0.25) * blots + rng.uniform(0.02, 0.14) * noise(rng, shape, (45, 2.5))
+    log = rng.uniform(0.08, 0.3) * blots + rng.uniform(0, 0.08) * noise(rng, shape, (45, 2.5))
     log += rng.uniform(0.03, 0.1) * noise(rng, shape, (1, 1.5)) + rng.uniform(0.02, 0.12) * noise(rng, shape, (3, 3))
     shine = np.maximum(warped(rng, fractal(rng, shape, (30, 26), 5, 0.75), 6, 20) - rng.uniform(0.9, 2.5), 0)
     return np.asarray(log + np.minimum(rng.uniform(0.8, 2.4) * shine, 1.7), np.float32)

@@ -82,3 +82,9 @@ def turned(field: Float32, degrees: float, shape: Shape) -> Float32:
     turn = cv2.getRotationMatrix2D((field.shape[1] / 2, field.shape[0] / 2), degrees, 1.0)
     turn[:, 2] += (shape[1] - field.shape[1]) / 2, (shape[0] - field.shape[0]) / 2
     return np.asarray(cv2.warpAffine(field, turn, (shape[1], shape[0])), np.float32)
+
+
+def box_fade(shape: Shape, width: float) -> Float32:
+    """1 inside a box, falling to 0 at its border within `width` pixels."""
+    y, x = (np.minimum(np.arange(size), size - 1 - np.arange(size)).astype(np.float32) for size in shape)
+    return np.asarray(np.clip(np.minimum(y[:, None], x) / width, 0, 1), np.float32)

@@ -3,8 +3,10 @@
     generate(Path("data/sample"), train_images=120, test_images=40, seed=1)
 
 It resembles the real data where a pipeline has to cope with it: about 46 % of the images have no defect, the four
-classes differ in size and frequency, outlines are coarse, as drawn by hand, some strips have black margins, and about
-5 % of the images are near-duplicates (one strip photographed twice). **The rare classes are somewhat more frequent than
+classes differ in size and frequency, outlines are coarse, as drawn by hand, some strips have black margins, about
+5 % of the images are near-duplicates (one strip photographed twice), and much on clean steel looks like a defect and is
+none. Light, grain and contrast are near those of real strips (`python -m tests.synthetic.likeness`); no pixel is taken
+from them. **The rare classes are somewhat more frequent than
 in the real set** (class 1: 9 % of the images instead of 7, class 2: 7 instead of 2, class 4: 9 instead of 6), so that
 with 100 training images or more each class can occur in all of five folds. Figures reached on the sample say nothing
 about the real competition.
@@ -47,9 +49,9 @@ _SHARES: dict[tuple[int, ...], float] = {
     (1, 2): 0.01,
     (2, 3): 0.01,
 }
-# Probabilities of 1, 2, … patches of a class in an image, and an annotator's margin around each in pixels.
+# Probabilities of 1, 2, … defects of a class in an image, and an annotator's margin around each in pixels.
 _PATCHES = {1: [0.75, 0.25], 2: [0.8, 0.2], 3: [0.45, 0.35, 0.2], 4: [0.5, 0.35, 0.15]}
-_MARGIN = {1: 8, 2: 5, 3: 6, 4: 5}
+_MARGIN = {1: 8, 2: 5, 3: 5, 4: 5}
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _paint(classes: tuple[int, ...], rng: np.random.Generator) -> tuple[Float32,
 
 
 def _damage(rng: np.random.Generator, grey: Float32, labels: UInt8, class_id: int, columns: tuple[int, int]) -> None:
-    """Draw one patch into `grey` and `labels`, or none if the strip is crowded.
+    """Draw one defect into `grey` and `labels`, or none if the strip is crowded.
 
     It lies between the columns, does not touch another defect, and at most half of it is above or below the image.
     """

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from stages.pipeline.arrays import Bool, Float32
-from stages.synthetic.fields import Shape, fractal, noise, path, soft_step, turned
+from stages.synthetic.fields import Shape, box_fade, fractal, noise, path, soft_step, turned
 from stages.synthetic.patch import Patch, size_within
 
 # Deviations of a hairline from a straight line, as of `fields.path`: it wavers slowly.
@@ -69,6 +69,7 @@ def _bundle(rng: np.random.Generator, shape: Shape, course: Float32, half: float
     # Chips along the edges mirror the lamp.
     chips = np.maximum(fractal(rng, shape, (7, 2), 2, 0.8) - rng.uniform(1.2, 2.8), 0)
     log += rng.uniform(0.4, 1.3) * chips * np.exp(-(((np.abs(middle) - width) / 1.6) ** 2))
+    log *= np.clip(0.9 + 0.35 * noise(rng, shape, (1.6, 1.2)), 0.2, 1.8)  # the grain goes on beneath
     log -= 0.08 * np.exp(-((middle / (width + 6)) ** 2))
     return np.asarray(log, np.float32), np.asarray(np.abs(middle) < width + 2)
 
@@ -88,9 +89,9 @@ def _smear(rng: np.random.Generator, room: Shape) -> Patch:
     fibres += 0.35 * noise(rng, (side, side), (1.2, 4)) + rng.uniform(0.4, 1.1) * noise(rng, (side, side), (10, 45))
     degrees = rng.normal(0, 16)
     level, fibres = turned(level, degrees, shape), turned(fibres, degrees, shape)
-    envelope = np.clip(1.8 * level, 0, 1) * _box_fade(shape)
+    envelope = np.clip(1.8 * level, 0, 1) * box_fade(shape, 6)
     if rng.random() < 0.2:
-        fibres = 1.4 * fractal(rng, shape, (4, 4), 2, 0.7) - 0.9
+        fibres = np.maximum(1.4 * fractal(rng, shape, (4, 4), 2, 0.7) - 0.9, -0.2)
     bright = np.maximum(fibres - rng.uniform(-0.1, 0.7), 0)
     log = envelope * (rng.uniform(-0.15, 0.1) + rng.uniform(0.3, 1.1) * bright - 0.3 * np.maximum(-fibres - 0.2, 0))
     extent = cv2.morphologyEx((envelope > 0.1).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((21, 21), np.uint8)) == 1
@@ -109,6 +110,7 @@ def _band(rng: np.random.Generator, room: Shape) -> Patch:
     lines = cv2.remap(drawn, x, np.clip(across + 80, 0, 159), cv2.INTER_LINEAR)
     lines = 0.25 * lines + 0.1 * noise(rng, shape, (1.4, 9)) + rng.uniform(0.3, 0.9) * np.maximum(lines - 1.5, 0)
     where = np.clip(0.7 + 0.5 * noise(rng, shape, (25, 150)) + 0.3 * noise(rng, shape, (8, 30)), 0.05, 1.6) * ends
+    where *= np.clip(0.85 + 0.4 * noise(rng, shape, (1.2, 2.5)), 0, 2)
     log = soft_step(half - np.abs(across), 1.5) * where * (lines + rng.uniform(-0.3, 0.15))
     for side in (-1, 1):
         edge = across - side * half
@@ -116,9 +118,3 @@ def _band(rng: np.random.Generator, room: Shape) -> Patch:
         log += rng.uniform(0, 0.5) * where * np.exp(-(((edge + 3.5 * side) / 1.2) ** 2))
     extent = (np.abs(across) < half + 2) & (ends > 0.1)
     return Patch(np.asarray(np.exp(np.clip(log, -1.5, 1.3)), np.float32), extent, np.zeros(shape, np.float32))
-
-
-def _box_fade(shape: Shape) -> Float32:
-    """1 inside a box, falling to 0 within six pixels of its border."""
-    y, x = (np.minimum(np.arange(size), size - 1 - np.arange(size)).astype(np.float32) for size in shape)
-    return np.asarray(np.clip(np.minimum(y[:, None], x) / 6, 0, 1), np.float32)

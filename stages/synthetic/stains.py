@@ -23,8 +23,8 @@ def tread(rng: np.random.Generator, grey: Float32) -> None:
     """The ribs of chequer plate, which are pressed on purpose and clearly visible, but not a defect."""
     pitch, phase = rng.uniform(85, 140), (rng.uniform(0, 1), rng.uniform(0, 1))
     height = _ribs(grey.shape, pitch, phase) if rng.random() < 0.5 else _lozenges(grey.shape, pitch, phase)
-    shading = slope(height, 2.0, rng.uniform(0.15, 0.9))
-    grey *= np.exp(np.clip(rng.uniform(5, 9) * shading + rng.uniform(0, 0.25) * height, -1.4, 0.9))
+    shading = slope(height, 1.3, rng.uniform(0.15, 0.9))
+    grey *= np.exp(np.clip(rng.uniform(3.5, 6) * shading + rng.uniform(0, 0.25) * height, -1.4, 0.9))
 
 
 def _ribs(shape: tuple[int, ...], pitch: float, phase: tuple[float, float]) -> Float32:
@@ -118,7 +118,8 @@ def _drops(rng: np.random.Generator, grey: Float32) -> None:
     shape = grey.shape[0], wide
     tall = rng.uniform(14, 80)
     blots = noise(rng, shape, (tall, 14)) + 0.5 * fractal(rng, shape, (tall / 3, 7), 3, 0.8)
-    band = np.linspace(-1, 1, wide, dtype=np.float32) ** 2
+    away = np.abs(np.linspace(-1, 1, wide, dtype=np.float32))
+    band = away**2 + 12 * np.maximum(away - 0.6, 0) ** 2  # nothing reaches the window's border
     wet = warped(rng, blots, 2, 6) - rng.uniform(0.9, 1.7) - 1.5 * band + 0.6 * noise(rng, shape, (90, 90))
     core = soft_step(wet - 0.8 - 2 * np.abs(noise(rng, shape, (20, 14))), 0.12)
     mirror = soft_step(wet, 0.07) * (1 - core)

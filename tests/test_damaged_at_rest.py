@@ -58,7 +58,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths.MODEL.mkdir()
     member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 5, (0.2,) * 5)
     ensemble.write(paths.MODEL, ensemble.Ensemble({"digest": "0" * 8}, [member]))
-    paths.PREDICTED_MASKS.write_text("image,class,run_lengths\ntrain_00.jpg,defect_1,1 4\n")
+    paths.PREDICTED_MASKS.write_text("image,class,run_lengths\ntrain_00.jpg,pits,1 4\n")
 
 
 def data_set() -> None:

@@ -57,8 +57,8 @@ def test_a_run_leaves_what_people_rely_on(clone: Path) -> None:
     metrics = json.loads((clone / "metrics/evaluation.json").read_text())
     names = {"mean_dice", "all_empty_mean_dice", "positive_mean_dice", "pixel_accuracy", "mean_iou"}
     assert names < set(metrics)
-    assert set(metrics["collapsed"]) == set(metrics["positive_dice"]) == {f"defect_{k}" for k in (1, 2, 3, 4)}
-    assert {"precision", "recall", "f1", "iou"} == set(metrics["classes"]["defect_3"])
+    assert set(metrics["collapsed"]) == set(metrics["positive_dice"]) == {"pits", "cracks", "scratches", "patches"}
+    assert {"precision", "recall", "f1", "iou"} == set(metrics["classes"]["scratches"])
     assert {"mean_dice", "positive_mean_dice"} < set(metrics["validation"])
     background = metrics["confusion"]["background"]
     assert sum(background.values()) == pytest.approx(1)
@@ -97,7 +97,7 @@ def test_nothing_runs_twice_and_a_loss_runs_training_onwards(clone: Path) -> Non
     for stage in ("train", "infer", "infer_test", "postprocess", "evaluate", "report"):
         assert f"Running stage '{stage}'" in printed
     compared = call(clone, "dvc", "metrics", "diff", "cce", "cce_dice", "--all", "--md")
-    for key in ("mean_dice", "validation.positive_mean_dice", "confusion.defect_1.background", "classes.defect_4.iou"):
+    for key in ("mean_dice", "validation.positive_mean_dice", "confusion.pits.background", "classes.patches.iou"):
         assert f" {key} " in compared
     back = experiment(clone, "cce_again", "train.loss=cce")
     assert "Running stage" not in back

@@ -1,198 +1,154 @@
 """The four kinds of defects of the built-in sample, after those of the real strips.
 
 Every kind is a function of a random generator and of the available room, (height, width) in pixels; it returns a
-`Patch` that is no larger. The kinds differ in shape and in polarity, as the real ones do:
+`Patch` that is no larger. The kinds differ in shape and in polarity, as the real ones do; within a kind, contrast
+varies from hardly visible to glaring:
 
-1. pits: clusters of little dark holes, each with a bright burr;
-2. cracks: thin, dark, jagged upright lines;
-3. scratches and smears: straight upright streaks, long bands across, bright fibrous blobs;
-4. torn patches: large, rough in relief, with a shadow and a bright rim.
+1. pits: specks of pressed-in scale, dark with a bright burr and a fading trail, in a swarm;
+2. cracks: single thin, faint, upright dark lines;
+3. scratches and smears: hairlines in bundles, bright fibres, bands across (`scratches`);
+4. patches: torn or rolled-in sheets of steel, ragged, with shadows, relief and glints.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from stages.pipeline.arrays import Bool, Float32
-from stages.synthetic.surface import noise
+from stages.pipeline.arrays import Float32
+from stages.synthetic.fields import Shape, box_fade, fractal, noise, path, slope, soft_step, spot, warped
+from stages.synthetic.patch import Patch, size_within
+from stages.synthetic.scratches import scratch
 
-Room = tuple[int, int]
-
-# Deviations of a crack from a straight line: cell in rows, size in columns. The path is rough at every scale.
-_JAGS = ((80.0, 5.0), (31.0, 2.2), (13.0, 1.1), (6.0, 0.7), (1.0, 0.35))
-
-
-@dataclass(frozen=True)
-class Patch:
-    """What a defect does to the steel beneath it.
-
-    Attributes:
-        gain: factors that multiply the grey levels, float32 of shape (height, width); 1 changes nothing.
-        extent: where the defect is, bool of the same shape.
-    """
-
-    gain: Float32
-    extent: Bool
+# Deviations of a crack from a straight line, as of `fields.path`. It is rough at every scale.
+_JAGS = ((80.0, 5.0), (31.0, 1.6), (13.0, 0.8), (6.0, 0.5), (1.0, 0.2))
 
 
-def pits(rng: np.random.Generator, room: Room) -> Patch:
-    """Class 1: a cluster of 3 to 6 pits, each one to three holes with a burr."""
-    shape = _size(room, rng.uniform(120, 240), rng.uniform(90, 260))
+def pits(rng: np.random.Generator, room: Shape) -> Patch:
+    """Class 1: a swarm of 3 to 7 pits, each one to three specks with a trail."""
+    shape = size_within(room, rng.uniform(120, 240), rng.uniform(90, 280))
     log = np.zeros(shape, np.float32)
-    extent = np.zeros(shape, np.bool_)
-    for _ in range(rng.integers(3, 7)):
-        y, x = rng.uniform(16, shape[0] - 16), rng.uniform(10, shape[1] - 10)
-        for _ in range(rng.integers(1, 4)):
-            centre = y + rng.normal(0, 6), x + rng.normal(0, 3)
-            radii = rng.uniform(3.5, 7), rng.uniform(2.2, 4)
-            hole = _spot(rng, shape, centre, radii)
-            burr_at = centre[0] + radii[0] * rng.choice([-1.1, 1.1]), centre[1] + rng.uniform(-2, 2)
-            burr = _spot(rng, shape, burr_at, (radii[0] * 0.55, radii[1] * 0.7))
-            log += 0.85 * burr - 1.2 * hole
-            extent |= (hole > 0.25) | (burr > 0.25)
-    return Patch(np.exp(np.clip(log, -1.6, 1.1)), extent)
+    strength = rng.uniform(0.3, 0.85)
+    for _ in range(rng.integers(3, 8)):
+        y, x = rng.uniform(18, shape[0] - 18), rng.uniform(12, shape[1] - 12)
+        for _ in range(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15])):
+            centre = y + rng.normal(0, 8), x + rng.normal(0, 3)
+            log += strength * rng.uniform(0.6, 1.3) * _pit(rng, shape, centre)
+    seen = cv2.GaussianBlur(np.abs(log), (0, 0), 1.0)
+    return Patch(
+        np.asarray(np.exp(np.clip(log, -1.4, 1.5)), np.float32), seen > 0.25 * strength, np.zeros(shape, np.float32)
+    )
 
 
-def crack(rng: np.random.Generator, room: Room) -> Patch:
-    """Class 2: one thin upright crack, often with a side branch."""
-    shape = _size(room, rng.uniform(80, 220), 64)
-    log, extent = _crack_line(rng, shape, np.full((shape[0], 1), shape[1] / 2, np.float32), 1.0)
+def _pit(rng: np.random.Generator, shape: Shape, centre: tuple[float, float]) -> Float32:
+    """Log gain of one speck: a ragged dark core, mostly with a bright burr above or below and a faint upright trail."""
+    tall, wide = rng.uniform(3, 8.5), rng.uniform(1.6, 3.4)
+    log = -rng.uniform(0.6, 1.1) * spot(rng, shape, centre, (tall, wide))
+    side = float(rng.choice([-1.0, 1.0]))
+    if rng.random() < 0.75:
+        at = centre[0] + side * tall * rng.uniform(0.5, 1.3), centre[1] + rng.normal(0, 1.2)
+        log += rng.uniform(0.5, 1.9) * spot(
+            rng, shape, at, (tall * rng.uniform(0.3, 0.9), wide * rng.uniform(0.4, 0.9))
+        )
     if rng.random() < 0.6:
-        # A branch leaves the crack at its middle and drifts away.
-        fork = np.maximum(np.arange(shape[0], dtype=np.float32)[:, None] - shape[0] * rng.uniform(0.3, 0.6), 0)
-        away = shape[1] / 2 + rng.choice([-0.22, 0.22]) * fork
-        branch, more = _crack_line(rng, shape, away, 0.7)
-        branch[: shape[0] // 3], more[: shape[0] // 3] = 0, False
-        log, extent = np.minimum(log, branch), extent | more
-    return Patch(np.exp(log), extent)
+        length = rng.uniform(8, 32)
+        at = centre[0] - side * length * 0.8, centre[1] + rng.normal(0, 1)
+        trail = spot(rng, shape, at, (length, rng.uniform(0.9, 2)))
+        log -= rng.uniform(0.15, 0.45) * trail * np.clip(0.8 + 0.6 * noise(rng, shape, (6, 3)), 0, 1.5)
+    return np.asarray(log, np.float32)
 
 
-def scratch(rng: np.random.Generator, room: Room) -> Patch:
-    """Class 3: mostly upright streaks, now and then a smear or a band across the strip."""
-    kind = rng.choice(3, p=[0.66, 0.26, 0.08])
-    return (_streaks, _smear, _band)[kind](rng, room)
+def crack(rng: np.random.Generator, room: Shape) -> Patch:
+    """Class 2: one thin upright crack, often with a side branch."""
+    shape = size_within(room, rng.uniform(110, 230), 64)
+    rows = np.arange(shape[0], dtype=np.float32)
+    depth = rng.uniform(0.35, 0.8)
+    log, near = _crack_line(rng, shape, shape[1] / 2 + rng.normal(0, 0.03) * (rows - shape[0] / 2), depth)
+    if rng.random() < 0.45:
+        # A branch leaves the crack and drifts away.
+        start = int(shape[0] * rng.uniform(0.3, 0.6))
+        course = shape[1] / 2 + rng.choice([-1, 1]) * rng.uniform(0.08, 0.25) * (rows - start)
+        branch, more = _crack_line(rng, shape, course, 0.6 * depth)
+        branch[:start], more[:start] = 0, False
+        log, near = np.minimum(log, branch), near | more
+    return Patch(np.exp(log), near, np.zeros(shape, np.float32))
 
 
-def torn(rng: np.random.Generator, room: Room) -> Patch:
-    """Class 4: a torn or rough patch with relief inside, a shadow on one side, a bright rim on the other."""
-    shape = _size(room, rng.uniform(75, 205), rng.uniform(105, 305))
-    outline = _ragged_outline(rng, shape)
-    inside = cv2.GaussianBlur(outline.astype(np.float32), (0, 0), 1.5)
-    stretch = rng.uniform(1, 2.5)
-    layers = noise(rng, shape, (26, 26 * stretch)) + 0.45 * noise(rng, shape, (9, 9 * stretch))
-    # Steel tears in layers: terraces, each with a ledge that throws a shadow, and a grained top.
-    height_map = 3.0 * np.floor(layers * 1.3) + 2.2 * layers + 0.35 * noise(rng, shape, (4, 4 * stretch))
+def _crack_line(rng: np.random.Generator, shape: Shape, course: Float32, depth: float) -> tuple[Float32, np.ndarray]:
+    """Log gain and extent of a jagged line along `course`, the column at each row, float32 (height,)."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    across = x - (course + path(rng, shape[0], _JAGS))[:, None]
+    taper = np.clip(np.minimum(y, shape[0] - y) / rng.uniform(20, 50), 0, 1)
+    half = np.clip(1.3 + 0.4 * path(rng, shape[0], ((14.0, 1.0),)), 0.8, 2.4)[:, None]
+    along = np.clip(0.85 + 0.35 * path(rng, shape[0], ((25.0, 0.8), (5.0, 0.6))), 0.15, 1.5)[:, None]
+    log = -depth * along * np.exp(-((across / half) ** 2)) - 0.12 * np.exp(-((across / 5) ** 2))
+    log += 0.12 * np.exp(-((across / half - 2.4) ** 2))
+    return np.asarray(log * taper, np.float32), np.asarray(np.abs(across) < half + 1)
+
+
+def patch(rng: np.random.Generator, room: Shape) -> Patch:
+    """Class 4: a torn or rolled-in sheet, of its own brightness, with relief, ledges, stains and glints inside.
+
+    Where its rim is pressed into the strip, it fades; elsewhere it is crisp, and on one side it throws a shadow.
+    """
+    shape = size_within(room, rng.uniform(85, 225), rng.uniform(120, 340))
+    inward = _ragged(rng, shape)
+    # Pixels over which the rim fades: 1.5 where it is crisp, up to 12 where it is pressed in.
+    fade = 1.5 + 10 * np.clip(noise(rng, shape, (50, 50)) - 0.2, 0, 1)
+    cover = soft_step(inward, fade / 3)
     angle = rng.uniform(0, 2 * np.pi)
-    relief = np.tanh(_slope(height_map, 1.1, angle) / 5)
-    rim = _slope(outline.astype(np.float32), 3.0, angle)
-    flakes = noise(rng, shape, (16, 12)) + 0.5 * noise(rng, shape, (4, 4)) > 2.1
-    log = inside * (rng.uniform(-0.75, -0.1) + 0.75 * relief + 0.1 * np.sin(3 * layers) + 0.7 * flakes)
-    log += 0.9 * rim / (np.abs(rim).max() + 1e-6)
-    return Patch(np.asarray(np.exp(np.clip(log, -1.8, 1.0)), np.float32), outline)
+    strength = rng.uniform(0.35, 0.95)  # some are hardly to be told from the steel around
+    log = strength * cover * (rng.normal(-0.32, 0.25) + _relief(rng, shape, angle) + _stained(rng, shape))
+    rim = slope(soft_step(inward, 1.0), 0.8, angle) * np.clip(0.8 + 0.8 * noise(rng, shape, (24, 24)), 0, 1.8)
+    log += strength * rng.uniform(1.5, 5.5) * rim
+    # The steel around is soiled, most of all next to the patch.
+    soil = np.clip(fractal(rng, shape, (44, 12), 4, 0.8) + 0.3, 0, 1.5)
+    soil *= np.exp(np.minimum(inward, 0) / rng.uniform(3, 20))
+    log -= rng.uniform(0.02, 0.3) * (1 - cover) * soil * box_fade(shape, 14)
+    gain = np.asarray(np.exp(np.clip(log, -1.2, 1.4)), np.float32)
+    return Patch(gain, inward > 0, np.asarray(rng.uniform(0.2, 0.8) * cover, np.float32))
 
 
-DRAWERS: dict[int, Callable[[np.random.Generator, Room], Patch]] = {1: pits, 2: crack, 3: scratch, 4: torn}
+def _ragged(rng: np.random.Generator, shape: Shape) -> Float32:
+    """Distance inwards from a ragged closed outline that nearly fills its box, in pixels; below 0 outside."""
+    y, x = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None], np.linspace(-1, 1, shape[1], dtype=np.float32)
+    x = x + rng.normal(0, 0.2) * y  # sheared
+    power = rng.uniform(1.4, 2.6)  # between an ellipse and a block
+    radius = (np.abs(y) ** power + np.abs(x) ** power) ** (1 / power)
+    border = np.maximum(np.abs(y), np.abs(np.linspace(-1, 1, shape[1], dtype=np.float32)))
+    field = rng.uniform(0.2, 0.4) * noise(rng, shape, (shape[0] / 2.5, shape[1] / 3.5))
+    field += rng.uniform(0.05, 0.1) * fractal(rng, shape, (30, 30), 4, rng.uniform(0.45, 0.75))
+    # Nothing reaches the border of the box, which would cut it straight.
+    field = 0.7 - radius + warped(rng, field, 5, 17) * (1 - border**4) - 7 * np.maximum(border - 0.7, 0) ** 2
+    outline = (field > 0).astype(np.uint8)
+    count, parts, figures, _ = cv2.connectedComponentsWithStats(outline)
+    if count > 2:  # the largest part alone
+        outline = (parts == 1 + int(np.argmax(figures[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    inside, outside = (cv2.distanceTransform(side, cv2.DIST_L2, 3) for side in (outline, 1 - outline))
+    return np.asarray(inside - outside, np.float32)
 
 
-def _streaks(rng: np.random.Generator, room: Room) -> Patch:
-    """One to four straight, parallel streaks; most run through the whole height."""
-    count = int(rng.integers(1, 5)) if rng.random() < 0.45 else 1
-    whole = rng.random() < 0.6
-    shape = _size(room, room[0] if whole else rng.uniform(90, 220), 34 + 16 * count)
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    lean = rng.uniform(-0.06, 0.06)
-    along = noise(rng, shape, (60, 2.0))
-    log, extent = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
-    dark = rng.random() < 0.75
-    for number in range(count):
-        half = rng.uniform(1.5, 4) if count > 1 else rng.uniform(3, 7.5)
-        across = x - (25 + 16 * number) - lean * (y - shape[0] / 2)
-        body = 1 / (1 + np.exp(np.clip(2.5 * (np.abs(across) - half), -30, 30)))
-        edge = np.exp(-((across - half - 1) ** 2))
-        log += body * (0.25 * along + (-0.6 if dark else 0.45)) + 0.3 * edge
-        extent |= np.abs(across) < half + 2
-    ends = np.clip((shape[0] - y) / 30, 0, 1) if shape[0] < room[0] else np.ones_like(y)
-    return Patch(np.exp(np.clip(log * ends, -1.4, 1.0)), extent)
+def _relief(rng: np.random.Generator, shape: Shape, angle: float) -> Float32:
+    """Log gain of the shading: crumpled, flat or folded steel. It tears in layers, each with a shadow at its ledge."""
+    stretch = rng.uniform(1, 2.5)
+    leather = fractal(rng, shape, (26, 26 * stretch), 5, rng.uniform(0.5, 0.75))
+    folds = np.abs(fractal(rng, shape, (60, 60 * stretch), 3, 0.5))  # round backs between sharp valleys
+    height = warped(rng, np.asarray(leather + rng.uniform(0, 2.5) * folds, np.float32), 5, 20)
+    crumpled = np.tanh(slope(height, 0.5, angle) * rng.uniform(3, 7))
+    where = np.clip(0.7 + 0.6 * noise(rng, shape, (60, 60)), 0.1, 1.5)
+    layers = warped(rng, fractal(rng, shape, (60, 60 * stretch), 5, 0.55), 3, 9) * rng.uniform(0.2, 0.8)
+    step = slope(np.asarray(np.floor(layers + rng.uniform()), np.float32), 0.6, angle)
+    ledges = np.clip(5 * step * np.clip(0.3 + noise(rng, shape, (30, 30)), 0, 1.2), -1.2, 0.6)
+    return np.asarray(rng.choice([0.15, 0.4, 0.75], p=[0.4, 0.35, 0.25]) * where * crumpled + ledges, np.float32)
 
 
-def _smear(rng: np.random.Generator, room: Room) -> Patch:
-    """A blob of bright fibres that lie across or aslant, with dark gaps between them."""
-    shape = _size(room, rng.uniform(35, 95), rng.uniform(70, 230))
-    side = 2 * max(shape)
-    level = noise(rng, (side, side), (rng.uniform(2, 4), rng.uniform(15, 50)))
-    fibres = _turned(level, rng.uniform(-40, 40), shape)
-    envelope = _spot(rng, shape, (shape[0] / 2, shape[1] / 2), (shape[0] * 0.36, shape[1] * 0.38))
-    log = envelope * (0.3 + 0.65 * np.maximum(fibres, 0) - 0.35 * np.maximum(-fibres, 0))
-    return Patch(np.asarray(np.exp(np.clip(log, -0.8, 1.4)), np.float32), envelope > 0.3)
+def _stained(rng: np.random.Generator, shape: Shape) -> Float32:
+    """Log gain of what lies on a patch: blots, upright streaks, grain, and areas that mirror the lamp."""
+    blots = warped(rng, fractal(rng, shape, (60, 50), 4, 0.7), 8, 25)
+    log = rng.uniform(0.08, 0.3) * blots + rng.uniform(0, 0.08) * noise(rng, shape, (45, 2.5))
+    log += rng.uniform(0.03, 0.1) * noise(rng, shape, (1, 1.5)) + rng.uniform(0.02, 0.12) * noise(rng, shape, (3, 3))
+    shine = np.maximum(warped(rng, fractal(rng, shape, (30, 26), 5, 0.75), 6, 20) - rng.uniform(0.9, 2.5), 0)
+    return np.asarray(log + np.minimum(rng.uniform(0.8, 2.4) * shine, 1.7), np.float32)
 
 
-def _band(rng: np.random.Generator, room: Room) -> Patch:
-    """A long band of drawn lines that crosses the strip at a flat angle."""
-    shape = room[0], int(min(room[1], rng.uniform(500, 1600)))
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    slope = rng.uniform(-0.09, 0.09)
-    centre = shape[0] * rng.uniform(0.35, 0.65) + slope * (x - shape[1] / 2) + 5 * noise(rng, shape, (999, 300))
-    half = rng.uniform(12, 30) * np.sqrt(np.clip(x / 60, 0, 1) * np.clip((shape[1] - x) / 60, 0, 1)) + 2
-    across = y - centre
-    straight = noise(rng, (160, shape[1]), (2.6, 240)) + 0.4 * noise(rng, (160, shape[1]), (2.0, 20))
-    lines = cv2.remap(straight, x, np.clip(across + 80, 0, 159), cv2.INTER_LINEAR)
-    body = 1 / (1 + np.exp(np.clip(np.abs(across) - half, -30, 30)))
-    log = body * (0.42 * lines + rng.uniform(-0.3, 0.2)) - 0.6 * np.exp(-(((across - half) / 2.5) ** 2))
-    return Patch(np.asarray(np.exp(np.clip(log, -1.5, 1.2)), np.float32), np.abs(across) < half + 3)
-
-
-def _size(room: Room, height: float, width: float) -> Room:
-    return int(min(room[0], height)), int(min(room[1], width))
-
-
-def _spot(rng: np.random.Generator, shape: Room, centre: tuple[float, float], radii: tuple[float, float]) -> Float32:
-    """A ragged ellipse: 1 inside, 0 outside, soft between."""
-    y = (np.arange(shape[0], dtype=np.float32)[:, None] - centre[0]) / radii[0]
-    x = (np.arange(shape[1], dtype=np.float32) - centre[1]) / radii[1]
-    cell = max(2.0, min(radii) / 2)
-    ragged = 0.35 * noise(rng, shape, (cell, cell)) if cell < 4 else 0.2 * noise(rng, shape, (cell, cell))
-    distance = np.sqrt(y**2 + x**2)
-    return np.asarray(np.clip((1.25 + ragged * (distance < 2) - distance) * 2.5, 0, 1), np.float32)
-
-
-def _crack_line(rng: np.random.Generator, shape: Room, course: Float32, depth: float) -> tuple[Float32, Bool]:
-    """Log gain and extent of a jagged line along `course`, the column at each row, of shape (height, 1)."""
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    wander = sum((size * noise(rng, (shape[0], 2), (step, 2)) for step, size in _JAGS), np.zeros((shape[0], 2)))
-    taper = np.clip(np.minimum(y, shape[0] - y) / 25, 0.15, 1)
-    half = np.clip(1.9 + 0.6 * noise(rng, (shape[0], 2), (10, 2))[:, :1], 1.0, 3.2) * taper + 0.3
-    across = x - course - wander[:, :1]
-    log = -depth * 1.35 * np.exp(-((across / half) ** 2)) + 0.15 * np.exp(-((across / half - 2.2) ** 2))
-    return np.asarray(log, np.float32), np.abs(across) < half + 1
-
-
-def _ragged_outline(rng: np.random.Generator, shape: Room) -> Bool:
-    """A closed random outline that nearly fills its box."""
-    angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
-    radius = np.full(90, 0.82)
-    for wave in range(2, 11):
-        radius += rng.normal(0, 0.22 / wave) * np.cos(wave * angles + rng.uniform(0, 2 * np.pi))
-    radius = np.clip(radius + rng.normal(0, 0.02, 90), 0.3, 0.98)
-    # Squaring the circle a little: torn patches are blocky.
-    square = 1 / np.maximum(np.abs(np.cos(angles)), np.abs(np.sin(angles))) ** 0.6
-    points = np.stack([np.cos(angles), np.sin(angles)], 1) * np.minimum(radius * square, 1.1)[:, None]
-    box = np.array([shape[1], shape[0]]) / 2
-    inside = np.zeros(shape, np.uint8)
-    cv2.fillPoly(inside, [np.round(points * box + box).astype(np.int32)], 1)
-    return inside.astype(np.bool_)
-
-
-def _slope(field: Float32, blur: float, angle: float) -> Float32:
-    """How the blurred field rises in one direction: lit from there, that is its shading."""
-    smooth = cv2.GaussianBlur(field, (0, 0), blur)
-    dx, dy = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    return np.asarray(np.cos(angle) * dx + np.sin(angle) * dy, np.float32)
-
-
-def _turned(field: Float32, degrees: float, shape: Room) -> Float32:
-    """The middle of a field, turned, cut to shape."""
-    turn = cv2.getRotationMatrix2D((field.shape[1] / 2, field.shape[0] / 2), degrees, 1.0)
-    turn[:, 2] += (shape[1] - field.shape[1]) / 2, (shape[0] - field.shape[0]) / 2
-    return np.asarray(cv2.warpAffine(field, turn, (shape[1], shape[0])), np.float32)
+DRAWERS: dict[int, Callable[[np.random.Generator, Shape], Patch]] = {1: pits, 2: crack, 3: scratch, 4: patch}

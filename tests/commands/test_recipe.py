@@ -46,7 +46,7 @@ def test_without_a_name(run: Run) -> None:
 
 def test_a_competition(run: Run) -> None:
     """Its data comes from Kaggle unless --source says otherwise; what an earlier recipe set is gone."""
-    assert "competition.classes: [defect_1, defect_2, defect_3, defect_4] -> [car]" in run("carvana").splitlines()
+    assert "competition.classes: [pits, cracks, scratches, patches] -> [car]" in run("carvana").splitlines()
     assert source() == "kaggle"
     Path("tgs.zip").touch()
     printed = run("tgs-salt", "--source", "tgs.zip").splitlines()
@@ -62,7 +62,7 @@ def test_a_recipe_by_its_path(run: Run) -> None:
     Path("own.yaml").write_text(
         "# Mine.\ndownload: {source: own.zip}\ncompetition: {classes: [a, b]}\n", encoding="utf-8"
     )
-    assert "competition.classes: [defect_1, defect_2, defect_3, defect_4] -> [a, b]" in run("own.yaml")
+    assert "competition.classes: [pits, cracks, scratches, patches] -> [a, b]" in run("own.yaml")
     assert source() == "own.zip"
 
 

@@ -69,8 +69,8 @@ def test_a_damaged_file(name: str, change: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("layout", "classes"), ["defect_1"]),
-        (("layout", "classes"), ["defect_1", "defect_1", "defect_2", "defect_3", "defect_4"]),
+        (("layout", "classes"), ["pits"]),
+        (("layout", "classes"), ["pits", "pits", "cracks", "scratches", "patches"]),
         (("layout", "height"), "32"),
         (("layout", "height"), 0),
         (("layout", "overlapping"), 1),

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_layout_of_params_yaml() -> None:
     """Height comes before width, class ids count from 1."""
     layout = Layout.of(settings.load(ROOT / "params.yaml").competition)
-    assert layout == Layout(("defect_1", "defect_2", "defect_3", "defect_4"), 256, 1600)
+    assert layout == Layout(("pits", "cracks", "scratches", "patches"), 256, 1600)
     assert (layout.size, layout.pixels, str(layout)) == ((256, 1600), 409_600, "256×1600")
     assert (layout.number_of_classes, list(layout.class_ids)) == (4, [1, 2, 3, 4])
 

@@ -117,7 +117,7 @@ def test_enlarge_repeats_pixels_by_a_whole_factor() -> None:
 def test_caption_adds_a_dark_bar_with_light_text(width: int) -> None:
     """The bar stands above the picture, is as wide, and holds something bright."""
     picture = np.full((50, width, 3), 100, dtype=np.uint8)
-    captioned = overlays.caption(picture, "0002cc93b.jpg", {"defect_1": ONE})
+    captioned = overlays.caption(picture, "0002cc93b.jpg", {"pits": ONE})
     (enlarged,) = overlays.enlarge(picture)
     bar = captioned[: captioned.shape[0] - enlarged.shape[0]]
     np.testing.assert_array_equal(captioned[len(bar) :], enlarged)

@@ -25,7 +25,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"columns.class_id": "ImageId"}, "columns: expected a different column for each key, found"),
     (
         {"columns.class_labels": ["a", "b"]},
-        "columns: class_labels: expected 4 texts, one for each of defect_1, defect_2",
+        "columns: class_labels: expected 4 texts, one for each of pits, cracks",
     ),
     ({"columns.class_labels": [1, 1, 2, 3]}, "columns: class_labels: expected different texts, found"),
     (

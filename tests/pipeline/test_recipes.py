@@ -99,7 +99,7 @@ def test_changes_are_listed(params: Path) -> None:
         params,
     )
     assert changes == [
-        "competition.classes: [defect_1, defect_2, defect_3, defect_4] -> [a]",
+        "competition.classes: [pits, cracks, scratches, patches] -> [a]",
         'competition.run_lengths.empty: [] -> ["-1"]',
         "train.final: null -> all",
     ]

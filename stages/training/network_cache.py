@@ -43,13 +43,16 @@ MODULES = (
     "stages.training.callbacks",
     "stages.training.checksums",
     "stages.training.crops",
+    "stages.training.degradations",
     "stages.training.distribution",
     "stages.training.fit",
+    "stages.training.hard_pixels",
     "stages.training.losses",
     "stages.training.mixup",
     "stages.training.model",
     "stages.training.replaced_layers",
     "stages.training.upsampling",
+    "stages.training.warps",
     "stages.training.whole_batch",
 )
 

@@ -27,6 +27,7 @@ from stages.pipeline.sections import (
     Text,
     check,
 )
+from stages.pipeline.train_settings import SIGMOIDS
 from stages.pipeline.train_settings import Train as Train
 
 
@@ -194,9 +195,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _overlaps_fit(self) -> "Settings":
-        if self.competition.overlapping_classes and not self.train.loss.startswith("bce"):
+        if self.competition.overlapping_classes and self.train.loss not in SIGMOIDS:
             raise ValueError(
-                "train: loss: expected bce or bce_dice, which decide each class by itself, because "
+                f"train: loss: expected one of {', '.join(SIGMOIDS)}, which decide each class by itself, because "
                 f"competition.overlapping_classes is true; found {self.train.loss}"
             )
         return self

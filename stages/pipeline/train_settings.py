@@ -28,9 +28,18 @@ def _encoder_weights(value: Any) -> str | None:
 
 
 MOST_STAGES = 5  # of a decoder; with one less it ends at half of the resolution
+def _foreground_fraction(value: Any) -> float | tuple[float, float]:
+    numbers = list(value) if isinstance(value, list | tuple) else [value]
+    numeric = [number for number in numbers if isinstance(number, int | float) and not isinstance(number, bool)]
+    fits = len(numeric) == len(numbers) and all(0 <= number <= 1 for number in numbers)
+    if not fits or (isinstance(value, list | tuple) and len(numbers) != 2):
+        raise ValueError(f"expected a number in 0 … 1, or [first, last] of such numbers, found {value!r}")
+    return (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else float(numbers[0])
 
-# Losses with a cross-entropy, the only term that label smoothing changes.
-SMOOTHED = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice")
+
+# Losses with a cross-entropy, the only term that label smoothing and hard pixels change.
+WITH_CROSS_ENTROPY = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice", "focal_dice_bce")
+SIGMOIDS = ("bce", "bce_dice", "focal_dice_bce")  # losses that decide each class by itself
 
 # The encoders of segmentation_models and of stages.training.efficientnet_lite. Importing them here
 # would import TensorFlow; a test compares the two lists.
@@ -54,22 +63,33 @@ class Train(Section):
     downscale: Annotated[Literal[1, 2, 4], BeforeValidator(whole)]
     decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=4, max_length=5)]
     batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
-    loss: Literal["cce", "cce_dice", "cce_jaccard", "dice", "focal", "lovasz", "bce", "bce_dice"]
+    loss: Literal[
+        "cce", "cce_dice", "cce_jaccard", "dice", "tversky", "focal", "lovasz", "bce", "bce_dice", "focal_dice_bce"
+    ]
+    hard_pixels: Annotated[Number, Field(gt=0, le=1)]
     class_weights: Annotated[str | tuple[float, ...] | None, PlainValidator(_class_weights)]
     epochs: PositiveInt
     batch_size: PositiveInt
     crops_per_image: PositiveInt
     crop_height: PositiveInt
     crop_width: PositiveInt
-    foreground_fraction: Annotated[Number, Field(ge=0, le=1)]
+    foreground_fraction: Annotated[float | tuple[float, float], PlainValidator(_foreground_fraction)]
     foreground_sampling: Literal["equal", "sqrt", "natural"]
     max_black_fraction: Annotated[Number, Field(gt=0, le=1)]
     flips: Flag
     quarter_turns: Flag
     rotation: Annotated[Number, Field(ge=0, le=180)]
+    scale: Annotated[Number, Field(ge=0, le=1)]
+    elastic: Annotated[Number, Field(ge=0, le=16)]
+    grid_distortion: Share
     brightness: Share
     contrast: Share
+    gamma: Annotated[Number, Field(ge=0, le=4)]
+    clahe: Annotated[Number, Field(ge=0, le=1)]
+    blur: Annotated[Number, Field(ge=0, le=10)]
     noise: Share
+    coarse_dropout: Share
+    black_bars: Annotated[Number, Field(ge=0, le=1)]
     mixup: Annotated[Number, Field(ge=0)]
     label_smoothing: Share
     presence_weight: Annotated[Number, Field(ge=0)]
@@ -102,10 +122,15 @@ class Train(Section):
                 "final: a training on every fold has no validation fold to detect a plateau on; expected "
                 "learning_rate_schedule cosine or constant, found plateau"
             )
-        if self.label_smoothing and self.loss not in SMOOTHED:
+        for name, off in (("label_smoothing", 0), ("hard_pixels", 1)):
+            if getattr(self, name) != off and self.loss not in WITH_CROSS_ENTROPY:
+                raise ValueError(
+                    f"{name}: expected {off} or a loss with cross-entropy ({', '.join(WITH_CROSS_ENTROPY)}), "
+                    f"found {getattr(self, name)} with {self.loss}"
+                )
+        if isinstance(self.foreground_fraction, tuple) and self.epochs == 1:
             raise ValueError(
-                f"label_smoothing: expected 0 or a loss with cross-entropy ({', '.join(SMOOTHED)}), "
-                f"found {self.label_smoothing} with {self.loss}"
+                f"foreground_fraction: expected one number with epochs = 1, found {list(self.foreground_fraction)}"
             )
         if self.warmup_epochs and self.learning_rate_schedule != "cosine":
             raise ValueError(

@@ -4,8 +4,8 @@ Everything is done on bytes, by NumPy and OpenCV, before a batch becomes a tenso
 decoding would.
 
 To add an augmentation: a few lines in `augmented`, with a random number of its own at the end of those that it draws,
-and a parameter in `stages.pipeline.train_settings.Train`. What draws pixels anew, such as a rotation, belongs to
-`stages.training.crops`.
+and a parameter in `stages.pipeline.train_settings.Train`. What makes crops harder to see is in
+`stages.training.degradations`; what draws pixels anew, such as a rotation, in `stages.training.warps`.
 """
 
 from functools import lru_cache
@@ -19,6 +19,7 @@ from stages.dataset import label_maps
 from stages.pipeline.arrays import Float32, Int64, UInt8
 from stages.pipeline.settings import Train
 from stages.training.crops import Crops
+from stages.training.degradations import degraded
 from stages.training.distribution import SINGLE_DEVICE, Cluster
 
 NOISE = 1 << 20  # random values that noise is cut from, at least
@@ -79,7 +80,7 @@ def batch(crops: Crops, numbers: Int64) -> tuple[UInt8, UInt8, Float32]:
 
 
 def augmented(options: Train, seed: int, number: int, image: UInt8, labels: UInt8) -> tuple[UInt8, UInt8]:
-    """A crop and its labels flipped together, and the crop's grey levels changed: x·contrast + brightness + noise.
+    """A crop and its labels flipped together and degraded, its grey levels changed: x·contrast + brightness + noise.
 
     Contrast is changed about the crop's mean. The result depends only on the seed and the crop's number.
 
@@ -99,6 +100,7 @@ def augmented(options: Train, seed: int, number: int, image: UInt8, labels: UInt
         for flipped, axis in ((left_right < 0.5, 1), (up_down < 0.5, 0)):
             if flipped:
                 image, labels = _flipped(image, axis), _flipped(labels, axis)
+    image, labels = degraded(options, seed, number, image, labels)
     factor = 1 + options.contrast * (2 * contrast - 1)
     shift = 255 * options.brightness * (2 * brightness - 1)
     if options.contrast:

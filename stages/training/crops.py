@@ -11,6 +11,7 @@ from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import Bool, Int64, UInt8
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
+from stages.training import warps
 
 BLACK = 16  # grey levels up to this count as black: the margin beside the strip, with JPEG's noise in it
 TRIES = 8  # places that are drawn for a crop that must not be too black; the last one is taken as it is
@@ -31,8 +32,8 @@ class Crops:
 
     Crop n depends only on n and the seed, so a training can continue from any crop. An epoch has `crops_per_image`
     crops for every image, or for every tile of images that are cut into tiles. A fraction `foreground_fraction` of them
-    shows a class that is drawn at random, weighted by `foreground_sampling`, so that rare classes appear too. The other
-    crops lie anywhere in the images, which take turns.
+    shows a class that is drawn at random, weighted by `foreground_sampling`, so that rare classes appear too. It may
+    change from epoch to epoch. The other crops lie anywhere in the images, which take turns.
     """
 
     def __init__(self, data: Dataset, samples: list[Sample], options: Train, seed: int) -> None:
@@ -70,10 +71,10 @@ class Crops:
         labels = place.labels
         if labels is None and any(place.sample.pixels):
             labels = self.data.labels[place.sample.position]
-        if self.options.rotation:
-            angle = generator.uniform(-self.options.rotation, self.options.rotation)
-            crop = self._rotated(image, place, angle, cv2.INTER_LINEAR)
-            mask = self._blank() if labels is None else self._rotated(labels, place, angle, cv2.INTER_NEAREST)
+        if warps.changes(self.options):
+            warp = warps.drawn(self.options, generator, (place.left, place.top), (self.width, self.height))
+            crop = warp(image, cv2.INTER_LINEAR)
+            mask = self._blank() if labels is None else warp(labels, cv2.INTER_NEAREST)
         else:
             crop = image[window]
             mask = self._blank() if labels is None else labels[window]
@@ -84,7 +85,7 @@ class Crops:
     def _place(self, number: int, generator: np.random.Generator) -> Place:
         """Draw an image and the upper left corner of a crop in it."""
         highest = (self.data.images.height - self.height, self.data.images.width - self.width)
-        if self._with_class and generator.random() < self.options.foreground_fraction:
+        if self._with_class and generator.random() < self._foreground_fraction(number):
             class_id = int(generator.choice(list(self._with_class), p=self._probability))
             shown = self._with_class[class_id]
             sample = shown[generator.integers(len(shown))]
@@ -99,26 +100,13 @@ class Crops:
         top, left = generator.integers(0, highest, endpoint=True)
         return Place(sample, int(top), int(left))
 
-    def _rotated(self, image: UInt8, place: Place, angle: float, interpolation: int) -> UInt8:
-        if image.ndim == 3 and image.shape[2] != 3:  # OpenCV rotates up to four channels at a time
-            planes = np.ascontiguousarray(np.moveaxis(image, -1, 0))
-            return np.stack([self._rotated(plane, place, angle, interpolation) for plane in planes], axis=-1)
-        return self._rotated_once(image, place, angle, interpolation)
-
-    def _rotated_once(self, image: UInt8, place: Place, angle: float, interpolation: int) -> UInt8:
-        """A crop rotated about its centre by an angle in degrees; pixels outside the image are mirrored.
-
-        OpenCV takes half as long again if it mirrors them itself, so the part that is needed is filled up first.
-        """
-        middle = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
-        transform = cv2.getRotationMatrix2D((0, 0), angle, 1.0)
-        turned = transform[:, :2]
-        reach = np.abs(turned) @ middle + 1  # of the crop in the image from its middle, rightwards and downwards
-        corner = np.array([place.left, place.top])
-        low = np.floor(corner + middle - reach).astype(int)
-        part = _mirrored(image, low, np.ceil(corner + middle + reach).astype(int) + 1)
-        transform[:, 2] = middle - turned @ (corner + middle - low)
-        return np.asarray(cv2.warpAffine(part, transform, (self.width, self.height), flags=interpolation), np.uint8)
+    def _foreground_fraction(self, number: int) -> float:
+        """The fraction of the crops of this crop's epoch that is placed on a defect, 0 … 1; linear over the epochs."""
+        fraction = self.options.foreground_fraction
+        if not isinstance(fraction, tuple):
+            return fraction
+        first, last = fraction
+        return first + (last - first) * min(number // self.per_epoch / max(self.options.epochs - 1, 1), 1)
 
     def _blank(self) -> UInt8:
         """The labels of a crop without a defect, none of which is read."""
@@ -127,10 +115,17 @@ class Crops:
         return np.zeros((self.height, self.width, *planes), np.uint8)
 
     def pixels(self, most: int) -> Int64:
-        """Pixels of each class in the first epoch's crops, or in the first `most` of them: int64 (1 + classes,)."""
+        """Pixels of each class in an epoch's crops, or in `most` of them: int64 (1 + classes,).
+
+        They are the first epoch's, or lie evenly in all epochs if these differ in how many crops show a defect.
+        """
         size = 1 + len(self.data.classes)
         counts = np.zeros(size, np.int64)
-        for number in range(min(self.per_epoch, most)):
+        numbers = range(min(self.per_epoch, most))
+        if isinstance(self.options.foreground_fraction, tuple):
+            whole = self.options.epochs * self.per_epoch
+            numbers = range(0, whole, max(1, whole // len(numbers)))[: len(numbers)]
+        for number in numbers:
             counts += label_maps.pixels(self[number][1], size - 1)
         return counts
 
@@ -146,17 +141,3 @@ def _pixel(mask: Bool, generator: np.random.Generator) -> tuple[int, int]:
     row = int(np.searchsorted(rows, number, side="right"))
     before = rows[row - 1] if row else 0
     return row, int(np.flatnonzero(mask[row])[number - before])
-
-
-def _mirrored(image: UInt8, low: Int64, high: Int64) -> UInt8:
-    """The part of an image from (x, y) `low` up to but without `high`; what lies outside the image is mirrored."""
-    size = np.array([image.shape[1], image.shape[0]])
-    # Two more columns and rows, so that what is mirrored at one edge does not meet the end of the part.
-    start, stop = np.maximum(low - 2, 0), np.minimum(high + 2, size)
-    before, after = np.maximum(start - low, 0), np.maximum(high - stop, 0)
-    part = image[start[1] : stop[1], start[0] : stop[0]]
-    if before.any() or after.any():
-        (left, top), (right, bottom) = before.tolist(), after.tolist()
-        part = np.asarray(cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REFLECT_101), np.uint8)
-    skipped = np.maximum(low - start, 0)
-    return part[skipped[1] : skipped[1] + high[1] - low[1], skipped[0] : skipped[0] + high[0] - low[0]]

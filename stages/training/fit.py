@@ -19,6 +19,7 @@ import tensorflow as tf
 from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import Float32, Float64, Int64
 from stages.pipeline.settings import Train
+from stages.pipeline.train_settings import WITH_CROSS_ENTROPY
 from stages.training import augment, checksums, losses, model
 from stages.training.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
 from stages.training.crops import Crops
@@ -218,8 +219,8 @@ def _phase(
 def prepare(network: Any, options: Train, weights: losses.Weights, steps: int) -> None:
     """Give the network its loss and its optimizer; `steps` per epoch."""
     kind = losses.LOSSES[options.loss]
-    smoothing = [options.label_smoothing] if options.label_smoothing else []
-    loss: Any = kind.make(weights, *smoothing)
+    entropy = [options.label_smoothing, options.hard_pixels] if options.loss in WITH_CROSS_ENTROPY else []
+    loss: Any = kind.make(weights, *entropy)
     share = None
     if options.presence_weight:
         loss = {"logits": loss, "presence": keras.losses.BinaryCrossentropy(from_logits=True)}

@@ -22,10 +22,12 @@ import segmentation_models as sm
 import tensorflow as tf
 
 from stages.training import whole_batch
+from stages.training.hard_pixels import mean_of_hardest
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Weights = npt.NDArray[np.float32]
 ClassWeights = str | Sequence[float] | None
+FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7  # what they cost in the Tversky index
 
 
 def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
@@ -56,11 +58,13 @@ def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
     return np.asarray(weights / (share * weights).sum(), np.float32)
 
 
-def cce(weights: Weights, smoothing: float = 0) -> Loss:
+def cce(weights: Weights, smoothing: float = 0, hard_pixels: float = 1) -> Loss:
     """Class-weighted categorical cross-entropy: the mean over all pixels of -w[true]·log p[true].
 
     With label smoothing s, log p[true] becomes (1 - s)·log p[true] + s·mean of log p over background and classes.
     Source: Szegedy et al., Rethinking the Inception Architecture, 2016, section 7.
+
+    With hard_pixels below 1, only the pixels count that cost most (`stages.training.hard_pixels`).
 
     TensorFlow computes it from logits. The one of `segmentation_models` takes probabilities and clips them, so that a
     pixel with a confident wrong prediction has no gradient.
@@ -74,7 +78,7 @@ def cce(weights: Weights, smoothing: float = 0) -> Loss:
         if smoothing:
             even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
             entropy = (1 - smoothing) * entropy + smoothing * even
-        return tf.reduce_mean(tf.gather(of_class, labels) * entropy)
+        return mean_of_hardest(tf.gather(of_class, labels) * entropy, hard_pixels)
 
     return loss
 
@@ -102,6 +106,16 @@ def dice(weights: Weights) -> Loss:
     return _overlap(sm.losses.DiceLoss, weights)
 
 
+def tversky(weights: Weights) -> Loss:
+    """1 - soft Tversky index, averaged like `dice`; class weights are not used here either.
+
+    The index is TP / (TP + 0.3·FP + 0.7·FN): a missed pixel costs more than twice as much as one too many, so the
+    network finds more of rare classes. Since both factors add up to 1, it is an F-score with β² = 0.7 / 0.3. Source:
+    Salehi et al., Tversky loss function for image segmentation using 3D fully convolutional deep networks, 2017.
+    """
+    return _overlap(sm.losses.DiceLoss, weights, beta=(FALSE_NEGATIVES / FALSE_POSITIVES) ** 0.5)
+
+
 def jaccard(weights: Weights) -> Loss:
     """1 - soft intersection over union, averaged like `dice`; class weights are not used here either."""
     return _overlap(sm.losses.JaccardLoss, weights)
@@ -116,8 +130,8 @@ def lovasz(weights: Weights) -> Loss:
     classes = len(weights)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        probabilities = _of_all_devices(tf.nn.softmax(tf.cast(logits, tf.float32)))
-        true = tf.transpose(tf.reshape(_of_all_devices(_one_hot(labels, classes)), (-1, classes)))  # (class, pixel)
+        probabilities = whole_batch.joined(tf.nn.softmax(tf.cast(logits, tf.float32)))
+        true = tf.transpose(tf.reshape(whole_batch.joined(_one_hot(labels, classes)), (-1, classes)))  # (class, pixel)
         errors = tf.abs(true - tf.transpose(tf.reshape(probabilities, (-1, classes))))
         order = tf.argsort(errors, direction="DESCENDING", stable=True)
         errors = tf.gather(errors, order, batch_dims=1)
@@ -132,12 +146,13 @@ def lovasz(weights: Weights) -> Loss:
     return loss
 
 
-def bce(weights: Weights, smoothing: float = 0) -> Loss:
+def bce(weights: Weights, smoothing: float = 0, hard_pixels: float = 1) -> Loss:
     """Class-weighted binary cross-entropy: the mean over all pixels and classes of -w[true]·log p, sigmoid.
 
     p is the probability of the truth for that class at that pixel, present or absent. The weight is that of the pixel's
     true class, which may be the background, and the largest of them where classes overlap. TensorFlow computes it from
     logits, for the reason given in `cce`. With label smoothing s, the targets are 1 - s/2 and s/2 instead of 1 and 0.
+    With hard_pixels below 1, only what costs most counts, each pixel once per class (`stages.training.hard_pixels`).
     """
     of_class = tf.constant(weights, tf.float32)
 
@@ -146,7 +161,19 @@ def bce(weights: Weights, smoothing: float = 0) -> Loss:
         weight = _weight_of_pixel(of_class, labels, true)
         true = (1 - smoothing) * true + smoothing / 2
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(true, logits)
-        return tf.reduce_mean(weight * entropy)
+        return mean_of_hardest(weight * entropy, hard_pixels)
+
+    return loss
+
+
+def sigmoid_focal(weights: Weights) -> Loss:
+    """`focal` with sigmoids: the mean over pixels and classes of -w[true]·(1 - p)²·log p, with w and p as in `bce`."""
+    of_class = tf.constant(weights, tf.float32)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, logits = _binary(labels, logits, len(weights))
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(true, logits)  # -log p
+        return tf.reduce_mean(_weight_of_pixel(of_class, labels, true) * (1 - tf.exp(-entropy)) ** 2 * entropy)
 
     return loss
 
@@ -158,44 +185,39 @@ def sigmoid_dice(weights: Weights) -> Loss:
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         true, logits = _binary(labels, logits, len(weights))
         if whole_batch.devices() > 1:
-            return _overlap_of_all_devices(true, tf.nn.sigmoid(logits), jaccard=False)
+            return _overlap_of_all_devices(true, tf.nn.sigmoid(logits), overlap)
         return overlap(true, tf.nn.sigmoid(logits))
 
     return loss
 
 
-def _overlap(kind: Any, weights: Weights) -> Loss:
+def _overlap(kind: Any, weights: Weights, **named: float) -> Loss:
     classes = len(weights)
-    overlap = kind(class_indexes=list(range(1, classes)), per_image=False)
+    overlap = kind(class_indexes=list(range(1, classes)), per_image=False, **named)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         true, predicted = _one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32))
         if whole_batch.devices() > 1:
-            return _overlap_of_all_devices(true[..., 1:], predicted[..., 1:], kind is sm.losses.JaccardLoss)
+            return _overlap_of_all_devices(true[..., 1:], predicted[..., 1:], overlap)
         return overlap(true, predicted)
 
     return loss
 
 
-def _overlap_of_all_devices(true: tf.Tensor, predicted: tf.Tensor, jaccard: bool) -> tf.Tensor:
+def _overlap_of_all_devices(true: tf.Tensor, predicted: tf.Tensor, overlap: Any) -> tf.Tensor:
     """What `segmentation_models` computes, from sums over all devices' parts of a batch.
 
     Args:
         true, predicted: masks and probabilities of this device's part, float32 (batch, height, width, classes).
-        jaccard: intersection over union instead of Dice.
+        overlap: its `JaccardLoss`, or its `DiceLoss` with some beta.
     """
-    sums = [tf.reduce_sum(values, axis=(0, 1, 2)) for values in (true * predicted, true + predicted)]
-    both, sizes = tf.unstack(whole_batch.all_reduce(tf.stack(sums)))
-    smooth = sm.losses.SMOOTH
-    scores = (both + smooth) / (sizes - both + smooth) if jaccard else (2 * both + smooth) / (sizes + smooth)
-    return 1 - tf.reduce_mean(scores)
-
-
-def _of_all_devices(values: tf.Tensor) -> tf.Tensor:
-    """(batch, height, width, channel) of the whole batch."""
-    if whole_batch.devices() == 1:
-        return values
-    return tf.reshape(whole_batch.gathered(values), tf.concat([[-1], tf.shape(values)[1:]], axis=0))
+    sums = [tf.reduce_sum(values, axis=(0, 1, 2)) for values in (true * predicted, true, predicted)]
+    both, size, found = tf.unstack(whole_batch.all_reduce(tf.stack(sums)))
+    smooth = overlap.smooth
+    if isinstance(overlap, sm.losses.JaccardLoss):
+        return 1 - tf.reduce_mean((both + smooth) / (size + found - both + smooth))
+    missed = overlap.beta**2
+    return 1 - tf.reduce_mean(((1 + missed) * both + smooth) / (missed * size + found + smooth))
 
 
 def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
@@ -217,12 +239,12 @@ def _weight_of_pixel(of_class: tf.Tensor, labels: tf.Tensor, true: tf.Tensor) ->
     return tf.where(tf.reduce_any(true > 0, axis=-1, keepdims=True), largest, of_class[0])
 
 
-def _sum(first: Callable[..., Loss], second: Callable[[Weights], Loss]) -> Callable[..., Loss]:
-    """The sum of a cross-entropy, which takes the label smoothing, and an overlap loss."""
+def _sum(first: Callable[..., Loss], *others: Callable[[Weights], Loss]) -> Callable[..., Loss]:
+    """The sum of a cross-entropy, which takes the label smoothing and the share of hard pixels, and other losses."""
 
-    def make(weights: Weights, smoothing: float = 0) -> Loss:
-        entropy, overlap = first(weights, smoothing), second(weights)
-        return lambda labels, logits: entropy(labels, logits) + overlap(labels, logits)
+    def make(weights: Weights, smoothing: float = 0, hard_pixels: float = 1) -> Loss:
+        terms = [first(weights, smoothing, hard_pixels), *(other(weights) for other in others)]
+        return lambda labels, logits: tf.add_n([term(labels, logits) for term in terms])
 
     return make
 
@@ -233,7 +255,7 @@ class Kind:
 
     Attributes:
         make: builds the loss from class weights, float32 (1 + classes,), and, for the losses with a cross-entropy
-            (`stages.pipeline.train_settings.SMOOTHED`), the label smoothing.
+            (`stages.pipeline.train_settings.WITH_CROSS_ENTROPY`), the label smoothing and the share of hard pixels.
         activation: what turns its logits into probabilities.
         weighted: whether class weights play a part.
     """
@@ -248,8 +270,10 @@ LOSSES = {
     "cce_dice": Kind(_sum(cce, dice), "softmax"),
     "cce_jaccard": Kind(_sum(cce, jaccard), "softmax"),
     "dice": Kind(dice, "softmax", weighted=False),
+    "tversky": Kind(tversky, "softmax", weighted=False),
     "focal": Kind(focal, "softmax"),
     "lovasz": Kind(lovasz, "softmax", weighted=False),
     "bce": Kind(bce, "sigmoid"),
     "bce_dice": Kind(_sum(bce, sigmoid_dice), "sigmoid"),
+    "focal_dice_bce": Kind(_sum(bce, sigmoid_dice, sigmoid_focal), "sigmoid"),
 }

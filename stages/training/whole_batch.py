@@ -39,6 +39,13 @@ def gathered(values: tf.Tensor) -> tf.Tensor:
     return all_reduce(tf.tensordot(own, tf.cast(values, tf.float32), axes=0))
 
 
+def joined(values: tf.Tensor) -> tf.Tensor:
+    """The whole batch, (batch, …), of which each device has a part, with its gradient. Only inside a training step."""
+    if devices() == 1:
+        return values
+    return tf.reshape(gathered(values), tf.concat([[-1], tf.shape(values)[1:]], axis=0))
+
+
 def rolled(batch: tf.Tensor) -> tf.Tensor:
     """Each example's predecessor in the whole batch, and the last example for the first: (batch, …)."""
     if devices() == 1:

@@ -83,7 +83,11 @@ MISTAKES = [
     ("train.learning_rate", True, "train: learning_rate: expected a number, not true or false"),
     ("train.brightness", False, "train: brightness: expected a number, not true or false"),
     ("train.contrast", True, "train: contrast: expected a number, not true or false"),
-    ("train.foreground_fraction", True, "train: foreground_fraction: expected a number, not true or false"),
+    (
+        "train.foreground_fraction",
+        True,
+        "train: foreground_fraction: expected a number in 0 … 1, or [first, last] of such numbers, found True",
+    ),
     ("train.batch_norm_momentum", True, "train: batch_norm_momentum: expected a number, not true or false"),
     (
         "preprocess.duplicate_correlation",
@@ -98,13 +102,24 @@ MISTAKES = [
     (
         "train.foreground_fraction",
         1.1,
-        "train: foreground_fraction: input should be less than or equal to 1; found 1.1",
+        "train: foreground_fraction: expected a number in 0 … 1, or [first, last] of such numbers, found 1.1",
     ),
+    (
+        "train.foreground_fraction",
+        [0.5, 0.2, 0],
+        "train: foreground_fraction: expected a number in 0 … 1, or [first, last] of such numbers, found [0.5, 0.2, 0]",
+    ),
+    ("train.hard_pixels", 0, "train: hard_pixels: input should be greater than 0; found 0"),
+    ("train.scale", 1.5, "train: scale: input should be less than or equal to 1; found 1.5"),
+    ("train.elastic", 17, "train: elastic: input should be less than or equal to 16; found 17"),
+    ("train.grid_distortion", 1, "train: grid_distortion: input should be less than 1; found 1"),
+    ("train.coarse_dropout", 1, "train: coarse_dropout: input should be less than 1; found 1"),
+    ("train.black_bars", 2, "train: black_bars: input should be less than or equal to 1; found 2"),
     (
         "train.loss",
         "mse",
-        "train: loss: input should be 'cce', 'cce_dice', 'cce_jaccard', 'dice', 'focal', 'lovasz', 'bce' or "
-        "'bce_dice'; found 'mse'",
+        "train: loss: input should be 'cce', 'cce_dice', 'cce_jaccard', 'dice', 'tversky', 'focal', 'lovasz', "
+        "'bce', 'bce_dice' or 'focal_dice_bce'; found 'mse'",
     ),
     (
         "train.precision",

@@ -16,6 +16,12 @@ def test_class_weights_may_be_three_things(load: Load) -> None:
     assert load({"train.class_weights": "balanced"}).train.class_weights == "balanced"
 
 
+def test_a_foreground_fraction_may_change(load: Load) -> None:
+    """A number, or those of the first and the last epoch."""
+    assert load({"train.foreground_fraction": 1}).train.foreground_fraction == 1.0
+    assert load({"train.foreground_fraction": [0.75, 0]}).train.foreground_fraction == (0.75, 0.0)
+
+
 def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
     """The message, before any work, lists the known ones."""
     with pytest.raises(UserError) as error:
@@ -36,7 +42,16 @@ def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
         (
             {"train.label_smoothing": 0.1, "train.loss": "dice"},
             "train: label_smoothing: expected 0 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, bce, "
-            "bce_dice), found 0.1 with dice",
+            "bce_dice, focal_dice_bce), found 0.1 with dice",
+        ),
+        (
+            {"train.hard_pixels": 0.2, "train.loss": "tversky"},
+            "train: hard_pixels: expected 1 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, bce, bce_dice, "
+            "focal_dice_bce), found 0.2 with tversky",
+        ),
+        (
+            {"train.foreground_fraction": [0.5, 0], "train.epochs": 1, "train.warmup_epochs": 0},
+            "train: foreground_fraction: expected one number with epochs = 1, found [0.5, 0.0]",
         ),
         (
             {"train.warmup_epochs": 2, "train.learning_rate_schedule": "constant"},

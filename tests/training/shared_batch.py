@@ -46,9 +46,10 @@ def both(name: str, function: Any, *batches: Any) -> None:
 def of_losses() -> None:
     """Value and gradient of each loss; a step sums what the devices find, each divided by their number."""
     labels = RANDOM.integers(0, 3, (4, 5, 6)).astype(np.uint8)
-    for name, kind in losses.LOSSES.items():
+    hard = {f"{name}, hard pixels": (losses.LOSSES[name], 0, 0.3) for name in ("cce", "bce_dice")}
+    for name, (kind, *entropy) in ({name: (kind,) for name, kind in losses.LOSSES.items()} | hard).items():
         logits = RANDOM.normal(size=(4, 5, 6, 2 if kind.activation == "sigmoid" else 3)).astype(np.float32)
-        loss = kind.make(np.array([1, 2, 3], np.float32))
+        loss = kind.make(np.array([1, 2, 3], np.float32), *entropy)
 
         def gradient(labels: tf.Tensor, logits: tf.Tensor, loss: Any = loss) -> list[tf.Tensor]:
             with tf.GradientTape() as tape:

@@ -42,6 +42,41 @@ def test_defect_crops_show_rare_classes_as_often_as_common_ones(prepared: Datase
     assert 80 <= shown <= 120
 
 
+def test_fewer_crops_on_defects_from_epoch_to_epoch(prepared: Dataset, options: settings.Train) -> None:
+    """From 1 to 0 over three epochs: all, about half, then what chance gives; crops are those of such fractions."""
+    from stages.training.crops import Crops
+
+    small = {"crop_height": 4, "crop_width": 4, "crops_per_image": 10}
+    falling, always, never = (
+        Crops(prepared, prepared.index, changed(options, **small, foreground_fraction=fraction), 7)
+        for fraction in ((1.0, 0.0), 1.0, 0.0)
+    )
+    epoch = falling.per_epoch
+    shown = [np.mean([falling[number][1].any() for number in range(k * epoch, (k + 1) * epoch)]) for k in range(3)]
+    assert shown[0] == 1
+    assert 0.4 < shown[1] < 0.8
+    assert shown[2] < 0.25
+    for number in (0, 1, 2):
+        np.testing.assert_array_equal(falling[number][0], always[number][0])
+        np.testing.assert_array_equal(falling[2 * epoch + number][0], never[2 * epoch + number][0])
+        np.testing.assert_array_equal(falling[5 * epoch + number][0], never[5 * epoch + number][0])
+
+
+def test_pixels_of_crops_that_differ_from_epoch_to_epoch(prepared: Dataset, options: settings.Train) -> None:
+    """Counted in crops of all epochs, so that class weights fit the training and not its start."""
+    from stages.training.crops import Crops
+
+    small = {"crop_height": 4, "crop_width": 4, "crops_per_image": 10}
+    first, all_epochs = (
+        Crops(prepared, prepared.index, changed(options, **small, foreground_fraction=fraction), 7)
+        for fraction in (1.0, (1.0, 0.0))
+    )
+    shares = [pixels[0] / pixels.sum() for pixels in (first.pixels(2000), all_epochs.pixels(2000))]
+    assert shares[0] + 0.15 < shares[1]
+    assert all_epochs.pixels(2000).sum() == first.pixels(2000).sum() == first.per_epoch * 16
+    assert all_epochs.pixels(7).sum() == 7 * 16
+
+
 def test_an_epoch_visits_every_image_as_often_as_asked(prepared: Dataset, options: settings.Train) -> None:
     """4 training images twice each make 8 crops, 4 batches of 2."""
     from stages.training.crops import Crops

@@ -40,6 +40,7 @@ def test_a_killed_training_goes_on_to_the_same_result(
     from stages.training.job import Job
 
     more = {"mixup": 0.3, "presence_weight": 0.1, "full_size_epochs": 1, "full_size_downscale": 1, "average_best": 2}
+    more |= {"foreground_fraction": (1.0, 0.0), "hard_pixels": 0.5, "elastic": 2, "coarse_dropout": 0.2}
     changes = {"learning_rate_schedule": schedule, "plateau_patience": 1, "epochs": 2} | (more if two_phases else {})
     options = options.model_copy(update=changes)
     undisturbed: list[tuple[int, dict[str, float]]] = []
@@ -61,6 +62,20 @@ def test_a_killed_training_goes_on_to_the_same_result(
     again = fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", lambda *logs: None)
     assert again.history == found.history
     assert again.weights.stat().st_mtime_ns == before
+
+
+def test_the_second_phase_sees_whole_images_in_their_frequency(prepared: Dataset, options: settings.Train) -> None:
+    """Each once per epoch, none chosen for its defects, whatever the first phase does; nothing without such epochs."""
+    from stages.training import fit
+    from stages.training.crops import Crops
+
+    changes = {"foreground_fraction": (1.0, 0.5), "full_size_epochs": 2, "full_size_batch_size": 2, "flips": False}
+    (second,) = fit.full_size(options.model_copy(update=changes), prepared)
+    assert (second.epochs, second.foreground_fraction) == (2, 0)
+    crops = Crops(prepared, prepared.index, second, 7)
+    whole = sorted(crops[number][1].tobytes() for number in range(crops.per_epoch))
+    assert whole == sorted(prepared.labels[sample.position].tobytes() for sample in prepared.index)
+    assert fit.full_size(options, prepared) == []
 
 
 @pytest.mark.parametrize(

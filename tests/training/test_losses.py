@@ -54,18 +54,22 @@ SIGMOID = np.log(P / (1 - P))[..., np.newaxis].astype(np.float32)
 ENTROPY = (5 * -np.log(2 / 3) + 4 * 3 * -np.log(2 / 3)) / 9  # weights 1 and 3
 DICE = 1 - 2 * (8 / 3) / (8 / 3 + 5 / 3 + 4)
 JACCARD = 1 - (8 / 3) / (4 + 5 / 3)
+TVERSKY = 1 - (8 / 3) / (8 / 3 + 0.3 * 5 / 3 + 0.7 * (4 - 8 / 3))
 # All errors are 1/3, and the gradients of the Jaccard loss along a sorted list add up to 1.
 LOVASZ = 1 / 3
 BY_HAND = {
     "cce": ENTROPY,
     "focal": ENTROPY * (1 / 3) ** 2,
     "dice": DICE,
+    "tversky": TVERSKY,
     "cce_dice": ENTROPY + DICE,
     "cce_jaccard": ENTROPY + JACCARD,
     "lovasz": LOVASZ,
     "bce": ENTROPY,  # of one class, the sigmoid's p is what the softmax's was
     "bce_dice": ENTROPY + DICE,
+    "focal_dice_bce": ENTROPY * (1 / 3) ** 2 + DICE + ENTROPY,
 }
+SIGMOIDS = ("bce", "bce_dice", "focal_dice_bce")
 
 
 def of(name: str, weights: tuple[float, ...], labels: np.ndarray, logits: np.ndarray) -> float:
@@ -88,7 +92,7 @@ def test_every_loss_has_a_value_by_hand() -> None:
 @pytest.mark.parametrize("name", BY_HAND)
 def test_3_by_3_mask(name: str) -> None:
     """The value worked out by hand above."""
-    logits = SIGMOID if name.startswith("bce") else SOFTMAX
+    logits = SIGMOID if name in SIGMOIDS else SOFTMAX
     assert of(name, (1, 3), MASK, logits) == pytest.approx(BY_HAND[name], abs=1e-4)
 
 
@@ -98,19 +102,19 @@ def test_3_by_3_mask(name: str) -> None:
         "cce": -np.log(2 / 3),
         "focal": -np.log(2 / 3) / 9,
         "dice": 1,  # the class is invented where there is none: no overlap at all
+        "tversky": 1,
         "cce_dice": -np.log(2 / 3) + 1,
         "cce_jaccard": -np.log(2 / 3) + 1,
         "lovasz": 1 / 3,  # of the background, the only class there
         "bce": -np.log(2 / 3),
         "bce_dice": -np.log(2 / 3) + 1,
+        "focal_dice_bce": -np.log(2 / 3) * (1 + 1 / 9) + 1,
     }.items(),
 )
 def test_3_by_3_background(name: str, expected: float) -> None:
     """A batch without a defect, every pixel one third probable to be one; the weight of class 1 plays no part."""
     logits = (
-        np.log(1 / 2) * np.ones((1, 3, 3, 1))
-        if name.startswith("bce")
-        else np.log([2 / 3, 1 / 3]) + np.zeros((1, 3, 3, 2))
+        np.log(1 / 2) * np.ones((1, 3, 3, 1)) if name in SIGMOIDS else np.log([2 / 3, 1 / 3]) + np.zeros((1, 3, 3, 2))
     )
     assert of(name, (1, 3), np.zeros((1, 3, 3), np.uint8), logits.astype("f")) == pytest.approx(expected, abs=1e-4)
 
@@ -128,7 +132,7 @@ def test_lovasz_leaves_classes_out_that_are_not_in_the_batch() -> None:
     assert of("lovasz", (1, 1, 1), MASK, three) == pytest.approx(LOVASZ, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dice", "lovasz"])
+@pytest.mark.parametrize("name", ["dice", "tversky", "lovasz"])
 def test_weights_that_play_no_part(name: str) -> None:
     """As the docstrings say."""
     assert of(name, (1, 1), MASK, SOFTMAX) == of(name, (1, 50), MASK, SOFTMAX)
@@ -238,12 +242,95 @@ def test_label_smoothing_of_bce() -> None:
     assert float(loss) == pytest.approx((background + there) / 2)
 
 
-def test_the_losses_that_label_smoothing_changes_are_those_that_settings_name() -> None:
-    """They take it as a second argument; the others have no such argument."""
+def test_the_losses_with_a_cross_entropy_are_those_that_settings_name() -> None:
+    """They take the label smoothing and the share of hard pixels; the others have no such arguments."""
     import inspect
 
     from stages.pipeline import train_settings
     from stages.training import losses
 
-    taking = [name for name, kind in losses.LOSSES.items() if "smoothing" in inspect.signature(kind.make).parameters]
-    assert tuple(taking) == train_settings.SMOOTHED
+    arguments = {name: list(inspect.signature(kind.make).parameters) for name, kind in losses.LOSSES.items()}
+    taking = [name for name, taken in arguments.items() if taken == ["weights", "smoothing", "hard_pixels"]]
+    assert tuple(taking) == train_settings.WITH_CROSS_ENTROPY
+    assert all(taken == ["weights"] for name, taken in arguments.items() if name not in taking)
+
+
+def test_the_losses_with_sigmoids_are_those_that_settings_name() -> None:
+    """Classes may overlap with these alone."""
+    from stages.pipeline import train_settings
+    from stages.training import losses
+
+    sigmoids = [name for name, kind in losses.LOSSES.items() if kind.activation == "sigmoid"]
+    assert tuple(sigmoids) == train_settings.SIGMOIDS == SIGMOIDS
+
+
+def test_the_harder_of_two_pixels() -> None:
+    """They cost -log 0.8 and 3·-log 0.5; a half is the second alone, and so is the least share."""
+    from stages.training import losses
+
+    for share in (0.5, 0.01):
+        loss = losses.cce(np.array([1, 3], np.float32), 0, share)(LABELS, logits((0.8, 0.2), (0.5, 0.5)))
+        assert float(loss) == pytest.approx(-3 * np.log(0.5))
+
+
+def test_hard_pixels_where_classes_overlap() -> None:
+    """Two pixels in two classes, p = 0.5, 0.8 and 0.6, 0.9: the harder half of the four is 0.5 and 0.6."""
+    from stages.training import losses
+
+    planes = np.array([[[[1, 1], [0, 1]]]], np.uint8)  # the first pixel is in both classes
+    scores = np.log(np.array([[[[0.5 / 0.5, 0.8 / 0.2], [0.4 / 0.6, 0.9 / 0.1]]]], np.float32))
+    loss = losses.bce(np.ones(3, np.float32), 0, 0.5)(planes, scores)
+    assert float(loss) == pytest.approx(-(np.log(0.5) + np.log(0.6)) / 2)
+
+
+def test_pixels_that_are_equally_hard_count_alike() -> None:
+    """Nothing is known yet, every pixel costs log 2: all have a gradient, whichever share is asked for."""
+    import tensorflow as tf
+
+    from stages.training import losses
+
+    scores = tf.zeros((1, 3, 3, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        value = losses.cce(np.ones(2, np.float32), 0, 0.25)(MASK, scores)
+    assert float(value) == pytest.approx(np.log(2))
+    assert (tape.gradient(value, scores).numpy() != 0).all()
+
+
+def test_all_pixels_are_hard_pixels() -> None:
+    """A share of 1 is the plain loss, to the last bit."""
+    from stages.pipeline import train_settings
+    from stages.training import losses
+
+    weights = np.array([1, 3], np.float32)
+    for name in train_settings.WITH_CROSS_ENTROPY:
+        scores = SIGMOID if name in SIGMOIDS else SOFTMAX
+        make = losses.LOSSES[name].make
+        assert float(make(weights, 0, 1.0)(MASK, scores)) == float(make(weights)(MASK, scores))
+
+
+def test_focal_dice_bce_where_classes_overlap() -> None:
+    """One pixel in both of two classes, p = 0.6 and 0.8."""
+    planes = np.array([[[[1, 1]]]], np.uint8)
+    p = np.array([0.6, 0.8])
+    entropy = -np.log(p)
+    dice = 1 - (2 * p / (p + 1)).mean()
+    expected = entropy.mean() + ((1 - p) ** 2 * entropy).mean() + dice
+    scores = np.log(p / (1 - p)).reshape(1, 1, 1, 2).astype("f")
+    assert of("focal_dice_bce", (1, 1, 1), planes, scores) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [0, 1, 60_000])
+def test_hard_pixels_of_float16_logits_have_finite_gradients(size: int) -> None:
+    """Up to the largest that float16 holds; the gradient reaches the logits in their own type."""
+    import tensorflow as tf
+
+    from stages.training import losses
+
+    scores = tf.constant(size * np.random.default_rng(0).choice([-1, 1], (1, 3, 3, 2)), tf.float16)
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        value = losses.LOSSES["focal_dice_bce"].make(np.array([1, 2, 3], np.float32), 0, 0.3)(MASK, scores)
+    assert value.dtype == tf.float32
+    assert np.isfinite(value)
+    assert np.isfinite(tape.gradient(value, scores)).all()

@@ -18,6 +18,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from stages.dataset import integrity
 from stages.dataset.prepared import Dataset
 from stages.inference import engines, ensemble, probabilities
+from stages.inference.averaging import AS_IT_IS
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 from tests.support.browser import headless
@@ -62,7 +63,7 @@ def page(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         probabilities.write(
             folder, ((entry.image, by_grey_level(data.images[entry.position])) for entry in data.fold(fold))
         )
-    engines.write(paths.PROBABILITIES, engines.NOTEBOOK)
+    engines.write(paths.PROBABILITIES, engines.NOTEBOOK, AS_IT_IS)
     outputs.write_metrics(paths.INFER_METRICS, engines.NOTEBOOK.metrics)
     paths.MODEL.mkdir()
     member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 3, (0.5, 0.3, 0.2))
@@ -237,7 +238,7 @@ def test_another_engine_than_the_notebooks(page: Path, capsys: pytest.CaptureFix
     assert "notebook" not in json.loads(paths.EVALUATION_METRICS.read_text())
     assert "evaluate: by tensorflow in float32, as in the notebook" in capsys.readouterr().out
     bfloat16 = engines.Engine("openvino", "bfloat16")
-    engines.write(paths.PROBABILITIES, bfloat16)
+    engines.write(paths.PROBABILITIES, bfloat16, AS_IT_IS)
     outputs.write_metrics(paths.INFER_METRICS, bfloat16.metrics)
     stored = probabilities.Cache(paths.HELD_OUT_PROBABILITIES)
     corrected = {image: stored[image] for image in stored.presence}

@@ -108,7 +108,7 @@ def test_infer_computes_the_notebooks_way(project: Path, prepared: Dataset, monk
     monkeypatch.setattr(quantize, "MOST", 1)
     quantize.quantize()
     infer.infer()
-    assert engines.read(paths.PROBABILITIES) == engines.Engine("openvino", "int8")
+    assert engines.read(paths.PROBABILITIES)[0] == engines.Engine("openvino", "int8")
     assert json.loads(paths.INFER_METRICS.read_text())["precision"] == "int8"
     ours, theirs = Cache(paths.HELD_OUT_PROBABILITIES), Cache(paths.NOTEBOOK_PROBABILITIES)
     names = [sample.image for sample in prepared.fold(prepared.held_out)]
@@ -118,7 +118,7 @@ def test_infer_computes_the_notebooks_way(project: Path, prepared: Dataset, monk
     text = (project / "params.yaml").read_text().replace("int8", "float32").replace("openvino", "tensorflow")
     (project / "params.yaml").write_text(text)
     infer.infer()
-    assert engines.read(paths.PROBABILITIES) == engines.NOTEBOOK
+    assert engines.read(paths.PROBABILITIES)[0] == engines.NOTEBOOK
     assert not paths.NOTEBOOK_PROBABILITIES.exists()
 
 

@@ -316,6 +316,20 @@ def test_intervals_of_enough_images() -> None:
     assert found["Mean Dice, the competition's score"]["validation"] == 0.5
 
 
+def test_a_costly_search_is_warned_about(page: Path) -> None:
+    """With the figures of the validation folds."""
+    from stages import report
+    from stages.pipeline import paths
+
+    assert "Post-processing costs" not in page.read_text(encoding="utf-8")
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    metrics["validation"]["positive_mean_dice"] = 0.5
+    metrics["validation"]["without_postprocessing"]["positive_mean_dice"] = 1
+    paths.EVALUATION_METRICS.write_text(json.dumps(metrics))
+    report.report()
+    assert '<p class="warning">Post-processing costs 50.0% of the Dice' in page.read_text(encoding="utf-8")
+
+
 def test_a_figure_is_missing(page: Path) -> None:
     """One message, and the earlier report stays."""
     from stages import report
@@ -328,4 +342,7 @@ def test_a_figure_is_missing(page: Path) -> None:
         paths.EVALUATION_METRICS.write_text(json.dumps({key: metrics[key] for key in metrics if key != name}))
         with pytest.raises(UserError, match=expected):
             report.report()
+    paths.EVALUATION_METRICS.write_text(json.dumps(metrics | {"validation": {"positive_mean_dice": 0.5}}))
+    with pytest.raises(UserError, match=expected):
+        report.report()
     assert page.read_bytes() == before

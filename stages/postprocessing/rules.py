@@ -51,12 +51,15 @@ class Rule:
             raise ValueError(f"threshold: expected 1 … {FULL}, found {self.threshold}")
 
     def of_image(self, presence: int) -> "Rule":
-        """The same without a veto, for an image with this level of the image-level head: the smallest min_area by which
-        an area stays if, and only if, the `weighed` one reaches the bound.
+        """The same for an image with this level of the image-level head: the veto becomes part of min_area, rounded up.
+
+        An area stays by it if, and only if, what `weighed` makes of the area stays by the rule itself.
 
         >>> Rule(128, 0, 100, 0, veto=3).of_image(0).min_area, Rule(128, 0, 100, 0, veto=3).of_image(255).min_area
         (400, 100)
         """
+        if not self.veto:
+            return self
         least = -(-self.min_area * (FULL + self.veto * (FULL - presence)) // FULL)
         return replace(self, min_area=least, veto=0)
 

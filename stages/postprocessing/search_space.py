@@ -10,7 +10,7 @@ from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Postprocess
 from stages.postprocessing.rules import Gate
 
-VETOES = (0, 1, 3, 7, 15, 31)  # without the class, its smallest mask is 1, 2, 4, … 32 times as large
+VETOES = (0, 1, 3, 7, 15, 31)  # where the head says no, the smallest mask is 1, 2, 4, … 32 times as large
 THRESHOLDS = (51, 64, 77, 90, 102, 115, 128, 141, 153, 166, 179, 192, 204, 223, 242)  # 0.2 … 0.95
 
 Grid = tuple[tuple[int, ...], ...]  # the values to try, ascending, for each class

@@ -85,6 +85,4 @@ def test_a_costly_search_is_warned_about(
     metrics["validation"]["without_postprocessing"]["mean_dice"] = 0.5
     paths.EVALUATION_METRICS.write_text(json.dumps(metrics))
     summary.run(Namespace())
-    assert (
-        capsys.readouterr().out.splitlines()[-1].startswith("WARNING: post-processing costs 50.0% of the Dice where ")
-    )
+    assert capsys.readouterr().out.splitlines()[-1].startswith("WARNING: post-processing costs 50.0% of the Dice")

@@ -31,7 +31,7 @@ def evaluate() -> None:
     """Run the stage."""
     options, data, fitted = settings.load(), Dataset(paths.PREPARED), rules_file.read(paths.RULES)
     names, cache = data.classes, Cache(paths.HELD_OUT_PROBABILITIES)
-    engine, notebook = engines.read(paths.PROBABILITIES), Agreement(len(names))
+    (engine, _), notebook = engines.read(paths.PROBABILITIES), Agreement(len(names))
     theirs = Cache(paths.NOTEBOOK_PROBABILITIES) if engine != engines.NOTEBOOK else None
     held_out, masks, histogram = [], [], precision_recall.empty_histogram(len(names))
     for sample in tqdm(data.fold(data.held_out), "evaluate: held out", unit=" images", disable=None):

@@ -21,13 +21,14 @@ def infer() -> None:
     """Run the stage."""
     options, data = settings.load(), Dataset(paths.PREPARED)
     networks = Networks(engines.chosen(options.inference))
+    views = averaging.Views(options.inference.flips, options.inference.scales)
 
     def averaged(
         by: Networks, members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
     ) -> Iterator[tuple[str, Prediction]]:
         loaded = by.of(members)
         images = (data.image(sample) for sample in tqdm(samples, title, unit=" images", disable=None))
-        found = averaging.of_images(loaded, images, data.layout, options.inference.batch_size, options.inference.flips)
+        found = averaging.of_images(loaded, images, data.layout, options.inference.batch_size, views)
         return zip((sample.image for sample in samples), found, strict=True)
 
     def validation() -> Iterator[tuple[str, Prediction]]:
@@ -43,7 +44,7 @@ def infer() -> None:
         size += probabilities.write(
             folder / paths.HELD_OUT_PROBABILITIES.name, on_held_out(networks, "infer: held out")
         )
-        engines.write(folder, networks.engine)
+        engines.write(folder, networks.engine, views)
         if networks.engine != engines.NOTEBOOK:
             theirs = on_held_out(Networks(engines.NOTEBOOK), f"infer: held out, {engines.NOTEBOOK}")
             probabilities.write(folder / paths.NOTEBOOK_PROBABILITIES.name, theirs)

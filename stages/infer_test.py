@@ -47,10 +47,11 @@ def store(
     """
     progress = tqdm(files.values(), "infer_test", unit=" images", disable=None)
     photographs = parallel.in_order(lambda file: geometry.read(file, layout)[0], progress)
-    found = averaging.of_images(networks, photographs, layout, options.batch_size, options.flips)
+    views = averaging.Views(options.flips, options.scales)
+    found = averaging.of_images(networks, photographs, layout, options.batch_size, views)
     try:
         with outputs.folder(paths.TEST_PROBABILITIES.parent) as folder:
-            engines.write(folder, engine)
+            engines.write(folder, engine, views)
             return probabilities.write(folder / paths.TEST_PROBABILITIES.name, zip(files, found, strict=True))
     except images.ImageError as error:
         raise UserError(str(error)) from None

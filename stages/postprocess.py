@@ -2,7 +2,8 @@
 
 Reads data/prepared, data/model/ensemble.json and data/probabilities; writes data/postprocess.json,
 metrics/postprocess.json and metrics/reliability.csv. No network runs. The validation images are also split into parts.
-The rules for each part are chosen on the other parts; evaluate scores the validation images with those.
+The rules for each part are chosen on the other parts; evaluate scores the validation images with those. So does this
+stage, to say how many of the images with a class are found, and to warn if post-processing costs much Dice.
 """
 
 import math
@@ -11,16 +12,20 @@ from typing import Any
 from tqdm import tqdm
 
 from stages.dataset.layout import Layout
-from stages.dataset.prepared import Dataset
+from stages.dataset.prepared import Dataset, Sample
 from stages.inference import correction, ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import outputs, paths, settings, stage
+from stages.pipeline.arrays import Int64
 from stages.postprocessing import rules_file, search
-from stages.postprocessing.counts import count
+from stages.postprocessing.class_weights import corrected
+from stages.postprocessing.counts import ImageCounts, count
 from stages.postprocessing.prediction import FULL
-from stages.postprocessing.rules import Rule, Rules, corrected, plain
-from stages.postprocessing.search_space import search_space
-from stages.scoring import calibration, precision_recall
+from stages.postprocessing.rules import Rule, Rules, plain
+from stages.postprocessing.scored import score
+from stages.postprocessing.search_space import SearchSpace, search_space
+from stages.scoring import calibration, detection, evaluation, precision_recall
+from stages.scoring.evaluation import ScoredImage
 
 
 def postprocess() -> None:
@@ -33,13 +38,8 @@ def postprocess() -> None:
     size = sorted((data.layout.scored_size(sample.size) for sample in samples), key=math.prod)[len(samples) // 2]
     layout = Layout.of(options.competition)
     space = search_space(options.postprocess, layout, size, factors, ensemble.softmax(members))
-    cache, counts = Cache(paths.VALIDATION_PROBABILITIES), []
-    histogram = precision_recall.empty_histogram(len(data.classes))
-    for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
-        prediction = cache[sample.image].restored(data.layout, sample.size)
-        prediction, true = corrected(prediction, space.factors, space.softmax), data.truth(sample)
-        histogram += precision_recall.histogram(prediction.pixels, true)
-        counts.append(count(prediction, true, space))
+    cache = Cache(paths.VALIDATION_PROBABILITIES)
+    counts, histogram = _counted(data, cache, samples, space)
     if options.postprocess.enabled:
         rules, parts = search.fit(samples, counts, space, options.postprocess.parts, options.seed)
     else:
@@ -48,26 +48,88 @@ def postprocess() -> None:
     rules_file.write(paths.RULES, rules, parts)
     curve = [(data.classes[class_id - 1], *row) for class_id, *row in calibration.curve(histogram)]
     outputs.write_table(paths.RELIABILITY_TABLE, ["class", "probability", "observed", "pixels"], curve)
+    validation = _validated(data, cache, samples)
     errors = calibration.expected_calibration_error(histogram)
-    chosen = zip(data.classes, rules.rules, errors, strict=True)
-    metrics = {name: _figures(rule, error) for name, rule, error in chosen}
+    metrics = _metrics(data.classes, rules, errors, validation)
     outputs.write_metrics(paths.POSTPROCESS_METRICS, metrics)
-    _report(rules, data.classes)
-    if layout.metric.joined and layout.overlapping and options.postprocess.enabled:
-        print("postprocess: classes overlap: each was searched by its own score, not by that of the joined masks")
+    _report(rules, metrics["classes"])
+    if options.postprocess.enabled:
+        _report_search(counts, space, data.classes)
+    warning = evaluation.warning(evaluation.headline(validation), options.postprocess.objective)
+    if warning is not None:
+        print(f"postprocess: WARNING: {warning}")
 
 
-def _figures(rule: Rule, error: float | None) -> dict[str, Any]:
-    bounds = {"gate": rule.gate, "min_area": rule.min_area, "min_component": rule.min_component}
-    return {"threshold": rule.threshold / FULL, "calibration_error": error} | bounds
+def _counted(data: Dataset, cache: Cache, samples: list[Sample], space: SearchSpace) -> tuple[list[ImageCounts], Int64]:
+    """What the search has to know about each image, and the histogram of their probabilities."""
+    counts, histogram = [], precision_recall.empty_histogram(len(data.classes))
+    for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
+        prediction = cache[sample.image].restored(data.layout, sample.size)
+        prediction, true = corrected(prediction, space.factors, space.softmax), data.truth(sample)
+        histogram += precision_recall.histogram(prediction.pixels, true)
+        counts.append(count(prediction, true, space))
+    return counts, histogram
 
 
-def _report(rules: Rules, classes: list[str]) -> None:
-    for name, rule in zip(classes, rules.rules, strict=True):
+def _validated(data: Dataset, cache: Cache, samples: list[Sample]) -> list[ScoredImage]:
+    """The validation images, each scored with the rules that were chosen without it."""
+    fitted = rules_file.read(paths.RULES)
+    return [
+        score(
+            sample,
+            cache[sample.image].restored(data.layout, sample.size),
+            data.truth(sample),
+            fitted.of(sample.image),
+        )[0]
+        for sample in tqdm(samples, "postprocess: scores", unit=" images", disable=None)
+    ]
+
+
+def _metrics(
+    classes: list[str], rules: Rules, errors: list[float | None], validation: list[ScoredImage]
+) -> dict[str, Any]:
+    """The content of metrics/postprocess.json."""
+    headline = evaluation.headline(validation)
+    found = detection.figures(*evaluation.of_classes(validation))
+    lost = evaluation.lost_dice(headline)
+    return {
+        "classes": {
+            name: _bounds(rule) | {"calibration_error": error} | figures
+            for name, rule, error, figures in zip(classes, rules.rules, errors, found, strict=True)
+        },
+        "positive_mean_dice": headline["positive_mean_dice"],
+        "positive_mean_dice_without": headline["without_postprocessing"]["positive_mean_dice"],
+        "lost_dice": lost,
+        "warning": int(lost is not None and lost > evaluation.MOST_LOST),
+    }
+
+
+def _bounds(rule: Rule) -> dict[str, Any]:
+    bounds = {name: getattr(rule, name) for name in ("gate", "min_area", "min_component", "veto")}
+    return bounds | {"threshold": rule.threshold / FULL}
+
+
+def _report(rules: Rules, figures: dict[str, dict[str, Any]]) -> None:
+    for (name, found), rule in zip(figures.items(), rules.rules, strict=True):
+        shares = [found[key] for key in ("image_recall", "image_precision")]
+        recall, precision = ("undefined" if share is None else f"{share:.3f}" for share in shares)
+        veto = f" (times up to {1 + rule.veto} as presence falls)" if rule.veto else ""
         print(
             f"postprocess: {name}: probability >= {rule.threshold / FULL:.2f}, gate ({rules.gate}) >= {rule.gate}, "
-            f"mask >= {rule.min_area} pixels, each component >= {rule.min_component}"
+            f"mask >= {rule.min_area} pixels{veto}, each component >= {rule.min_component}; found in {recall} of the "
+            f"images that show it, and {precision} of the images with a mask are right (cross-fitted)"
         )
+
+
+def _report_search(counts: list[ImageCounts], space: SearchSpace, classes: list[str]) -> None:
+    for name, highest in zip(classes, search.unreached(counts, space), strict=True):
+        if highest is not None:
+            print(
+                f"postprocess: {name}: no setting reaches postprocess.min_precision = {space.min_precision}: the one "
+                f"with the highest precision, {highest:.3f}, is taken"
+            )
+    if space.metric.joined and space.overlapping and space.objective == "competition":
+        print("postprocess: classes overlap: each was searched by its own score, not by that of the joined masks")
 
 
 if __name__ == "__main__":

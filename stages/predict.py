@@ -52,12 +52,13 @@ def predict() -> None:
 
 
 def _check_engines() -> None:
-    """See that the rules were chosen on probabilities of the same engine and precision: only such are scored.
+    """See that the rules were chosen on probabilities of the same engine, precision and views: only such are scored.
 
     Raises:
         UserError: they were not.
     """
-    ours, other = engines.read(paths.TEST_PROBABILITIES.parent), engines.read(paths.PROBABILITIES)
+    folders = paths.TEST_PROBABILITIES.parent, paths.PROBABILITIES
+    ours, other = (" ".join(map(str, engines.read(folder))) for folder in folders)
     if ours != other:
         raise UserError(
             f"{paths.TEST_PROBABILITIES.parent}: expected probabilities by {other}, as those that the rules were "

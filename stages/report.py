@@ -16,7 +16,7 @@ from stages.dataset.prepared import Dataset
 from stages.figures import gallery, report_page
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.cli import UserError
-from stages.scoring import bootstrap, metric, per_image
+from stages.scoring import bootstrap, evaluation, metric, per_image
 from stages.scoring.per_image import ImageScores
 
 AGAIN = "run dvc repro --force evaluate"
@@ -33,21 +33,22 @@ def report() -> None:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
     metrics = _read(paths.EVALUATION_METRICS, validation=dict)
     items = gallery.items(data, samples, scores, _predicted_masks())
-    page = report_page.render(
-        data.classes,
-        tqdm(items, "report: images", len(samples), unit=" images", disable=None),
-        metrics=metrics,
-        headline=bootstrap.headline(scores, metrics["validation"]),
-        groups=len(set(scores.groups.tolist())),
-        options=options,
-        score_title=metric.title(named).capitalize() if named != Metric() else None,
-        engine=_read(paths.INFER_METRICS, engine=str, precision=str),
-        source=_read(paths.DOWNLOAD_METRICS, source=str, sha256=str),
-    )
     try:
+        page = report_page.render(
+            data.classes,
+            tqdm(items, "report: images", len(samples), unit=" images", disable=None),
+            metrics=metrics,
+            headline=bootstrap.headline(scores, metrics["validation"]),
+            groups=len(set(scores.groups.tolist())),
+            options=options,
+            warning=evaluation.warning(metrics["validation"], options.postprocess.objective),
+            score_title=metric.title(named).capitalize() if named != Metric() else None,
+            engine=_read(paths.INFER_METRICS, engine=str, precision=str),
+            source=_read(paths.DOWNLOAD_METRICS, source=str, sha256=str),
+        )
         with outputs.file(paths.REPORT) as stream:
             stream.writelines(page)
-    except (TypeError, jinja2.TemplateError) as error:  # a figure is missing, or no number
+    except (KeyError, TypeError, jinja2.TemplateError) as error:  # a figure is missing, or no number
         raise UserError(
             f"{paths.EVALUATION_METRICS}: expected the figures of this version, found others ({error}): {AGAIN}"
         ) from None

@@ -14,6 +14,7 @@ from stages.dataset.layout import Metric
 from stages.dataset.prepared import Dataset
 from stages.figures import charts
 from stages.inference import engines, ensemble, probabilities
+from stages.inference.averaging import AS_IT_IS, Views
 from stages.inference.probabilities import Cache
 from stages.pipeline import paths
 from stages.pipeline.cli import UserError
@@ -181,10 +182,13 @@ def test_rules_of_another_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     for folder, precision in ((paths.PROBABILITIES, "bfloat16"), (paths.TEST_PROBABILITIES.parent, "float32")):
         folder.mkdir(parents=True)
-        engines.write(folder, engines.Engine("openvino", precision))
+        engines.write(folder, engines.Engine("openvino", precision), AS_IT_IS)
     with pytest.raises(
         UserError, match=r"expected probabilities by openvino in bfloat16.*found some by openvino in float32"
     ):
         predict._check_engines()
-    engines.write(paths.PROBABILITIES, engines.Engine("openvino", "float32"))
+    engines.write(paths.PROBABILITIES, engines.Engine("openvino", "float32"), AS_IT_IS)
     predict._check_engines()
+    engines.write(paths.PROBABILITIES, engines.Engine("openvino", "float32"), Views(scales=(0.75, 1.0)))
+    with pytest.raises(UserError, match=r"without flips at scale 0.75, 1.0, as .* without flips at scale 1.0: "):
+        predict._check_engines()

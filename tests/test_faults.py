@@ -21,6 +21,7 @@ import yaml
 
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import engines, ensemble, probabilities
+from stages.inference.averaging import AS_IT_IS
 from stages.pipeline import paths
 from stages.postprocessing.prediction import Prediction
 from tests.conftest import draw_competition
@@ -89,13 +90,13 @@ def invent_networks(folder: Path) -> None:
 
     probabilities.write(folder / paths.VALIDATION_PROBABILITIES, known(data.fold(0)))
     probabilities.write(folder / paths.HELD_OUT_PROBABILITIES, known(data.fold(2)))
-    engines.write(folder / paths.PROBABILITIES, engines.NOTEBOOK)
+    engines.write(folder / paths.PROBABILITIES, engines.NOTEBOOK, AS_IT_IS)
     (folder / paths.INFER_METRICS).write_text(json.dumps(engines.NOTEBOOK.metrics))
     tests = zip(
         (f"test_{number}.jpg" for number in range(3)), (found for _, found in known(data.fold(0))), strict=False
     )
     probabilities.write(folder / paths.TEST_PROBABILITIES, tests)
-    engines.write(folder / paths.TEST_PROBABILITIES.parent, engines.NOTEBOOK)
+    engines.write(folder / paths.TEST_PROBABILITIES.parent, engines.NOTEBOOK, AS_IT_IS)
     network = folder / paths.MODEL / "fold_0"
     network.mkdir(parents=True)
     (network / "saved_model.pb").write_bytes(bytes(range(256)) * 64)

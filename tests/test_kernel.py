@@ -15,6 +15,7 @@ from stages import kernel
 from stages.dataset import sample_submission, submission
 from stages.dataset.layout import Layout
 from stages.inference import engines, ensemble
+from stages.inference.averaging import Views
 from stages.kaggle import bundle
 from stages.pipeline.cli import UserError
 from stages.postprocessing import rules as postprocess
@@ -48,7 +49,7 @@ def project(competition_folder: Path, tmp_path: Path) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["competition"] |= {"image_height": 32, "image_width": 64}
     params["train"]["folds"] = [0, 1]
-    params["inference"] |= {"flips": True} | engines.NOTEBOOK.metrics
+    params["inference"] |= {"flips": True, "scales": [1.0, 2.0]} | engines.NOTEBOOK.metrics
     (folder / "data").mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     competition_folder.rename(folder / "data/raw")
@@ -57,10 +58,10 @@ def project(competition_folder: Path, tmp_path: Path) -> Path:
         save_network(folder / "data/model" / name)
         members.append(ensemble.EnsembleMember(name, fold, True, True, (1.0,) * 5, (0.2,) * 5))
     ensemble.write(folder / "data/model", ensemble.Ensemble({}, members))
-    rules = tuple(postprocess.Rule(threshold, 20, 30, 3) for threshold in (100, 90, 128, 110))
+    rules = tuple(postprocess.Rule(threshold, 20, 30, 3, 2) for threshold in (100, 90, 128, 110))
     rules_file.write(folder / "data/postprocess.json", postprocess.Rules("presence", rules, (1.5, 1.0, 2.0, 0.8)), [])
     (folder / "data/probabilities").mkdir()
-    engines.write(folder / "data/probabilities", engines.NOTEBOOK)
+    engines.write(folder / "data/probabilities", engines.NOTEBOOK, Views(flips=True, scales=(1.0, 2.0)))
     locks.write(folder, "data/model", "data/postprocess.json")
     return folder
 
@@ -89,7 +90,7 @@ def mount(project: Path, mounted: Path, *, zips: bool) -> Path:
 def test_the_script_writes_what_predict_writes(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zips: bool
 ) -> None:
-    """Byte by byte, with an ensemble, flips and post-processing, and without this project."""
+    """Byte by byte, with an ensemble, flips, two scales and post-processing, and without this project."""
     from stages import infer_test, predict
 
     monkeypatch.chdir(project)

@@ -18,6 +18,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from stages.dataset import integrity
 from stages.dataset.prepared import Dataset
 from stages.inference import engines, ensemble, probabilities
+from stages.inference.averaging import AS_IT_IS
 from stages.pipeline.cli import UserError
 from stages.postprocessing.prediction import Prediction
 from tests.support.browser import headless
@@ -62,7 +63,7 @@ def page(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         probabilities.write(
             folder, ((entry.image, by_grey_level(data.images[entry.position])) for entry in data.fold(fold))
         )
-    engines.write(paths.PROBABILITIES, engines.NOTEBOOK)
+    engines.write(paths.PROBABILITIES, engines.NOTEBOOK, AS_IT_IS)
     outputs.write_metrics(paths.INFER_METRICS, engines.NOTEBOOK.metrics)
     paths.MODEL.mkdir()
     member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 3, (0.5, 0.3, 0.2))
@@ -237,7 +238,7 @@ def test_another_engine_than_the_notebooks(page: Path, capsys: pytest.CaptureFix
     assert "notebook" not in json.loads(paths.EVALUATION_METRICS.read_text())
     assert "evaluate: by tensorflow in float32, as in the notebook" in capsys.readouterr().out
     bfloat16 = engines.Engine("openvino", "bfloat16")
-    engines.write(paths.PROBABILITIES, bfloat16)
+    engines.write(paths.PROBABILITIES, bfloat16, AS_IT_IS)
     outputs.write_metrics(paths.INFER_METRICS, bfloat16.metrics)
     stored = probabilities.Cache(paths.HELD_OUT_PROBABILITIES)
     corrected = {image: stored[image] for image in stored.presence}
@@ -315,6 +316,20 @@ def test_intervals_of_enough_images() -> None:
     assert found["Mean Dice, the competition's score"]["validation"] == 0.5
 
 
+def test_a_costly_search_is_warned_about(page: Path) -> None:
+    """With the figures of the validation folds."""
+    from stages import report
+    from stages.pipeline import paths
+
+    assert "Post-processing costs" not in page.read_text(encoding="utf-8")
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    metrics["validation"]["positive_mean_dice"] = 0.5
+    metrics["validation"]["without_postprocessing"]["positive_mean_dice"] = 1
+    paths.EVALUATION_METRICS.write_text(json.dumps(metrics))
+    report.report()
+    assert '<p class="warning">Post-processing costs 50.0% of the Dice' in page.read_text(encoding="utf-8")
+
+
 def test_a_figure_is_missing(page: Path) -> None:
     """One message, and the earlier report stays."""
     from stages import report
@@ -327,4 +342,7 @@ def test_a_figure_is_missing(page: Path) -> None:
         paths.EVALUATION_METRICS.write_text(json.dumps({key: metrics[key] for key in metrics if key != name}))
         with pytest.raises(UserError, match=expected):
             report.report()
+    paths.EVALUATION_METRICS.write_text(json.dumps(metrics | {"validation": {"positive_mean_dice": 0.5}}))
+    with pytest.raises(UserError, match=expected):
+        report.report()
     assert page.read_bytes() == before

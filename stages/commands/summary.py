@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.dataset.layout import Layout, Metric
 from stages.pipeline import cli, paths, settings
+from stages.scoring import evaluation as figures
 from stages.scoring import metric
 
 HEADLINE = {
@@ -27,15 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> None:
     """Print the summary of the metrics and the submission in this folder."""
     source, evaluation = _read(paths.DOWNLOAD_METRICS), _read(paths.EVALUATION_METRICS)
-    checks = _read(paths.CHECK_DATA_METRICS)
+    checks, options = _read(paths.CHECK_DATA_METRICS), settings.load()
     if not paths.SUBMISSION.exists():
         raise cli.UserError(f"{paths.SUBMISSION}: expected a finished run, found no submission: run make")
     try:
         print(f"\nsource: {source['source']} ({source['size']:,} bytes)\n")
-        _print_headline(evaluation)
+        _print_headline(evaluation, Layout.of(options.competition).metric)
         _print_classes(evaluation)
         _print_engine(_read(paths.INFER_METRICS), evaluation.get("notebook"))
         counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
+        warning = figures.warning(evaluation["validation"], options.postprocess.objective)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         # ValueError, OverflowError: a text or a huge number where a figure belongs
         raise cli.UserError(f"metrics: expected the figures of this version, found no {error}: run dvc repro") from None
@@ -43,10 +45,12 @@ def run(given: argparse.Namespace) -> None:
     print("pictures:    metrics/explore, metrics/evaluation")
     print(f"report:      {paths.REPORT}")
     print(f"submission:  {paths.SUBMISSION}")
+    if warning is not None:
+        print(f"WARNING: {warning}")
 
 
-def _print_headline(evaluation: dict[str, Any]) -> None:
-    validation, named = evaluation["validation"], Layout.of(settings.load().competition).metric
+def _print_headline(evaluation: dict[str, Any], named: Metric) -> None:
+    validation = evaluation["validation"]
     titles, plain = HEADLINE | {"mean_dice": "mean Dice (the score)"}, PLAIN
     if named != Metric():
         titles = {"score": metric.title(named), "all_empty_score": "  … of predicting nothing"} | HEADLINE

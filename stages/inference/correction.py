@@ -35,15 +35,16 @@ def factors(
 
 
 def check_presence(options: Postprocess, members: list[EnsembleMember]) -> None:
-    """See that every network can answer whether a class is in the image, if the gate asks that.
+    """See that every network can answer whether a class is in the image, if the gate or the veto asks that.
 
     Raises:
         UserError: a network has no image-level head.
     """
-    if options.enabled and options.gate == "presence" and not all(member.presence for member in members):
+    asking = ["gate: presence"] * (options.gate == "presence") + ["veto: true"] * options.veto
+    if options.enabled and asking and not all(member.presence for member in members):
         raise UserError(
-            "params.yaml: postprocess: gate: presence needs an image-level head in every network; found some without "
-            "(train.blend)"
+            f"params.yaml: postprocess: {' and '.join(asking)} needs an image-level head in every network; found some "
+            "without (train.blend)"
         )
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from stages.inference import cpu, gpus, processor, tensorflow_start
-from stages.inference.averaging import Network
+from stages.inference.averaging import Network, Views
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
 
@@ -39,27 +39,28 @@ NOTEBOOK = Engine("tensorflow", "float32")  # of the Kaggle notebook
 FILE = "engine.json"  # in the folder of probabilities: what computed them
 
 
-def write(folder: Path, engine: Engine) -> None:
+def write(folder: Path, engine: Engine, views: Views) -> None:
     """Write engine.json into a folder of probabilities."""
-    (folder / FILE).write_text(json.dumps(engine.metrics) + "\n", encoding="utf-8")
+    content = engine.metrics | {"views": str(views)}
+    (folder / FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
-def read(folder: Path) -> Engine:
-    """Read engine.json.
+def read(folder: Path) -> tuple[Engine, str]:
+    """Read engine.json: the engine, and the views in words.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        name, precision = content["engine"], content["precision"]
-        if not isinstance(name, str) or not isinstance(precision, str):
-            raise TypeError("engine or precision")
+        found = name, precision, views = content["engine"], content["precision"], content["views"]
+        if not all(isinstance(value, str) for value in found):
+            raise TypeError("engine, precision or views")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             f"{folder / FILE}: expected what infer writes, found none or a damaged file: run dvc repro --force infer"
         ) from None
-    return Engine(name, precision)
+    return Engine(name, precision), views
 
 
 def chosen(options: settings.Inference) -> Engine:

@@ -8,7 +8,7 @@ from stages.dataset import geometry
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.inference import averaging
-from stages.inference.averaging import Network
+from stages.inference.averaging import Network, Views
 from stages.pipeline import parallel
 from stages.pipeline.arrays import UInt8
 from stages.postprocessing.rules import Rules, label_map
@@ -19,7 +19,7 @@ def label_maps(
     files: Iterable[Path],
     layout: Layout,
     batch_size: int,
-    flips: bool,
+    views: Views,
     rules: Rules,
 ) -> Iterator[UInt8]:
     """Segment photographs, batch by batch.
@@ -28,7 +28,7 @@ def label_maps(
         networks: one or more, whose probabilities are averaged.
         files: the photographs.
         layout: of the competition.
-        batch_size, flips: as in `averaging.of_images`.
+        batch_size, views: as in `averaging.of_images`.
         rules: from probabilities to masks.
 
     Yields:
@@ -44,5 +44,5 @@ def label_maps(
             sizes.append(size)
             yield image
 
-    for prediction in averaging.of_images(networks, photographs(), layout, batch_size, flips):
+    for prediction in averaging.of_images(networks, photographs(), layout, batch_size, views):
         yield label_map(prediction.restored(layout, sizes.popleft()), rules)

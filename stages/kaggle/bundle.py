@@ -47,6 +47,7 @@ MODULES = (
     "stages.pipeline.cli",
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",
+    "stages.postprocessing.class_weights",
     "stages.postprocessing.prediction",
     "stages.postprocessing.rules",
 )
@@ -112,6 +113,7 @@ def parameters(options: settings.Settings, networks: list[str], rules: Rules) ->
         "rules": rules.to_json(),
         "batch_size": options.inference.batch_size,
         "flips": options.inference.flips,
+        "scales": list(options.inference.scales),
         "form": options.predict.form,
         "hours": options.kernel.hours,
     }

@@ -19,6 +19,7 @@ from stages.dataset.image_names import ImageNames
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
 from stages.inference import savedmodel, segmentation
+from stages.inference.averaging import Views
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.rules import Rules
@@ -59,7 +60,8 @@ def _run(mounted: Path, target: Path, scratch: Path) -> None:
     rules = Rules.from_json(parameters["rules"])
     by_id = ImageNames(names)
     files = [competition / names[_file(by_id, image, layout)] for image in sample.images]
-    label_maps = segmentation.label_maps(networks, files, layout, parameters["batch_size"], parameters["flips"], rules)
+    views = Views(parameters["flips"], tuple(parameters["scales"]))
+    label_maps = segmentation.label_maps(networks, files, layout, parameters["batch_size"], views, rules)
     in_time = until(label_maps, [partial(_size, file, layout) for file in files], start + 3600 * parameters["hours"])
     try:
         submission.write(target, sample, in_time, parameters["form"])

@@ -83,8 +83,16 @@ class Inference(Section):
 
     batch_size: PositiveInt
     flips: Flag
+    scales: Annotated[tuple[Annotated[Number, Field(ge=0.25, le=4)], ...], Field(min_length=1)]
     engine: Literal["auto", "tensorflow", "openvino"]
     precision: Literal["auto", "float32", "bfloat16", "int8"]
+
+    @field_validator("scales")
+    @classmethod
+    def _once_each(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(scales)) != len(scales):
+            raise ValueError(f"expected each scale once, found {list(scales)}")
+        return scales
 
     @model_validator(mode="after")
     def _precision_fits(self) -> "Inference":
@@ -110,7 +118,10 @@ class Postprocess(Section):
     """How probabilities become masks. Values that are null are chosen on the validation folds."""
 
     enabled: Flag
+    objective: Literal["competition", "find_defects"]
+    min_precision: Annotated[Number, Field(gt=0, le=1)]
     gate: Literal["none", "max", "area", "presence"]
+    veto: Flag
     divide_by_weights: Flag
     min_positive_dice_ratio: Share
     parts: Annotated[int, Field(ge=2, strict=True)]
@@ -118,6 +129,7 @@ class Postprocess(Section):
     gates: Levels
     min_areas: Levels
     min_components: Levels
+    vetoes: Levels
 
     @model_validator(mode="after")
     def _levels(self) -> "Postprocess":
@@ -184,7 +196,7 @@ class Settings(Section):
                     f"train: class_weights: expected {expected} numbers of at least 0, the background first, then "
                     f"{', '.join(classes)}; found {list(weights)}"
                 )
-        for name in ("thresholds", "gates", "min_areas", "min_components"):
+        for name in ("thresholds", "gates", "min_areas", "min_components", "vetoes"):
             levels = getattr(self.postprocess, name)
             if levels is not None and len(levels) != len(classes):
                 raise ValueError(
@@ -213,6 +225,18 @@ class Settings(Section):
             raise ValueError(
                 "postprocess: gate: presence needs networks that predict which classes are present: set "
                 "train.presence_weight above 0 (for example 0.1), or choose gate none, max or area"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _vetoes_fit(self) -> "Settings":
+        veto, vetoes = self.postprocess.veto, self.postprocess.vetoes or ()
+        if not veto and any(vetoes):
+            raise ValueError(f"postprocess: vetoes: expected null or zeros with veto false, found {list(vetoes)}")
+        if veto and not self.train.presence_weight:
+            raise ValueError(
+                "postprocess: veto: true needs networks that predict which classes are present: set "
+                "train.presence_weight above 0 (for example 0.1), or veto to false"
             )
         return self
 

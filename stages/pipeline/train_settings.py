@@ -28,6 +28,8 @@ def _encoder_weights(value: Any) -> str | None:
 
 
 MOST_STAGES = 5  # of a decoder; with one less it ends at half of the resolution
+
+
 def _foreground_fraction(value: Any) -> float | tuple[float, float]:
     numbers = list(value) if isinstance(value, list | tuple) else [value]
     numeric = [number for number in numbers if isinstance(number, int | float) and not isinstance(number, bool)]

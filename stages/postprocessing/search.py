@@ -20,10 +20,17 @@ whose predicted masks overlap, their counts do not tell the joined score; there 
 Mean Dice alone would empty a class that few images have: every false positive on a clean image costs 1, every lost mask
 costs only its Dice. Therefore a share of the positive Dice without post-processing has to remain, and a class that no
 image has is left alone.
+
+With the objective find_defects no score is maximised. A class is found in an image if its mask there overlaps the true
+one. Recall is the share of the images with the class in which it is found, precision the share of the images with a
+predicted mask in which it is found: a mask on a clean image is a false alarm, and so is one beside the defect. Of the
+settings with at least `min_precision` those with the highest recall are admitted, and of these the best is the one with
+the highest Dice where there is a mask. If no setting has that precision, the highest precision is asked for instead
+(see `unreached`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,26 +38,24 @@ from stages.dataset import folds
 from stages.dataset.layout import Metric
 from stages.dataset.prepared import Sample
 from stages.pipeline.arrays import Bool, Float64, Int64
-from stages.postprocessing import together
+from stages.postprocessing import every_setting, together
 from stages.postprocessing.counts import ImageCounts
 from stages.postprocessing.prediction import HALF
 from stages.postprocessing.rules import Rule, Rules, plain
 from stages.postprocessing.search_space import SearchSpace
-from stages.scoring.dice import dice
-from stages.scoring.metric import pair_scores, separable
 
 GATES = 40  # how many are tried at most
 TIE = 1e-9  # smaller differences of the score are rounding errors
 
 
 def choose(images: Sequence[ImageCounts], space: SearchSpace) -> Rules:
-    """The rules with the best score by `space.metric` on these images, class by class, or of classes scored together.
+    """The rules that are best on these images by `space.objective`, class by class, or of classes scored together.
 
     A plateau is safer than a peak: the score of each setting is averaged with those of its neighbours in the grid
-    (1/4, 1/2, 1/4 along each of the four axes) before the best is taken. Ties go to the mildest setting: the smallest
-    gate, then min_area, then min_component, then the threshold nearest to 128. Settings that leave less than
-    `space.min_positive_dice_ratio` of the positive Dice of the mildest setting are excluded. If no image has the class,
-    all settings but the mildest are.
+    (1/4, 1/2, 1/4 along each axis) before the best is taken. Ties go to the mildest setting: the smallest gate, then
+    veto, then min_area, then min_component, then the threshold nearest to 128. Settings that leave less than
+    `space.min_positive_dice_ratio` of the positive Dice of the mildest setting are excluded, or with the objective
+    find_defects those that find less. If no image has the class, all settings but the mildest are.
 
     Args:
         images: the counts of at least one image.
@@ -60,6 +65,19 @@ def choose(images: Sequence[ImageCounts], space: SearchSpace) -> Rules:
     if together.needed(space):
         rules = _ascend(images, space, rules)
     return Rules(space.gate, rules, space.factors, space.softmax, space.overlapping)
+
+
+def unreached(images: Sequence[ImageCounts], space: SearchSpace) -> list[float | None]:
+    """For each class the highest precision of any setting, if that is less than `space.min_precision`; else None.
+
+    Only with the objective find_defects, and only for classes that an image has. 0 if there is no mask at any setting.
+    """
+    highest: list[float | None] = [None] * len(space.thresholds)
+    for index in range(len(highest)) if space.objective == "find_defects" else ():
+        best = float(_found(images, space, index)[1].max())
+        if best < space.min_precision - TIE and any(image.true[index] for image in images):
+            highest[index] = max(best, 0.0)
+    return highest
 
 
 def fit(
@@ -110,69 +128,6 @@ def crossfit(images: Sequence[ImageCounts], parts: Int64, space: SearchSpace) ->
     ]
 
 
-def setting_scores(
-    images: Sequence[ImageCounts], space: SearchSpace, index: int, gates: Sequence[int], rest: Int64 | None = None
-) -> Float64:
-    """The score of one class, or of all classes together, by `space.metric` at every setting of the class.
-
-    A mask is kept if its area reaches min_area and its score reaches the gate, else emptied. So a mean over images is
-    that of all masks emptied, plus the gain of each kept mask. Global Dice needs the pixels of the kept masks alone.
-
-    Args:
-        index: ClassId - 1.
-        gates: ascending, from 0, or a single value.
-        rest: what the other classes contribute, as `together.rest` returns it; None: the class is scored by itself.
-
-    Returns:
-        float64 (thresholds, min_components, min_areas, gates).
-    """
-    predicted = np.stack([image.predicted[index] for image in images]).astype(np.int64)  # (images, …, …)
-    counted = [image.hits if rest is None else image.counted_hits for image in images]
-    hits = np.stack([each[index] for each in counted]).astype(np.int64)
-    true = np.array([image.true[index] for image in images])[:, np.newaxis, np.newaxis]
-    others = np.zeros((3, 1), np.int64) if rest is None else rest
-    more_hits, more_true, more_predicted = others[..., np.newaxis, np.newaxis]
-    scores = np.array([image.scores[index] for image in images])[:, np.newaxis, np.newaxis]
-    bins = _Bins.of(predicted, scores, space.min_areas[index], gates)
-    if not separable(space.metric):
-        right, found = (bins.kept(pixels).astype(np.int64) for pixels in (hits, predicted))
-        return dice(right + more_hits.sum(), true.sum() + more_true.sum(), found + more_predicted.sum())
-    true = true + more_true
-    emptied = pair_scores(space.metric, more_hits, true, more_predicted)
-    gains = pair_scores(space.metric, hits + more_hits, true, predicted + more_predicted) - emptied
-    means: Float64 = (emptied.sum() + bins.kept(gains)) / len(images)
-    return means
-
-
-@dataclass(frozen=True)
-class _Bins:
-    """Masks sorted by setting, area and gate score, so that sums over the kept ones take one pass.
-
-    Attributes:
-        numbers: the bin of each mask, (images, thresholds, min_components).
-        shape: thresholds, min_components, 1 + min_areas, 1 + gates. Bin 0 of the last two is below every value: such a
-            mask is emptied at all of them.
-    """
-
-    numbers: Int64
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, predicted: Int64, scores: Int64, areas: Sequence[int], gates: Sequence[int]) -> "_Bins":
-        """Sort masks of these pixels (images, thresholds, min_components) and scores (images, 1, 1)."""
-        shape = *predicted.shape[1:], len(areas) + 1, len(gates) + 1
-        setting = np.arange(shape[0] * shape[1]).reshape(shape[:2])
-        area = np.searchsorted(areas, predicted, side="right")
-        opened = np.searchsorted(gates, scores, side="right")
-        return cls((setting * shape[2] + area) * shape[3] + opened, shape)
-
-    def kept(self, values: Float64 | Int64) -> Float64:
-        """Sums of a value of each mask over those that are kept, (thresholds, min_components, min_areas, gates)."""
-        size = int(np.prod(self.shape))
-        sums = np.bincount(self.numbers.reshape(-1), values.reshape(-1), minlength=size).reshape(self.shape)
-        return np.asarray(sums[..., ::-1, ::-1].cumsum(axis=2).cumsum(axis=3)[..., ::-1, ::-1][..., 1:, 1:])
-
-
 def _ascend(images: Sequence[ImageCounts], space: SearchSpace, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Better rules for classes that are scored together, from these on."""
     best = together.figure(images, space, rules)
@@ -187,35 +142,70 @@ def _ascend(images: Sequence[ImageCounts], space: SearchSpace, rules: tuple[Rule
 
 
 def _choose(images: Sequence[ImageCounts], space: SearchSpace, index: int, rest: Int64 | None = None) -> Rule:
-    """The rule of one class; `rest` as for `setting_scores`."""
-    gates = space.gates[index] if space.gates else _gates(images, index)
-    means = setting_scores(images, space, index, gates, rest)
-    admitted = _admitted(images, space, index, gates)
+    """The rule of one class; `rest` as for `every_setting.scores`."""
+    gates = _gates(images, space, index)
+    if space.objective == "find_defects":
+        means, admitted = _positive_dice(images, space, index), _most_found(images, space, index)
+    else:
+        means, admitted = every_setting.scores(images, space, index, gates, rest), _admitted(images, space, index)
     means[~admitted] = means[admitted].min()  # as neighbours
     for axis in range(means.ndim):
         means = _smooth(means, axis)
     means[~admitted] = -1
-    threshold, component, area, gate = np.nonzero(means >= means.max() - TIE)
+    threshold, component, area, gate, veto = np.nonzero(means >= means.max() - TIE)
     levels = np.array(space.thresholds[index])[threshold]
-    best = np.lexsort((levels, np.abs(levels - HALF), component, area, gate))[0]  # the last key is the first criterion
+    order = levels, np.abs(levels - HALF), component, area, veto, gate  # the last key is the first criterion
+    best = np.lexsort(order)[0]
     return Rule(
         threshold=int(levels[best]),
         gate=gates[gate[best]],
         min_area=space.min_areas[index][area[best]],
         min_component=space.min_components[index][component[best]],
+        veto=space.vetoes_of(index)[veto[best]],
     )
 
 
-def _admitted(images: Sequence[ImageCounts], space: SearchSpace, index: int, gates: Sequence[int]) -> Bool:
-    """For each setting whether it leaves enough of the positive Dice, in the shape of `setting_scores`."""
-    shape = len(space.thresholds[index]), len(space.min_components[index]), len(space.min_areas[index]), len(gates)
-    mildest = int(np.argmin(np.abs(np.array(space.thresholds[index]) - HALF))), 0, 0, 0
-    positive = [image for image in images if image.true[index]]
-    if positive:
-        means = setting_scores(positive, replace(space, metric=Metric("mean_dice")), index, gates)
-        return np.asarray(means >= space.min_positive_dice_ratio * means[mildest] - TIE)
-    alone = np.zeros(shape, np.bool_)
-    alone[mildest] = True
+def _admitted(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> Bool:
+    """For each setting whether it leaves enough of the positive Dice, in the shape of `every_setting.scores`."""
+    if not any(image.true[index] for image in images):
+        return _mildest_alone(images, space, index)
+    means = _positive_dice(images, space, index)
+    return np.asarray(means >= space.min_positive_dice_ratio * means[_mildest(space, index)] - TIE)
+
+
+def _most_found(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> Bool:
+    """For each setting whether it finds the class in the most images, of those that reach the precision; same shape."""
+    if not any(image.true[index] for image in images):
+        return _mildest_alone(images, space, index)
+    found, precision = _found(images, space, index)
+    reached = precision >= min(space.min_precision, precision.max()) - TIE
+    return np.asarray(reached & (found == found[reached].max()))
+
+
+def _found(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> tuple[Int64, Float64]:
+    """For each setting the images in which the class is found, and the precision; -1 where there is no mask at all."""
+    found, alarms = every_setting.detections(images, space, index, _gates(images, space, index))
+    return found, np.divide(found, alarms, out=np.full(found.shape, -1.0), where=alarms > 0)
+
+
+def _positive_dice(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> Float64:
+    """Mean Dice over the images that have the class at every setting; over all images if none has it."""
+    positive = [image for image in images if image.true[index]] or images
+    dice = replace(space, metric=Metric("mean_dice"))
+    return every_setting.scores(positive, dice, index, _gates(images, space, index))
+
+
+def _mildest(space: SearchSpace, index: int) -> tuple[int, ...]:
+    """Where the mildest setting stands."""
+    return int(np.argmin(np.abs(np.array(space.thresholds[index]) - HALF))), 0, 0, 0, 0
+
+
+def _mildest_alone(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> Bool:
+    """True for the mildest setting alone."""
+    grids = space.thresholds, space.min_components, space.min_areas
+    sizes = *(len(grid[index]) for grid in grids), len(_gates(images, space, index)), len(space.vetoes_of(index))
+    alone = np.zeros(sizes, np.bool_)
+    alone[_mildest(space, index)] = True
     return alone
 
 
@@ -226,8 +216,10 @@ def _smooth(values: Float64, axis: int) -> Float64:
     return np.asarray((below + 2 * values + above) / 4)
 
 
-def _gates(images: Sequence[ImageCounts], index: int) -> tuple[int, ...]:
-    """0, and scores of images with a predicted mask of the class, evenly spaced in rank."""
+def _gates(images: Sequence[ImageCounts], space: SearchSpace, index: int) -> tuple[int, ...]:
+    """The gates to try: those of the space, or 0 and scores of images with a predicted mask, evenly spaced in rank."""
+    if space.gates:
+        return space.gates[index]
     seen = [int(image.scores[index]) for image in images if image.predicted[index].any()]
     if not seen:
         return (0,)

@@ -1,6 +1,7 @@
 """The values that the search for post-processing tries, for each class."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Postprocess
 from stages.postprocessing.rules import Gate
 
+VETOES = (0, 1, 3, 7, 15, 31)  # where the head says no, the smallest mask is 1, 2, 4, … 32 times as large
 THRESHOLDS = (51, 64, 77, 90, 102, 115, 128, 141, 153, 166, 179, 192, 204, 223, 242)  # 0.2 … 0.95
 
 Grid = tuple[tuple[int, ...], ...]  # the values to try, ascending, for each class
@@ -25,6 +27,9 @@ class SearchSpace:
         min_positive_dice_ratio: share of a class's positive Dice (mean over the images that have the class) at the
             mildest setting that must remain, 0 … 1.
         metric: the score that is maximised.
+        vetoes: as thresholds; empty: there is no veto.
+        objective: competition: `metric` is maximised. find_defects: the share of the images with a class in which its
+            mask is found, at a precision of at least `min_precision`; see `search.choose`.
     """
 
     gate: Gate
@@ -37,6 +42,13 @@ class SearchSpace:
     min_positive_dice_ratio: float
     metric: Metric = field(default_factory=Metric)
     overlapping: bool = False
+    vetoes: Grid = ()
+    objective: Literal["competition", "find_defects"] = "competition"
+    min_precision: float = 0
+
+    def vetoes_of(self, index: int) -> tuple[int, ...]:
+        """The vetoes to try for the class with ClassId index + 1."""
+        return self.vetoes[index] if self.vetoes else (0,)
 
     @property
     def counts_joined(self) -> bool:
@@ -67,7 +79,7 @@ def search_space(
         UserError: a list does not have one value per class, or there are gates although `gate` is none.
     """
     classes = layout.number_of_classes
-    for name in ("thresholds", "min_components", "min_areas", "gates"):
+    for name in ("thresholds", "min_components", "min_areas", "gates", "vetoes"):
         values = getattr(options, name)
         if values is not None and len(values) != classes:
             raise UserError(f"{name}: expected {classes} values, one per class, found {len(values)}")
@@ -86,6 +98,9 @@ def search_space(
         options.min_positive_dice_ratio,
         layout.metric,
         layout.overlapping,
+        _grid(classes, options.vetoes, VETOES) if options.veto else (),
+        options.objective,
+        options.min_precision,
     )
 
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from stages.pipeline.arrays import Int64
 from stages.postprocessing.counts import ImageCounts
-from stages.postprocessing.rules import Rule
+from stages.postprocessing.rules import Rule, weighed
 from stages.postprocessing.search_space import SearchSpace
 from stages.scoring.metric import score, separable
 
 
 def needed(space: SearchSpace) -> bool:
     """Whether the score of one class's setting depends on the others, and the counts tell how."""
-    if len(space.thresholds) == 1:
+    if len(space.thresholds) == 1 or space.objective == "find_defects":
         return False
     return space.counts_joined if space.metric.joined else not separable(space.metric)
 
@@ -59,6 +59,7 @@ def _pixels(images: Sequence[ImageCounts], space: SearchSpace, rules: Sequence[R
         found = np.array([image.predicted[place] for image in images], np.int64)
         right = np.array([image.counted_hits[place] for image in images], np.int64)
         scores = np.array([image.scores[index] for image in images])
-        kept = (found >= rule.min_area) & (scores >= rule.gate)
+        presence = np.array([image.presence[index] for image in images])
+        kept = (weighed(found, presence, rule.veto) >= rule.min_area) & (scores >= rule.gate)
         hits[:, index], predicted[:, index] = right * kept, found * kept
     return hits, np.array([image.counted_true for image in images], np.int64), predicted

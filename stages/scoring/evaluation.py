@@ -14,6 +14,7 @@ from stages.scoring.metric import score, score_of_nothing, title
 
 MEAN_DICE = Metric("mean_dice")
 ABSENT_PRESENT = ("absent", "present")
+MOST_LOST = 0.1  # of the Dice where there is a mask, before post-processing is warned about
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,43 @@ def headline(images: list[ScoredImage], metric: Metric = MEAN_DICE) -> dict[str,
             "positive_mean_dice": mean_defined(positive_dice(*plain)),
         },
     }
+
+
+def lost_dice(headline: dict[str, Any]) -> float | None:
+    """The share of the Dice where there is a mask that post-processing costs; below 0 if it raises it.
+
+    Args:
+        headline: as `headline` returns it.
+
+    Returns:
+        None if the Dice without post-processing is 0 or undefined.
+
+        >>> lost_dice({"positive_mean_dice": 0.6, "without_postprocessing": {"positive_mean_dice": 0.75}})
+        0.2
+    """
+    after, before = (part["positive_mean_dice"] for part in (headline, headline["without_postprocessing"]))
+    return round((before - after) / before, 9) if before and after is not None else None
+
+
+def warning(validation: dict[str, Any], objective: str) -> str | None:
+    """What to say if post-processing costs more than `MOST_LOST` of the Dice where there is a mask; None if not.
+
+    Args:
+        validation: `headline` of the validation folds.
+        objective: `postprocess.objective`.
+    """
+    lost = lost_dice(validation)
+    if lost is None or lost <= MOST_LOST:
+        return None
+    after, before = (part["positive_mean_dice"] for part in (validation, validation["without_postprocessing"]))
+    instead = {
+        "competition": "raise postprocess.min_positive_dice_ratio, or set postprocess.objective to find_defects",
+        "find_defects": "lower postprocess.min_precision, or set postprocess.objective to competition",
+    }
+    return (
+        f"post-processing costs {lost:.1%} of the Dice where there is a mask on the validation folds "
+        f"({_format(before)} without it, {_format(after)} with it): {instead[objective]}"
+    )
 
 
 def presence(images: list[ScoredImage], classes: list[str]) -> dict[str, dict[str, Int64]]:

@@ -33,6 +33,7 @@ MODULES = (
     "stages.dataset.tiles",
     "stages.inference.averaging",
     "stages.inference.savedmodel",
+    "stages.postprocessing.class_weights",
     "stages.postprocessing.prediction",
     "stages.postprocessing.rules",
     "stages.scoring.confusion",

@@ -175,16 +175,16 @@ def pipeline(folder: Path, options: Any, engine: tuple[str, str], network: Any) 
     from stages import infer_test, predict
     from stages.dataset import sample_submission, validation
     from stages.dataset.layout import Layout
-    from stages.inference import engines
+    from stages.inference import averaging, engines
     from stages.pipeline import paths
 
-    by = engines.Engine(*engine)
+    by, views = engines.Engine(*engine), averaging.Views(options.inference.flips, options.inference.scales)
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         layout = Layout.of(options.competition)
         sample = sample_submission.read(paths.SAMPLE_SUBMISSION, layout)
         files = dict(zip(sample.images, validation.test_files(sample.images), strict=True))
         paths.PROBABILITIES.mkdir(exist_ok=True)
-        engines.write(paths.PROBABILITIES, by)
+        engines.write(paths.PROBABILITIES, by, views)
         infer_test.store(options.inference, layout, files, by, [network])
         predict.predict()
     return len(sample.images)

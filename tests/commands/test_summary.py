@@ -1,5 +1,6 @@
 """The summary of a run, from figures made by hand."""
 
+import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,19 @@ def test_the_score_is_named(
     assert lines[1].split()[-2:] == ["0.750", "0.750"]
     assert lines[1].startswith("score (mean_dice, classes joined) ")
     assert {len(line) for line in [*lines[:6], *lines[7:]]} == {len(lines[0])}
+
+
+def test_a_costly_search_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Post-processing took a half of the Dice where there is a mask: the last line says so, and else there is none."""
+    monkeypatch.chdir(tmp_path)
+    printed(capsys)
+    summary.run(Namespace())
+    assert "WARNING" not in capsys.readouterr().out
+    metrics = json.loads(paths.EVALUATION_METRICS.read_text())
+    metrics["validation"] |= {"positive_mean_dice": 0.35, "without_postprocessing": {"positive_mean_dice": 0.7}}
+    metrics["validation"]["without_postprocessing"]["mean_dice"] = 0.5
+    paths.EVALUATION_METRICS.write_text(json.dumps(metrics))
+    summary.run(Namespace())
+    assert capsys.readouterr().out.splitlines()[-1].startswith("WARNING: post-processing costs 50.0% of the Dice")

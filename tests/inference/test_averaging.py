@@ -8,6 +8,7 @@ import pytest
 
 from stages.dataset.layout import Images, Layout
 from stages.inference import averaging
+from stages.inference.averaging import Views
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
@@ -28,7 +29,7 @@ def test_networks_and_views_are_averaged_in_order() -> None:
         pixels, presence = brightness(grey)
         return pixels / np.float32(2), presence / np.float32(2)
 
-    found = list(averaging.predictions([brightness, half], photographs, 4, flips=True))
+    found = list(averaging.predictions([brightness, half], photographs, 4, Views(flips=True)))
     for image, prediction in zip(photographs, found, strict=True):
         np.testing.assert_allclose(prediction.pixels[..., 0], image * 0.75, atol=0.51)
         np.testing.assert_allclose(prediction.presence[0], image.max() * 0.75, atol=0.51)
@@ -53,7 +54,9 @@ def test_the_output_of_a_network_is_not_changed() -> None:
     given = np.full((1, 2, 2, 1), 0.5, np.float32), np.full((1, 1), 0.5, np.float32)
     for part in given:
         part.flags.writeable = False
-    (mean,) = averaging.predictions([lambda _: given, lambda _: given], [np.zeros((2, 2), np.uint8)], 1, flips=True)
+    (mean,) = averaging.predictions(
+        [lambda _: given, lambda _: given], [np.zeros((2, 2), np.uint8)], 1, Views(flips=True)
+    )
     np.testing.assert_array_equal(mean.pixels, 128)  # 127.5, rounded to the even number
     np.testing.assert_array_equal(given[0], 0.5)
 
@@ -71,6 +74,75 @@ def test_few_images_are_held_at_a_time() -> None:
     next(found)
     found.close()  # type: ignore[attr-defined]
     assert len(read) == 8
+
+
+def by_height(answers: dict[int, float]) -> averaging.Network:
+    """A network whose answer depends on the height of what it sees alone."""
+
+    def network(images: UInt8) -> tuple[Float32, Float32]:
+        answer = np.float32(answers[images.shape[1]])
+        return np.full((*images.shape[:3], 2), answer, np.float32), np.full((len(images), 2), answer, np.float32)
+
+    return network
+
+
+def test_scales_are_averaged() -> None:
+    """0.2 at the image's own size and 0.6 at half of it: 0.4 is level 102, also with flips and two networks."""
+    networks = [by_height({64: 0.1, 32: 0.6}), by_height({64: 0.3, 32: 0.6})]
+    for flips in (False, True):
+        views = Views(flips, (1.0, 0.5))
+        (found,) = averaging.predictions(networks, [np.zeros((64, 96), np.uint8)], 2, views)
+        assert (found.pixels.shape, np.unique(found.pixels).tolist()) == ((64, 96, 2), [102])
+        assert found.presence.tolist() == [102, 102]
+
+
+def test_at_scale_1_nothing_is_resized() -> None:
+    """The bytes are those without scales, for sides that no 32 divides."""
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (37, 7)).astype(np.uint8) for _ in range(5)]
+    plain, one = (
+        list(averaging.predictions([brightness], images, 2, views)) for views in (Views(), Views(scales=(1,)))
+    )
+    for before, after in zip(plain, one, strict=True):
+        np.testing.assert_array_equal(before.pixels, after.pixels)
+        np.testing.assert_array_equal(before.presence, after.presence)
+        assert before.pixels.strides == after.pixels.strides
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.5])
+def test_what_comes_back_stays_in_its_place(scale: float) -> None:
+    """A bright rectangle, seen smaller or larger, is where it was; its edges are soft."""
+    image = np.zeros((64, 128), np.uint8)
+    image[16:48, 32:96] = 255
+    (found,) = averaging.predictions([brightness], [image], 1, Views(scales=(scale,)))
+    assert found.pixels[20:44, 36:92, 0].min() == 255
+    assert found.pixels[image == 0, 1].mean() > 250
+    for axis in (0, 1):
+        np.testing.assert_allclose(found.pixels, np.flip(found.pixels, axis), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "expected"),
+    [
+        ((200, 200), 1.0, (200, 200)),  # as it is, though 32 does not divide it
+        ((200, 200), 0.75, (160, 160)),
+        ((256, 1600), 0.75, (192, 1216)),
+        ((256, 1600), 1.25, (320, 1984)),
+        ((40, 72), 0.25, (32, 32)),  # one multiple is the least
+    ],
+)
+def test_sides_are_multiples_of_32(size: tuple[int, int], scale: float, expected: tuple[int, int]) -> None:
+    """The nearest ones, and the network is called with images of that size."""
+    assert averaging.scaled(size, scale) == expected
+    seen = []
+
+    def network(images: UInt8) -> tuple[Float32, Float32]:
+        seen.append(images.shape)
+        return brightness(images[..., 0])
+
+    image = np.zeros((*size, 3), np.uint8)
+    (found,) = averaging.predictions([network], [image], 1, Views(scales=(scale,)))
+    assert (seen, found.pixels.shape) == ([(1, *expected, 3)], (*size, 2))
 
 
 def test_a_folder_without_a_network_is_reported(tmp_path: Path) -> None:

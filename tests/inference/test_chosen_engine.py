@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.inference import engines, gpus, processor
+from stages.inference.averaging import Views
 from stages.inference.engines import Engine
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
@@ -61,12 +62,16 @@ def test_auto_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_computed_probabilities_stands_beside_them(tmp_path: Path) -> None:
     """infer writes it, evaluate reads it."""
-    engines.write(tmp_path, Engine("openvino", "bfloat16"))
-    assert engines.read(tmp_path) == Engine("openvino", "bfloat16")
-    assert str(engines.read(tmp_path)) == "openvino in bfloat16"
+    engine = Engine("openvino", "bfloat16")
+    engines.write(tmp_path, engine, Views(flips=True, scales=(0.75, 1.0)))
+    assert engines.read(tmp_path) == (engine, "with flips at scale 0.75, 1.0")
+    assert str(engine) == "openvino in bfloat16"
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"engine": 1, "precision": "int8"}'])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "[]", "{}", '{"engine": 1, "precision": "b", "views": ""}', '{"engine": "a", "views": "c"}'],
+)
 def test_a_damaged_note_of_the_engine(tmp_path: Path, content: str | None) -> None:
     """Missing, as beside probabilities of an earlier version, or of another kind."""
     if content is not None:

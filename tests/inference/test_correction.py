@@ -17,8 +17,9 @@ SIGMOID = EnsembleMember("fold_1", 1, False, True, (1.0, 2.0, 4.0), (0.5, 0.25, 
 
 def options(**changes: Any) -> Postprocess:
     """Parameters of post-processing that search everything, with changes."""
-    searched = dict.fromkeys(("thresholds", "gates", "min_areas", "min_components"))
+    searched = dict.fromkeys(("thresholds", "gates", "min_areas", "min_components", "vetoes"))
     others = {"enabled": True, "gate": "max", "divide_by_weights": True, "min_positive_dice_ratio": 0.0, "parts": 5}
+    others |= {"objective": "competition", "min_precision": 0.5, "veto": False}
     return Postprocess(**searched | others | changes)
 
 
@@ -57,3 +58,13 @@ def test_a_gate_by_presence_needs_a_head_in_every_network() -> None:
     correction.check_presence(options(gate="presence"), [SIGMOID])
     with pytest.raises(UserError, match="gate: presence needs an image-level head in every network"):
         correction.check_presence(options(gate="presence"), [SOFTMAX, SIGMOID])
+
+
+def test_a_veto_needs_a_head_in_every_network() -> None:
+    """As the gate; one message for both."""
+    correction.check_presence(options(veto=True), [SIGMOID])
+    correction.check_presence(options(veto=True, enabled=False), [SOFTMAX])
+    with pytest.raises(UserError, match="postprocess: veto: true needs an image-level head in every network"):
+        correction.check_presence(options(veto=True), [SOFTMAX, SIGMOID])
+    with pytest.raises(UserError, match="gate: presence and veto: true needs an image-level head"):
+        correction.check_presence(options(veto=True, gate="presence"), [SOFTMAX])

@@ -19,6 +19,7 @@ import yaml
 
 from stages.dataset.prepared import Dataset
 from stages.inference import averaging, engines, ensemble, processor
+from stages.inference.averaging import AS_IT_IS, Views
 from stages.inference.probabilities import Cache
 from stages.pipeline import settings
 from stages.pipeline.arrays import UInt8
@@ -63,9 +64,9 @@ def save(options: settings.Train, folder: Path, images: list[UInt8]) -> None:
     savedmodel.save(network, losses.LOSSES[options.loss].activation, folder)
 
 
-def predicted(engine: str, folder: Path, images: list[UInt8], **more: bool) -> list[Prediction]:
+def predicted(engine: str, folder: Path, images: list[UInt8], views: Views = AS_IT_IS) -> list[Prediction]:
     """Predictions in batches of two."""
-    return list(averaging.predictions([engines.load(engine, folder)], images, 2, **more))
+    return list(averaging.predictions([engines.load(engine, folder)], images, 2, views))
 
 
 def assert_alike(ours: list[Prediction], theirs: list[Prediction]) -> None:
@@ -84,10 +85,10 @@ def assert_alike(ours: list[Prediction], theirs: list[Prediction]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_engines_agree_on_a_network_of_random_weights(options: settings.Train, tmp_path: Path, kind: str) -> None:
-    """Sizes that no 32 divides, a last batch that is not full, and mirror images."""
-    images = noise(40, 72)
+    """Sizes that no 32 divides, a last batch that is not full, mirror images, and a second scale."""
+    images, views = noise(40, 72), Views(flips=True, scales=(1.0, 1.6))
     save(options.model_copy(update=KINDS[kind]), tmp_path / "fold_0", images)
-    ours, theirs = (predicted(engine, tmp_path / "fold_0", images, flips=True) for engine in ("tensorflow", "openvino"))
+    ours, theirs = (predicted(engine, tmp_path / "fold_0", images, views) for engine in ("tensorflow", "openvino"))
     assert_alike(ours, theirs)
     assert (theirs[0].presence < 255).any() == ("head" in kind)
 

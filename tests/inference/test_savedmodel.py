@@ -58,10 +58,11 @@ def test_networks_are_averaged() -> None:
 def test_flips_are_turned_back_before_averaging() -> None:
     """A network that always answers "left" answers "both halves equally" over mirror images."""
     from stages.inference import savedmodel as inference
+    from stages.inference.averaging import Views
 
     image = np.zeros((2, 4), np.uint8)
     (plain,) = inference.predictions([left_half], [image], 1)
-    (flipped,) = inference.predictions([left_half], [image], 1, flips=True)
+    (flipped,) = inference.predictions([left_half], [image], 1, Views(flips=True))
     assert plain.pixels[0, :, 0].tolist() == [255, 255, 0, 0]
     assert flipped.pixels[0, :, 0].tolist() == [128] * 4  # 127.5, rounded to the even number
 

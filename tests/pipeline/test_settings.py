@@ -170,6 +170,35 @@ MISTAKES = [
         "above 0 (for example 0.1), or choose gate none, max or area",
     ),
     (
+        "postprocess.veto",
+        True,
+        "postprocess: veto: true needs networks that predict which classes are present: set train.presence_weight "
+        "above 0 (for example 0.1), or veto to false",
+    ),
+    (
+        "postprocess.vetoes",
+        [0, 0, 3, 0],
+        "postprocess: vetoes: expected null or zeros with veto false, found [0, 0, 3, 0]",
+    ),
+    (
+        "postprocess.vetoes",
+        [3],
+        "postprocess: vetoes: expected null or 4 numbers, one for each of pit, line, scratch, patch; found [3]",
+    ),
+    (
+        "postprocess.objective",
+        "recall",
+        "postprocess: objective: input should be 'competition' or 'find_defects'; found 'recall'",
+    ),
+    ("postprocess.min_precision", 0, "postprocess: min_precision: input should be greater than 0; found 0"),
+    ("inference.scales", [], "inference: scales: list should have at least 1 item after validation, not 0; found []"),
+    ("inference.scales", [1, 1.0], "inference: scales: expected each scale once, found [1.0, 1.0]"),
+    (
+        "inference.scales",
+        [1.0, 0.1],
+        "inference: scales: number 2: input should be greater than or equal to 0.25; found 0.1",
+    ),
+    (
         "postprocess.gates",
         [0, 0, 0, -1],
         "postprocess: gates: number 4: input should be greater than or equal to 0; found -1",

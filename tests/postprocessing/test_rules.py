@@ -11,8 +11,9 @@ import pytest
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing import rules as rules_module
+from stages.postprocessing.class_weights import corrected
 from stages.postprocessing.prediction import Prediction
-from stages.postprocessing.rules import Gate, Rule, Rules, corrected, gate_scores, label_map, plain, segment
+from stages.postprocessing.rules import Gate, Rule, Rules, gate_scores, label_map, plain, segment
 
 
 def prediction(*planes: list[list[int]], presence: tuple[int, ...] | None = None) -> Prediction:
@@ -190,6 +191,7 @@ def test_rules_go_through_json() -> None:
         plain(2),
         Rules("area", (Rule(51, 3, 20, 7), Rule(255, 0, 0, 1)), (2.5, 10.0), softmax=False),
         plain(3, overlapping=True),
+        Rules("max", (Rule(51, 3, 20, 7, veto=5),)),
     ):
         assert Rules.from_json(json.loads(json.dumps(rules.to_json()))) == rules
 
@@ -292,5 +294,6 @@ def test_a_notebook_can_run_it() -> None:
     needed = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     needed |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert needed - set(sys.stdlib_module_names) == {
-        "numpy", "cv2", "stages.pipeline.arrays", "stages.pipeline.cli", "stages.postprocessing.prediction",
+        "numpy", "cv2", "stages.pipeline.arrays", "stages.pipeline.cli", "stages.postprocessing.class_weights",
+        "stages.postprocessing.prediction",
     }  # fmt: skip

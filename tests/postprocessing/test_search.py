@@ -8,10 +8,11 @@ import pytest
 
 from stages.dataset.prepared import Sample
 from stages.pipeline.cli import UserError
-from stages.postprocessing import search
+from stages.postprocessing import every_setting, search
+from stages.postprocessing.class_weights import corrected
 from stages.postprocessing.counts import ImageCounts, count
 from stages.postprocessing.prediction import Prediction
-from stages.postprocessing.rules import Gate, Rule, Rules, corrected, plain
+from stages.postprocessing.rules import Gate, Rule, Rules, plain
 from stages.postprocessing.search_space import search_space
 from tests.support.searches import FOUR, ONE, SIZE, SMALL, TWO, counted, image, noise, only, options, scored
 
@@ -23,9 +24,9 @@ from tests.support.searches import FOUR, ONE, SIZE, SMALL, TWO, counted, image, 
 def test_the_search_scores_what_post_processing_makes(gate: Gate, gates: tuple[int, ...]) -> None:
     """Of a single class, every setting's mean Dice is that of the label maps; every value to set has an effect."""
     images, space = noise(5), replace(SMALL, gate=gate, min_areas=((0, 6, 24),))
-    means = search.setting_scores(counted(images, space), space, 0, gates)
-    assert means.shape == (3, 3, 3, len(gates))
-    assert all(np.ptp(means, axis).any() for axis in range(4) if means.shape[axis] > 1)
+    means = every_setting.scores(counted(images, space), space, 0, gates)
+    assert means.shape == (3, 3, 3, len(gates), 1)
+    assert all(np.ptp(means, axis).any() for axis in range(5) if means.shape[axis] > 1)
     grid = itertools.product(space.thresholds[0], space.min_components[0], space.min_areas[0], gates)
     for mean, (threshold, component, area, closed) in zip(means.reshape(-1), grid, strict=True):
         assert mean == pytest.approx(scored(images, Rules(gate, (Rule(threshold, closed, area, component),))))
@@ -58,8 +59,8 @@ def test_a_perfect_network_needs_no_rules() -> None:
 
 def test_nothing_predicted_and_nothing_there() -> None:
     """Empty against empty scores 1 at every setting; predicting nothing of what is there, 0."""
-    assert (search.setting_scores(counted([image()]), SMALL, 0, (0,)) == 1).all()
-    assert (search.setting_scores(counted([image(true=(0, 1, 0, 1))]), SMALL, 0, (0,)) == 0).all()
+    assert (every_setting.scores(counted([image()]), SMALL, 0, (0,)) == 1).all()
+    assert (every_setting.scores(counted([image(true=(0, 1, 0, 1))]), SMALL, 0, (0,)) == 0).all()
     assert search.choose(counted([image(true=(0, 1, 0, 1))]), SMALL).rules == (Rule(128, 0, 0, 0),)
 
 
@@ -122,19 +123,19 @@ def test_gates_come_from_scores_and_stay_few() -> None:
     """100 images give 40 gates at most, 0 and the largest score among them; images without a mask give none."""
     space = replace(only(SMALL, thresholds=(100,)), gates=None)
     masks = counted([image((100 + number, 0, 1, 0, 1)) for number in range(100)], space)
-    gates = search._gates(masks, 0)
+    gates = search._gates(masks, space, 0)
     assert gates[0] == 0
     assert gates[-1] == 199
     assert 30 < len(gates) <= search.GATES
-    assert search._gates(counted([image((99, 0, 1, 0, 1))], space), 0) == (0,)
+    assert search._gates(counted([image((99, 0, 1, 0, 1))], space), space, 0) == (0,)
 
 
 def test_a_plateau_is_preferred_to_a_peak() -> None:
     """16 of 20 true pixels at a single threshold between bad ones, 15 at three in a row: the middle of the three."""
     space = only(SMALL, thresholds=(10, 20, 30, 40, 50, 60, 70, 80))
     found = np.array([0, 16, 0, 0, 15, 15, 15, 0], np.int32).reshape(1, 8, 1)  # all of it right
-    counts = ImageCounts(np.array([0]), np.array([20]), found, found)
-    assert search.setting_scores([counts], space, 0, (0,)).argmax() == 1
+    counts = ImageCounts(np.array([0]), np.array([255]), np.array([20]), found, found)
+    assert every_setting.scores([counts], space, 0, (0,)).argmax() == 1
     assert search.choose([counts], space).rules == (Rule(60, 0, 0, 0),)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from stages.dataset import label_maps
 from stages.dataset.layout import Metric
-from stages.postprocessing import search
+from stages.postprocessing import every_setting, search
 from stages.postprocessing.counts import count
 from stages.postprocessing.prediction import Prediction
 from stages.postprocessing.rules import Gate, Rule, Rules, label_map, plain
@@ -52,7 +52,7 @@ def test_the_search_finds_the_best_by_any_metric(metric: Metric, gate: Gate) -> 
         rules = Rules(gate, (Rule(threshold, closed, area, component),))
         scores[place] = directly(metric, [(true == 1, label_map(found, rules) == 1) for found, true in images])
     counts = counted(images, space)
-    assert search.setting_scores(counts, space, 0, gates) == pytest.approx(scores)
+    assert every_setting.scores(counts, space, 0, gates) == pytest.approx(scores[..., np.newaxis])
     even = evened_out(scores)
     (rule,) = search.choose(counts, space).rules
     chosen = rule.threshold, rule.min_component, rule.min_area, rule.gate
@@ -92,7 +92,7 @@ def test_global_dice_weighs_pixels() -> None:
     """
     images = [image((255, 0, 1, 0, 1))] * 7 + [image((255, 0, 2, 0, 2), true=(0, 2, 0, 2))]
     space = replace(only(SMALL, min_areas=(0, 5)), metric=Metric("global_dice"))
-    scores = search.setting_scores(counted(images, space), space, 0, (0,))
+    scores = every_setting.scores(counted(images, space), space, 0, (0,))
     assert scores.reshape(-1).tolist() == [8 / 15, 0]
     assert search.choose(counted(images, space), space).rules[0].min_area == 0
 
@@ -142,7 +142,7 @@ def test_the_search_of_overlapping_classes_is_exact(metric: Metric) -> None:
     space = SearchSpace("max", None, False, *grid, 0, metric, overlapping=True)
     counts = counted(cases, space)
     for index in range(2):
-        scores = search.setting_scores(counts, space, index, (0, 110)).reshape(-1)
+        scores = every_setting.scores(counts, space, index, (0, 110)).reshape(-1)
         settings = itertools.product(*(values[index] for values in grid))
         for score, (threshold, component, area, gate) in zip(scores, settings, strict=True):
             rules = Rules("max", (Rule(threshold, gate, area, component),) * 2, None, False, overlapping=True)

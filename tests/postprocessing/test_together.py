@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.dataset.layout import Metric
-from stages.postprocessing import search, together
+from stages.postprocessing import every_setting, search, together
 from stages.postprocessing.counts import ImageCounts, count
 from stages.postprocessing.prediction import Prediction
 from stages.postprocessing.rules import Rule, Rules, label_map
@@ -60,10 +60,10 @@ def test_global_dice_of_two_classes_is_one_sum() -> None:
     images = [image((1, 2, 4), (1, 1, 2)), image((2, 8, 8), (2, 8, 8))]
     space = replace(FIXED, min_areas=((0, 10), (0,)), metric=GLOBAL)
     counts = counted(images, space)
-    assert search.setting_scores(counts, space, 0, (0,)).reshape(-1).tolist() == [0.4, 0]
+    assert every_setting.scores(counts, space, 0, (0,)).reshape(-1).tolist() == [0.4, 0]
     rest = together.rest(counts, space, [Rule(128, 0, 0, 0)] * 2, 0)
     assert rest.tolist() == [[0, 64], [0, 64], [0, 64]]
-    assert search.setting_scores(counts, space, 0, (0,), rest).reshape(-1).tolist() == [132 / 138, 128 / 130]
+    assert every_setting.scores(counts, space, 0, (0,), rest).reshape(-1).tolist() == [132 / 138, 128 / 130]
     rules = search.choose(counts, space).rules
     assert [rule.min_area for rule in rules] == [10, 0]
     assert together.figure(counts, space, rules) == 128 / 130
@@ -109,9 +109,9 @@ def test_settings_have_the_score_of_all_classes(metric: Metric) -> None:
     counts, other = counted(images, space), Rule(128, 110, 6, 4)
     for index in range(2):
         rest = together.rest(counts, space, [other, other], index)
-        scores = search.setting_scores(counts, space, index, (0, 110, 180), rest)
+        scores = every_setting.scores(counts, space, index, (0, 110, 180), rest)
         for place in np.ndindex(scores.shape):
-            threshold, component, area, gate = place
+            threshold, component, area, gate, _ = place
             rule = Rule((64, 128, 200)[threshold], (0, 110, 180)[gate], (0, 6, 24)[area], (0, 4)[component])
             both = (rule, other) if index == 0 else (other, rule)
             expected = directly(images, Rules("max", both), metric)

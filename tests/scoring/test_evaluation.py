@@ -1,6 +1,9 @@
 """From the matrices of single images to the figures of a fold."""
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from stages.dataset.layout import Metric
 from stages.dataset.prepared import Sample
@@ -140,3 +143,29 @@ def test_images_with_a_mask_are_ranked() -> None:
     ranked = evaluation.ranked([clean, half, full], 2)
     assert [image is other for image, other in zip(ranked["best"], [full, half], strict=True)] == [True, True]
     assert evaluation.ranked([clean], 2)["best"] == [clean]
+
+
+def validated(before: float | None, after: float | None) -> dict[str, Any]:
+    """The headline of validation folds with this Dice where there is a mask, without and with post-processing."""
+    return {"positive_mean_dice": after, "without_postprocessing": {"positive_mean_dice": before}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "warned"),
+    [
+        (0.5, 0.45, False), (0.5, 0.4499, True), (0.7, 0.63, False), (0.3, 0.27, False), (0.3, 0.2699, True),
+        (0.5, 0.6, False), (0.5, 0.0, True), (0.0, 0.0, False), (None, None, False),
+    ],
+)  # fmt: skip
+def test_more_than_a_tenth_is_warned_about(before: float | None, after: float | None, warned: bool) -> None:
+    """Exactly a tenth is not more, whatever the rounding of 0.3 - 0.27."""
+    assert (evaluation.warning(validated(before, after), "competition") is not None) == warned
+
+
+def test_the_warning_names_what_to_change() -> None:
+    """With both figures; the parameters depend on what was searched for."""
+    assert evaluation.warning(validated(0.752, 0.666), "competition") == (
+        "post-processing costs 11.4% of the Dice where there is a mask on the validation folds (0.7520 without it, "
+        "0.6660 with it): raise postprocess.min_positive_dice_ratio, or set postprocess.objective to find_defects"
+    )
+    assert "lower postprocess.min_precision" in str(evaluation.warning(validated(0.752, 0.666), "find_defects"))

@@ -27,8 +27,9 @@ Image = tuple[Prediction, np.ndarray]
 
 def options(**changes: Any) -> Postprocess:
     """Parameters of post-processing that fix nothing and have no gate, with changes."""
-    searched = dict.fromkeys(("thresholds", "gates", "min_areas", "min_components"))
+    searched = dict.fromkeys(("thresholds", "gates", "min_areas", "min_components", "vetoes"))
     others = {"enabled": True, "gate": "none", "divide_by_weights": False, "min_positive_dice_ratio": 0.0, "parts": 5}
+    others |= {"objective": "competition", "min_precision": 0.5, "veto": False}
     return Postprocess(**searched | others | changes)
 
 

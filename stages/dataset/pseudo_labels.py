@@ -103,24 +103,30 @@ class PseudoSets:
             file = self.folder / name  # the large ones are checked by their size
             if not file.is_file() or (file.suffix != ".bin" and hashes.sha256(file) != expected):
                 raise integrity.damaged(file)
-        with (folder / INDEX).open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        columns = [f"pixels_{name}" for name in layout.classes]
-        index = [
-            Sample(
-                position=position,
-                image=outputs.unescaped(row["image"]),
-                fold=-1,
-                group=-1,
-                pixels=tuple(int(row[column]) for column in columns),
-                size=layout.size,
-            )
-            for position, row in enumerate(rows)
-        ]
         images = EncodedStore(self.folder / IMAGES, layout.shape)
         labels = EncodedStore(folder / LABELS, layout.size)
-        chosen = _Chosen(images, [int(row["place"]) for row in rows])
-        return PseudoLabels(chosen, LabelStore(labels, layout), layout, index)
+        index, places = _index(folder / INDEX, layout)
+        if len(labels) != len(index) or not all(0 <= place < len(images) for place in places):
+            raise integrity.damaged(folder / INDEX)
+        return PseudoLabels(_Chosen(images, places), LabelStore(labels, layout), layout, index)
+
+
+def _index(path: Path, layout: Layout) -> tuple[list[Sample], list[int]]:
+    """The images of a set, and the place of each in images.png.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    columns, index, places = [f"pixels_{name}" for name in layout.classes], [], []
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            for position, row in enumerate(csv.DictReader(stream, strict=True)):
+                pixels = tuple(int(row[column]) for column in columns)
+                index.append(Sample(position, outputs.unescaped(row["image"]), -1, -1, pixels, layout.size))
+                places.append(int(row["place"]))
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
+        raise integrity.damaged(path) from None
+    return index, places
 
 
 NONE = PseudoSets()

@@ -19,7 +19,7 @@ from stages.dataset.pseudo_label_writer import SetWriter, StoredImages
 from stages.dataset.pseudo_labels import set_name
 from stages.inference import averaging, blend, labelling
 from stages.inference.averaging import Network
-from stages.pipeline import outputs, paths, settings, stage
+from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.pipeline.cli import UserError
 from stages.postprocessing.rules import label_map, plain
 
@@ -108,8 +108,9 @@ def write_set(
     rules = plain(layout.number_of_classes, layout.overlapping)
     writer, with_class = SetWriter(folder, stored), dict.fromkeys(layout.classes, 0)
     progress = tqdm(numbers, f"pseudo_label: {folder.name}", unit=" images", disable=None)
-    shown = (stored.image(number) for number in progress)
-    predictions = averaging.of_images(networks, shown, layout, options.batch_size, options.flips)
+    predictions = averaging.of_images(
+        networks, parallel.in_order(stored.image, progress), layout, options.batch_size, options.flips
+    )
     kept = 0
     for number, prediction in zip(numbers, predictions, strict=True):
         confidence = labelling.confidence(prediction.pixels)

@@ -187,7 +187,7 @@ update: develop
 	$(MAKE) test
 
 clean:
-	rm -rf .venv .bench-peers data/raw data/prepared data/model data/state data/quantized data/probabilities data/test_probabilities \
+	rm -rf .venv .bench-peers data/raw data/prepared data/pseudo data/model data/state data/quantized data/probabilities data/test_probabilities \
 		data/kaggle data/kernel
 	rm -f data/predicted.csv data/postprocess.json data/report.html data/submission.csv
 

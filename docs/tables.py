@@ -26,8 +26,8 @@ LOADER = Path("metrics/loader.json")
 STUDIES = Path("docs/studies")
 STUDY = STUDIES / "cce-and-dice.json"
 STAGES = (
-    "download", "explore", "preprocess", "check_data", "train", "quantize", "infer", "infer_test", "postprocess",
-    "evaluate", "predict", "kernel", "report",
+    "download", "explore", "preprocess", "check_data", "pseudo_label", "train", "quantize", "infer", "infer_test",
+    "postprocess", "evaluate", "predict", "kernel", "report",
 )  # fmt: skip
 LOSSES = ("cce", "cce_dice")
 # Labels of the recorded benchmarks that have another name today, or that only make sense below another row.

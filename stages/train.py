@@ -1,12 +1,12 @@
 """Train one network for every validation fold in train.folds, and export each as a SavedModel.
 
-Reads data/prepared; writes data/model, metrics/train.json and the curves in metrics/train. With train.final, one more
-network is trained on all folds. With train.blend, networks of other experiments are added. A killed run continues with
-the epoch in which it stopped. A network that was trained before with the same parameters, data and code is taken from
-data/state; `dvc repro --force` trains it again.
+Reads data/prepared and, for train.pseudo_share, data/pseudo; writes data/model, metrics/train.json and the curves in
+metrics/train. With train.final, one more network is trained on all folds. With train.blend, networks of other
+experiments are added. A killed run continues with the epoch in which it stopped. A network that was trained before with
+the same parameters, data and code is taken from data/state; `dvc repro --force` trains it again.
 
 To train on several machines, run this command on each, with its own `TF_CONFIG`. Worker 0 writes the outputs; the
-others read data/prepared, take part and write nothing.
+others read the same, take part and write nothing.
 """
 
 from stages.dataset.prepared import Dataset

@@ -136,6 +136,22 @@ def test_networks_of_other_experiments_are_added(two_losses: Path) -> None:
     call(two_losses, "git", "checkout", "--force", "--quiet", ".")
 
 
+@pytest.mark.long
+def test_test_images_are_labelled_by_another_experiment(two_losses: Path) -> None:
+    """`pseudo_label` takes its networks from DVC's cache; a share of the crops comes from what they label."""
+    changes = ("train.pseudo_share=0.5", "pseudo_label.confidence=0.5")
+    printed = experiment(two_losses, "student", *FAST, "pseudo_label.experiment=cce_dice", *changes)
+    assert "pseudo_label: fold_0: 3 of 3 test images labelled" in printed
+    assert "Running stage 'preprocess'" not in printed
+    assert "train: epoch 1" in printed
+    assert json.loads((two_losses / "metrics/pseudo_label.json").read_text())["fold_0"]["labelled"] == 3
+    assert [path.parent.name for path in (two_losses / "data/pseudo").rglob("index.csv")] == ["fold_0"]
+    printed = call(two_losses, "dvc", "exp", "run", "-S", "pseudo_label.experiment=nobody", succeeds=False)
+    assert "pseudo_label: params.yaml: pseudo_label: experiment: nobody: expected an experiment or commit" in printed
+    assert "Traceback" not in printed
+    call(two_losses, "git", "checkout", "--force", "--quiet", ".")
+
+
 def test_plots_and_graph_can_be_shown(two_losses: Path) -> None:
     """`dvc plots show`, `dvc metrics show` and `dvc dag` work."""
     call(two_losses, "dvc", "exp", "apply", "cce")

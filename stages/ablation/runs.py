@@ -20,7 +20,7 @@ from stages.scoring.per_image import ImageScores
 
 PIPELINE = Path("dvc.yaml")
 TARGET = "evaluate"  # the stage to run, with those that it depends on
-STAGES = ("download", "preprocess", "train", "quantize", "infer", "postprocess", TARGET)
+STAGES = ("download", "preprocess", "pseudo_label", "train", "quantize", "infer", "postprocess", TARGET)
 # Parameters that may be paths. The experiments run in another folder, so a relative path would not be found there.
 PATHS = {("download", "source"): ("sample", "kaggle"), ("train", "encoder_weights"): ("imagenet", None)}
 

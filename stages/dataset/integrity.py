@@ -17,7 +17,7 @@ import numpy as np
 
 from stages.dataset.images import LARGEST_SIDE
 from stages.dataset.layout import Layout
-from stages.pipeline import hashes
+from stages.pipeline import hashes, paths
 from stages.pipeline.cli import UserError
 
 KEY = "sha256"  # in summary.json
@@ -112,6 +112,7 @@ def read_array(path: Path, *, in_place: bool = False) -> Any:
 
 def damaged(path: Path) -> UserError:
     """The message for a file that is not as it was written."""
+    writer = "pseudo_label" if paths.PSEUDO in path.parents else "preprocess"
     return UserError(
-        f"{path}: expected the file that preprocess wrote, found a damaged one: run dvc repro --force preprocess"
+        f"{path}: expected the file that {writer} wrote, found a damaged one: run dvc repro --force {writer}"
     )

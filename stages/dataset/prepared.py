@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -92,6 +93,15 @@ class ImageStore:
         return position
 
 
+class Readable(Protocol):
+    """Images of one height and width, by position: uint8 (height, width) or (height, width, 3)."""
+
+    height: int
+    width: int
+
+    def __getitem__(self, position: int) -> UInt8: ...
+
+
 class LabelStore:
     """Label maps or, where classes overlap, planes (see `stages.dataset.label_maps`), one read at a time."""
 
@@ -136,6 +146,29 @@ class Sample:
     group: int
     pixels: tuple[int, ...]
     size: Size
+
+
+class Labelled(Protocol):
+    """Images with label maps from which crops are taken: a `Dataset`, or pseudo-labels."""
+
+    @property
+    def images(self) -> Readable:
+        """By position, as the labels."""
+
+    @property
+    def labels(self) -> LabelStore:
+        """Label maps or planes."""
+
+    @property
+    def layout(self) -> Layout:
+        """Says which of the two."""
+
+    @property
+    def classes(self) -> list[str]:
+        """Their names."""
+
+    def tiles(self, samples: list[Sample]) -> list[Sample]:
+        """The tiles of these images, from which crops are taken."""
 
 
 class Dataset:

@@ -1,4 +1,4 @@
-"""Networks of other experiments, copied from DVC's cache to predict together with those of this one."""
+"""Networks of other experiments, copied from DVC's cache: to predict together with those of this one, or to label."""
 
 import shutil
 from dataclasses import replace
@@ -26,10 +26,27 @@ def bring_networks(revision: str, folder: Path, name: str, data: dict[str, Any])
     Raises:
         UserError: there is no such revision, its networks are not in DVC's cache, or its data or folds differ.
     """
+    found = fetch(revision, folder / name, data, f"params.yaml: train: blend: {revision}")
+    print(f"train: {len(found.members)} network(s) of {revision} added", flush=True)
+    return [replace(member, folder=f"{name}/{member.folder}") for member in found.members]
+
+
+def fetch(revision: str, target: Path, data: dict[str, Any], where: str) -> ensemble.Ensemble:
+    """Copy the networks of an experiment into a folder that does not exist; see `bring_networks`.
+
+    Args:
+        revision, data: as of `bring_networks`.
+        target: the folder.
+        where: names the parameter in messages.
+
+    Returns:
+        The ensemble of the copied networks, with the checksums of their files. Its ensemble.json is not copied.
+
+    Raises:
+        UserError: as of `bring_networks`.
+    """
     from dvc.api import DVCFileSystem  # takes a second to import
 
-    target = folder / name
-    where = f"params.yaml: train: blend: {revision}"
     try:
         # This reads only what DVC has stored, and none of the revision's code.
         model = git_place.in_repository(paths.MODEL)
@@ -52,5 +69,4 @@ def bring_networks(revision: str, folder: Path, name: str, data: dict[str, Any])
             item.unlink()
         elif item.name not in {member.folder for member in own}:
             shutil.rmtree(item)
-    print(f"train: {len(own)} network(s) of {revision} added", flush=True)
-    return [replace(member, folder=f"{name}/{member.folder}") for member in own]
+    return replace(found, members=own)

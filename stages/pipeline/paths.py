@@ -19,6 +19,9 @@ PREPARED = Path("data/prepared")  # read by training and evaluation: see stages/
 PREPROCESS_METRICS = Path("metrics/preprocess.json")
 CHECK_DATA_METRICS = Path("metrics/check_data.json")
 
+PSEUDO = Path("data/pseudo")  # test images labelled by networks: see stages/dataset/pseudo_labels.py
+PSEUDO_METRICS = Path("metrics/pseudo_label.json")
+
 MODEL = Path("data/model")  # SavedModels: fold_0, … (one per validation fold), final, blend_0/fold_0, …
 ENSEMBLE = MODEL / "ensemble.json"  # describes the networks: see stages/inference/ensemble.py
 TRAIN_METRICS = Path("metrics/train.json")
@@ -57,7 +60,7 @@ LEADERBOARD = Path("metrics/leaderboard.csv")  # one row per submission; written
 
 # What DVC or a stage empties. Nothing that the user owns may lie in it, or around it.
 REMOVED = (
-    RAW, DOWNLOAD_STATE, EXPLORE_PICTURES, PREPARED, MODEL, TRAIN_CURVES, TRAIN_STATE, QUANTIZED,
+    RAW, DOWNLOAD_STATE, EXPLORE_PICTURES, PREPARED, PSEUDO, MODEL, TRAIN_CURVES, TRAIN_STATE, QUANTIZED,
     PROBABILITIES, TEST_PROBABILITIES.parent, EVALUATION_PICTURES, KERNEL,
 )  # fmt: skip
 

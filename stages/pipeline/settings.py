@@ -73,6 +73,13 @@ class Preprocess(Section):
         return text
 
 
+class PseudoLabel(Section):
+    """Test images as additional training images, labelled by the networks of another experiment."""
+
+    experiment: Text | None
+    confidence: Annotated[Number, Field(ge=0.5, le=1)]
+
+
 def installing(package: str) -> str:
     """The command that installs a package for the Python that runs."""
     return f"{sys.executable} -m pip install {package}"
@@ -160,6 +167,7 @@ class Settings(Section):
     download: Download
     competition: Competition
     preprocess: Preprocess
+    pseudo_label: PseudoLabel
     train: Train
     inference: Inference
     postprocess: Postprocess
@@ -211,6 +219,21 @@ class Settings(Section):
             raise ValueError(
                 f"train: loss: expected one of {', '.join(SIGMOIDS)}, which decide each class by itself, because "
                 f"competition.overlapping_classes is true; found {self.train.loss}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pseudo_labels_fit(self) -> "Settings":
+        experiment, share = self.pseudo_label.experiment, self.train.pseudo_share
+        if experiment is not None and not share:
+            raise ValueError(
+                "pseudo_label: experiment: expected null, or train.pseudo_share above 0 (for example 0.3), the share "
+                f"of the crops that come from images with pseudo-labels; found {experiment} with {share:g}"
+            )
+        if experiment is None and share:
+            raise ValueError(
+                "train: pseudo_share: expected 0, or the name of an experiment in pseudo_label.experiment, whose "
+                f"networks label the test images; found {share:g} with null"
             )
         return self
 

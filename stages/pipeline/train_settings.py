@@ -78,6 +78,7 @@ class Train(Section):
     foreground_fraction: Annotated[float | tuple[float, float], PlainValidator(_foreground_fraction)]
     foreground_sampling: Literal["equal", "sqrt", "natural"]
     max_black_fraction: Annotated[Number, Field(gt=0, le=1)]
+    pseudo_share: Share
     flips: Flag
     quarter_turns: Flag
     rotation: Annotated[Number, Field(ge=0, le=180)]

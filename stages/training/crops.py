@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from stages.dataset import images, label_maps
-from stages.dataset.prepared import Dataset, Sample
+from stages.dataset.prepared import Labelled, Sample
 from stages.pipeline.arrays import Bool, Int64, UInt8
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
@@ -36,7 +36,7 @@ class Crops:
     change from epoch to epoch. The other crops lie anywhere in the images, which take turns.
     """
 
-    def __init__(self, data: Dataset, samples: list[Sample], options: Train, seed: int) -> None:
+    def __init__(self, data: Labelled, samples: list[Sample], options: Train, seed: int) -> None:
         self.data = data
         self.samples = samples = data.tiles(samples)
         self.seed = seed

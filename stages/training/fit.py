@@ -20,7 +20,7 @@ from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import Float32, Float64, Int64
 from stages.pipeline.settings import Train
 from stages.pipeline.train_settings import WITH_CROSS_ENTROPY
-from stages.training import augment, checksums, losses, model
+from stages.training import augment, checksums, losses, mixed_crops, model
 from stages.training.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
 from stages.training.crops import Crops
 from stages.training.job import Job
@@ -83,7 +83,8 @@ def fit(job: Job, fold: int | None, state: Path, curve: Curve) -> TrainedNetwork
         before = sum(len(earlier.history) for earlier in phases)
         start = phases[-1].weights if phases else None
         folder = state / f"phase_{number}"
-        phases.append(_phase(phase, (training, validation), folder, partial(_shifted, curve, before), start))
+        crops = mixed_crops.of(phase, fold, training)
+        phases.append(_phase(phase, (crops, validation), folder, partial(_shifted, curve, before), start))
     history = [logs for phase_result in phases for logs in phase_result.history]
     lengths = tuple(len(phase_result.history) for phase_result in phases)
     trained = replace(phases[-1], history=history, phases=lengths)
@@ -162,6 +163,7 @@ def full_size(options: Train, data: Dataset) -> list[Train]:
         "crop_height": data.images.height,
         "crop_width": data.images.width,
         "crops_per_image": 1,
+        "pseudo_share": 0,  # the last word is that of true masks
         "foreground_fraction": 0,
         "max_black_fraction": 1,
         "quarter_turns": options.quarter_turns and data.images.height == data.images.width,
@@ -175,14 +177,13 @@ def exported(options: Train, data: Dataset) -> Train:
 
 
 def _phase(
-    job: Job, samples: tuple[list[Sample], list[Sample]], state: Path, curve: Curve, start: Path | None
+    job: Job, samples: tuple[Crops, list[Sample]], state: Path, curve: Curve, start: Path | None
 ) -> TrainedNetwork:
     """One phase: from random or given weights to the average of its best epochs. `samples`: training and validation."""
     options, data, cluster = job.options, job.data, job.cluster
-    training, validation = samples
+    crops, validation = samples
     seed(job.seed)
     state.mkdir(parents=True, exist_ok=True)
-    crops = Crops(data, training, options, job.seed)
     pixels = crops.pixels(most=COUNTED)
     weights = losses.class_weights(options.class_weights, pixels)
     with cluster.scope():

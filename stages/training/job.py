@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stages.dataset.prepared import Dataset
+from stages.dataset.pseudo_labels import NONE, PseudoSets
 from stages.pipeline.settings import Train
 from stages.training.distribution import SINGLE_DEVICE, Cluster
 
@@ -16,9 +17,11 @@ class Job:
         options: the section `train` of params.yaml.
         seed: decides initial weights and crops.
         cluster: the devices that share the work.
+        pseudo: additional training images, if the options ask for a share of them.
     """
 
     data: Dataset
     options: Train
     seed: int
     cluster: Cluster = SINGLE_DEVICE
+    pseudo: PseudoSets = NONE

@@ -30,6 +30,7 @@ MODULES = (
     "stages.dataset.label_maps",
     "stages.dataset.layout",
     "stages.dataset.prepared",
+    "stages.dataset.pseudo_labels",
     "stages.dataset.tiles",
     "stages.inference.averaging",
     "stages.inference.savedmodel",
@@ -51,6 +52,7 @@ MODULES = (
     "stages.training.fit",
     "stages.training.hard_pixels",
     "stages.training.losses",
+    "stages.training.mixed_crops",
     "stages.training.mixup",
     "stages.training.model",
     "stages.training.replaced_layers",
@@ -62,11 +64,11 @@ MODULES = (
 
 
 def fingerprint(job: Job, fold: int | None) -> str:
-    """Digest of everything that one network depends on: parameters, data, fold, code, packages, and kind of machine.
+    """Digest of what one network depends on: parameters, data, fold, pseudo-labels, code, packages, kind of machine.
 
     The number of devices is not part of it: a training may continue on more or fewer of them.
     """
-    return hashlib.sha256(repr((facts(job), fold)).encode()).hexdigest()
+    return hashlib.sha256(repr((facts(job), fold, job.pseudo.files(fold))).encode()).hexdigest()
 
 
 def facts(job: Job) -> dict[str, str]:

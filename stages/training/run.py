@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from stages.dataset import pseudo_labels
 from stages.dataset.prepared import Dataset
+from stages.dataset.pseudo_labels import PseudoSets
 from stages.inference import blend, ensemble, gpus
 from stages.pipeline import lock, outputs, paths, settings
 from stages.training import curves, distribution, fit, forced, network_cache, precision
@@ -34,16 +36,28 @@ def run(options: settings.Settings, data: Dataset, gpus_found: int) -> None:
     print(f"train: on {_devices(gpus_found)}; computes in {train.precision}", flush=True)
     cluster = distribution.cluster(gpus_found)
     cluster.check(train)
-    job = Job(data, train, options.training_seed, cluster)
+    job = Job(data, train, options.training_seed, cluster, _pseudo_labels(train, data))
     with distribution.lost_workers_reported(cluster):
         if cluster.workers > 1:
-            cluster.check_consistent(network_cache.facts(job) | {"params.yaml: train": repr(train)})
+            cluster.check_consistent(network_cache.facts(job) | _of_run(job))
         if cluster.is_chief:
             with lock.held(paths.TRAIN_STATE / "lock", "training", "if the dvc that started it is gone"):
                 _train(job)
         else:
             _take_part(job)
         cluster.barrier()
+
+
+def _pseudo_labels(options: settings.Train, data: Dataset) -> PseudoSets:
+    """The pseudo-labels for all networks, if a share of the crops comes from them."""
+    if not options.pseudo_share:
+        return pseudo_labels.NONE
+    return pseudo_labels.read(paths.PSEUDO, data, [*options.folds, *([None] if options.final else [])])
+
+
+def _of_run(job: Job) -> dict[str, str]:
+    """What the workers of a run have to agree on, besides what all its networks depend on."""
+    return {"params.yaml: train": repr(job.options), "data/pseudo": repr(job.pseudo.sha256)}
 
 
 def _devices(gpus_found: int) -> str:

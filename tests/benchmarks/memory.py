@@ -15,8 +15,8 @@ from tests.benchmarks.samples import ROOT
 from tests.support import locks
 
 STAGES = (
-    "download", "explore", "preprocess", "check_data", "train", "quantize", "infer", "infer_test", "postprocess",
-    "evaluate", "predict", "report", "kernel",
+    "download", "explore", "preprocess", "check_data", "pseudo_label", "train", "quantize", "infer", "infer_test",
+    "postprocess", "evaluate", "predict", "report", "kernel",
 )  # fmt: skip
 # A small network and few steps, because only memory that grows with the number of images is of interest.
 SMALL = {

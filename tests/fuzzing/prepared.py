@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from stages.dataset import encoded_store, integrity, rle, true_masks
+from stages.dataset import encoded_store, integrity, pseudo_label_writer, pseudo_labels, rle, true_masks
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import IMAGES, INDEX, LABELS, SIGNATURES, SUMMARY, Dataset, ImageStore
 from stages.dataset.true_masks import TrueMasksWriter
@@ -162,7 +162,59 @@ def resealed_dataset(folder: Path) -> str | None:
     return None if read == names else f"expected {names}, found {read}"
 
 
+def _pseudo_labels(folder: Path) -> pseudo_labels.PseudoLabels:
+    """What train reads."""
+    layout = Layout(CLASSES, HEIGHT, WIDTH)
+    data = Dataset.__new__(Dataset)
+    data.layout, data.summary = layout, {"digest": "0"}
+    return pseudo_labels.read(folder, data, [0]).of(0)
+
+
+@cache
+def pseudo() -> Files:
+    """Two images with pseudo-labels for fold 0."""
+    with TemporaryDirectory() as name:
+        folder, layout = Path(name, "x"), Layout(CLASSES, HEIGHT, WIDTH)
+        folder.mkdir()
+        files = [Path(name, f"{number}.png") for number in range(2)]
+        for file in files:
+            file.write_bytes(encoded_store.encode(np.full((HEIGHT, WIDTH), 7, np.uint8)))
+        stored = pseudo_label_writer.StoredImages(files, layout, folder)
+        writer = pseudo_label_writer.SetWriter(folder / "fold_0", stored)
+        for number in range(2):
+            writer.add(number, np.full((HEIGHT, WIDTH), 2, np.uint8), 0.9)
+        writer.close()
+        pseudo_label_writer.write_summary(folder, "teacher", {"digest": "0"}, {"fold_0": ["fold_0"]})
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@st.composite
+def _changed_pseudo(draw: st.DrawFn, resealed: bool) -> Files:
+    """Changed files; resealed: an index with the checksum that belongs to it."""
+    files = dict(pseudo())
+    summary, index = json.loads(files[SUMMARY]), "fold_0/index.csv"
+    if not resealed:
+        changed = {name: changes.raw([content]) for name, content in files.items()}
+        changed |= {SUMMARY: changes.json_file(summary), index: changes.table(files[index].decode())}
+        return dict(draw(changes.one_of_files(files, changed)))
+    files[index] = draw(changes.table(files[index].decode()))
+    summary[integrity.KEY][index] = hashlib.sha256(files[index]).hexdigest()
+    return files | {SUMMARY: changes.as_json(summary)}
+
+
+def pseudo_labelled(folder: Path) -> str | None:
+    """Read pseudo-labels: every row has an image and a label map."""
+    found = _pseudo_labels(folder)
+    for sample in found.index:
+        shapes = found.images[sample.position].shape, found.labels[sample.position].shape
+        if shapes != ((HEIGHT, WIDTH),) * 2 or len(sample.pixels) != len(CLASSES):
+            return f"{sample}: {shapes}"
+    return None
+
+
 READERS = [
+    Reader("pseudo-labels", KIND, _changed_pseudo(resealed=False), pseudo_labelled),
+    Reader("pseudo-labels with their checksums", KIND, _changed_pseudo(resealed=True), pseudo_labelled),
     Reader("prepared data", KIND, _changed(encoded=False), dataset),
     Reader("prepared data as PNG", KIND, _changed(encoded=True), dataset),
     Reader("prepared data with its checksums", KIND, _resealed(), resealed_dataset),

@@ -203,6 +203,24 @@ MISTAKES = [
         [0, 0, 0, -1],
         "postprocess: gates: number 4: input should be greater than or equal to 0; found -1",
     ),
+    (
+        "pseudo_label.experiment",
+        "teacher",
+        "pseudo_label: experiment: expected null, or train.pseudo_share above 0 (for example 0.3), the share of the "
+        "crops that come from images with pseudo-labels; found teacher with 0",
+    ),
+    (
+        "pseudo_label.confidence",
+        0.4,
+        "pseudo_label: confidence: input should be greater than or equal to 0.5; found 0.4",
+    ),
+    (
+        "train.pseudo_share",
+        0.3,
+        "train: pseudo_share: expected 0, or the name of an experiment in pseudo_label.experiment, whose networks "
+        "label the test images; found 0.3 with null",
+    ),
+    ("train.pseudo_share", 1, "train: pseudo_share: input should be less than 1; found 1"),
     ("train.blend", ["a", "a"], "train: blend: expected each experiment once, found ['a', 'a']"),
     ("train.mixup", -1, "train: mixup: input should be greater than or equal to 0; found -1"),
     (
@@ -326,8 +344,8 @@ def test_an_unknown_key(load: Load, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         load({"trian": {}})
     assert lines(error, tmp_path / "params.yaml") == [
-        "unknown key 'trian'; expected one of: seed, download, competition, preprocess, train, inference, "
-        "postprocess, predict, kernel"
+        "unknown key 'trian'; expected one of: seed, download, competition, preprocess, pseudo_label, train, "
+        "inference, postprocess, predict, kernel"
     ]
 
 

@@ -5,6 +5,7 @@ At the end of the process, one line "stage section.key" per parameter is appende
 
 import atexit
 import os
+import re
 import sys
 
 from pydantic import BaseModel
@@ -20,7 +21,8 @@ def note(self: BaseModel, name: str) -> object:
         by_property = isinstance(getattr(kind, code.co_name, None), property)  # which a stage has asked for
         checked_only = code.co_filename.endswith("settings.py") and not by_property
         if not checked_only:
-            read.add(name if kind.__name__ == "Settings" else f"{kind.__name__.lower()}.{name}")
+            section = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+            read.add(name if section == "settings" else f"{section}.{name}")
     return object.__getattribute__(self, name)
 
 

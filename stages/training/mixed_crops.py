@@ -1,0 +1,40 @@
+"""Crops of which a share comes from test images with pseudo-labels."""
+
+import numpy as np
+
+from stages.dataset.prepared import Sample
+from stages.dataset.pseudo_labels import PseudoLabels
+from stages.pipeline.arrays import UInt8
+from stages.training.crops import Crops
+from stages.training.job import Job
+
+
+class MixedCrops(Crops):
+    """As many crops as without pseudo-labels; a fraction `pseudo_share` of them is of images that have them.
+
+    Crop n still depends only on n and the seed. Crops with pseudo-labels are placed like all others, by the same
+    options: on each class equally often, for example.
+    """
+
+    def __init__(self, job: Job, samples: list[Sample], pseudo: PseudoLabels) -> None:
+        super().__init__(job.data, samples, job.options, job.seed)
+        self._pseudo = Crops(pseudo, pseudo.index, job.options, job.seed)
+        self._pseudo.steps, self._pseudo.per_epoch = self.steps, self.per_epoch  # so that their epochs are the same
+
+    def __getitem__(self, number: int) -> tuple[UInt8, UInt8]:
+        """Crop `number`; see `Crops`."""
+        drawn = np.random.default_rng((self.seed, number, 2)).random()
+        return self._pseudo[number] if drawn < self.options.pseudo_share else super().__getitem__(number)
+
+
+def of(job: Job, fold: int | None, samples: list[Sample]) -> Crops:
+    """The crops for the network of a fold, or of train.final.
+
+    Args:
+        job: data, options and seed.
+        fold: None for the network of train.final.
+        samples: the training images.
+    """
+    if not job.options.pseudo_share:
+        return Crops(job.data, samples, job.options, job.seed)
+    return MixedCrops(job, samples, job.pseudo.of(fold))

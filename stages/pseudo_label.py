@@ -109,7 +109,11 @@ def write_set(
     writer, with_class = SetWriter(folder, stored), dict.fromkeys(layout.classes, 0)
     progress = tqdm(numbers, f"pseudo_label: {folder.name}", unit=" images", disable=None)
     predictions = averaging.of_images(
-        networks, parallel.in_order(stored.image, progress), layout, options.batch_size, options.flips
+        networks,
+        parallel.in_order(stored.image, progress),
+        layout,
+        options.batch_size,
+        averaging.Views(options.flips, options.scales),
     )
     kept = 0
     for number, prediction in zip(numbers, predictions, strict=True):

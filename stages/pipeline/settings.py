@@ -129,6 +129,7 @@ class Postprocess(Section):
     min_precision: Annotated[Number, Field(gt=0, le=1)]
     gate: Literal["none", "max", "area", "presence"]
     veto: Flag
+    one_class: Flag
     divide_by_weights: Flag
     min_positive_dice_ratio: Share
     parts: Annotated[int, Field(ge=2, strict=True)]

@@ -60,6 +60,8 @@ def count(prediction: Prediction, true: UInt8, space: SearchSpace) -> ImageCount
     shape = classes, len(space.thresholds[0]), len(space.min_components[0])
     predicted, hits = np.zeros(shape, np.int32), np.zeros((1 + space.counts_joined, *shape), np.int32)
     joined = label_maps.anything(true) if space.counts_joined else None
+    if space.one_class:
+        prediction = prediction.of_one_class
     planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(prediction.pixels, -1, 0)]
     for index, own in enumerate(planes if space.overlapping else _most_probable(planes)):
         thresholds, components = space.thresholds[index], space.min_components[index]

@@ -31,6 +31,16 @@ class Prediction:
         """One plane per class, (classes, height, width): whole planes are ten times as fast to process."""
         return np.ascontiguousarray(np.moveaxis(self.pixels, -1, 0))
 
+    @property
+    def of_one_class(self) -> "Prediction":
+        """The same with the class that covers most of the image, by the sum of its probabilities, and no other."""
+        if not self.pixels.size:
+            return self
+        most = self.pixels.reshape(-1, self.pixels.shape[-1]).sum(axis=0, dtype=np.int64).argmax()
+        pixels = np.zeros_like(self.pixels)
+        pixels[..., most] = self.pixels[..., most]
+        return Prediction(pixels, self.presence)
+
     def restored(self, layout: Layout, size: Size) -> "Prediction":
         """The same at the size at which the competition scores, for an image of this height and width."""
         pixels = geometry.restored(self.pixels, layout, size)

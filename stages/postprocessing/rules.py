@@ -75,6 +75,7 @@ class Rules:
             (see `class_weights.corrected`); None leaves them as they are.
         softmax: whether the probabilities come from one softmax, or from one sigmoid per class.
         overlapping: whether a pixel may get several classes.
+        one_class: whether an image may get only one class, that with the largest sum of (corrected) probabilities.
     """
 
     gate: Gate
@@ -82,6 +83,7 @@ class Rules:
     factors: tuple[float, ...] | None = None
     softmax: bool = True
     overlapping: bool = False
+    one_class: bool = False
 
     def __post_init__(self) -> None:
         if self.gate not in get_args(Gate):
@@ -108,12 +110,13 @@ class Rules:
             names = sorted(cls.__dataclass_fields__)
             if not isinstance(content, dict) or sorted(content) != names:
                 raise ValueError(f"expected the keys {', '.join(names)}, found {_keys(content)}")
-            for name in ("softmax", "overlapping"):
+            flags = {name: content[name] for name in ("softmax", "overlapping", "one_class")}
+            for name in flags:
                 if type(content[name]) is not bool:
                     raise ValueError(f"{name}: expected true or false, found {content[name]!r}")
             rules = tuple(Rule(**rule) for rule in content["rules"])
             factors = None if content["factors"] is None else tuple(float(factor) for factor in content["factors"])
-            return cls(content["gate"], rules, factors, content["softmax"], content["overlapping"])
+            return cls(content["gate"], rules, factors, **flags)
         except (TypeError, ValueError) as error:
             raise UserError(f"rules of post-processing: {error}") from None
 
@@ -176,7 +179,8 @@ def weighed(area: Int64, presence: Int64, veto: int) -> Int64:
 def segment(prediction: Prediction, rules: Rules) -> Segmentation:
     """Give every pixel one class or the background, or every class that it has where classes may overlap.
 
-    The correction comes first, if there are factors; gates and thresholds compare corrected levels. Then every pixel
+    The correction comes first, if there are factors, and then the choice of one class, if images have only one; gates
+    and thresholds compare corrected levels. Then every pixel
     gets the most probable class (the lower ClassId if equal) among those that are allowed and whose threshold it
     reaches; with overlapping classes, all of those. Small components become background. Finally each class with too
     little area left becomes background.
@@ -187,7 +191,8 @@ def segment(prediction: Prediction, rules: Rules) -> Segmentation:
     classes = prediction.pixels.shape[-1]
     if classes != len(rules.rules):
         raise UserError(f"rules of post-processing: expected {classes} classes, found {len(rules.rules)}")
-    planes = corrected(prediction, rules.factors, rules.softmax).planes
+    prediction = corrected(prediction, rules.factors, rules.softmax)
+    planes = (prediction.of_one_class if rules.one_class else prediction).planes
     scores = _gate_scores(planes, prediction.presence, rules.gate)
     allowed = [bool(score >= rule.gate) for score, rule in zip(scores, rules.rules, strict=True)]
     of_image = tuple(map(Rule.of_image, rules.rules, prediction.presence.tolist()))

@@ -64,7 +64,7 @@ def choose(images: Sequence[ImageCounts], space: SearchSpace) -> Rules:
     rules = tuple(_choose(images, space, index) for index in range(len(space.thresholds)))
     if together.needed(space):
         rules = _ascend(images, space, rules)
-    return Rules(space.gate, rules, space.factors, space.softmax, space.overlapping)
+    return Rules(space.gate, rules, space.factors, space.softmax, space.overlapping, space.one_class)
 
 
 def unreached(images: Sequence[ImageCounts], space: SearchSpace) -> list[float | None]:

@@ -21,7 +21,7 @@ class SearchSpace:
     """What is searched, and what is fixed.
 
     Attributes:
-        gate, factors, softmax, overlapping: as in `Rules`.
+        gate, factors, softmax, overlapping, one_class: as in `Rules`.
         thresholds, min_components, min_areas: the values to try. A single value per class is used as it is.
         gates: the same; None: taken from the scores of the images.
         min_positive_dice_ratio: share of a class's positive Dice (mean over the images that have the class) at the
@@ -45,6 +45,7 @@ class SearchSpace:
     vetoes: Grid = ()
     objective: Literal["competition", "find_defects"] = "competition"
     min_precision: float = 0
+    one_class: bool = False
 
     def vetoes_of(self, index: int) -> tuple[int, ...]:
         """The vetoes to try for the class with ClassId index + 1."""
@@ -101,6 +102,7 @@ def search_space(
         _grid(classes, options.vetoes, VETOES) if options.veto else (),
         options.objective,
         options.min_precision,
+        options.one_class,
     )
 
 

@@ -185,6 +185,21 @@ def test_gates_and_thresholds_see_corrected_levels() -> None:
         assert label_map(prediction([[170]]), rules).tolist() == [[expected]]
 
 
+def test_an_image_of_one_class() -> None:
+    """The class with the largest sum stays, although another is more probable in one pixel; of equal ones the first."""
+    rules = Rules("none", (Rule(100, 0, 0, 0),) * 2, one_class=True)
+    assert label_map(prediction([[150, 150, 150]], [[255, 0, 0]]), rules).tolist() == [[1, 1, 1]]
+    assert label_map(prediction([[150, 0]], [[0, 150]]), rules).tolist() == [[1, 0]]
+    assert label_map(prediction([[0, 0]], [[0, 0]]), rules).tolist() == [[0, 0]]
+
+
+def test_one_class_is_chosen_from_corrected_probabilities() -> None:
+    """A weight of 5 made the first class look larger than it is."""
+    given = prediction([[150, 150]], [[100, 100]])
+    rules = Rules("none", (Rule(30, 0, 0, 0),) * 2, (5.0, 1.0), softmax=False, one_class=True)
+    assert label_map(given, rules).tolist() == [[2, 2]]
+
+
 def test_rules_go_through_json() -> None:
     """With and without factors, they come back equal."""
     for rules in (
@@ -192,6 +207,7 @@ def test_rules_go_through_json() -> None:
         Rules("area", (Rule(51, 3, 20, 7), Rule(255, 0, 0, 1)), (2.5, 10.0), softmax=False),
         plain(3, overlapping=True),
         Rules("max", (Rule(51, 3, 20, 7, veto=5),)),
+        Rules("none", (Rule(128, 0, 0, 0),), one_class=True),
     ):
         assert Rules.from_json(json.loads(json.dumps(rules.to_json()))) == rules
 
@@ -208,10 +224,11 @@ def test_rules_go_through_json() -> None:
         ({"factors": [0]}, r"factors: expected finite numbers above 0, found \[0.0\]"),
         ({"softmax": "yes"}, "softmax: expected true or false, found 'yes'"),
         ({"overlapping": 1}, "overlapping: expected true or false, found 1"),
+        ({"one_class": None}, "one_class: expected true or false, found None"),
         (
             {"more": 1},
-            "expected the keys factors, gate, overlapping, rules, softmax, "
-            "found factors, gate, more, overlapping, rules, softmax",
+            "expected the keys factors, gate, one_class, overlapping, rules, softmax, "
+            "found factors, gate, more, one_class, overlapping, rules, softmax",
         ),
     ],
 )
@@ -225,7 +242,7 @@ def test_a_file_of_an_earlier_version_is_refused() -> None:
     """It does not say whether classes may overlap."""
     content = plain(1).to_json()
     del content["overlapping"]
-    with pytest.raises(UserError, match="expected the keys factors, gate, overlapping, rules, softmax, found factors"):
+    with pytest.raises(UserError, match="expected the keys factors, gate, one_class, overlapping, rules, softmax, found"):
         Rules.from_json(content)
 
 

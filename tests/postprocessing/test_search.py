@@ -41,6 +41,16 @@ def test_factors_are_undone_before_counting() -> None:
     assert (counts.scores.tolist(), counts.true.tolist()) == ([128], [3])
 
 
+def test_an_image_of_one_class_is_counted_for_that_class() -> None:
+    """Class 2 is ahead in one pixel of three, and has the smaller sum; the rules that are found say so too."""
+    fixed = options(thresholds=(100, 100), min_components=(0, 0), one_class=True)
+    space = search_space(fixed, TWO, (1, 3))
+    prediction = Prediction(np.array([[[200, 50], [150, 150], [150, 200]]], np.uint8), np.array([255, 255], np.uint8))
+    counts = count(prediction, np.array([[1, 1, 2]], np.uint8), space)
+    assert counts.predicted.reshape(-1).tolist() == [3, 0]
+    assert search.choose([counts], space).one_class
+
+
 def test_a_pixel_belongs_to_its_most_probable_class() -> None:
     """Three pixels: class 1 ahead, both equal (class 1), class 2 ahead."""
     space = search_space(options(thresholds=(100, 100), min_components=(0, 0)), TWO, (1, 3))

@@ -29,7 +29,7 @@ def options(**changes: Any) -> Postprocess:
     """Parameters of post-processing that fix nothing and have no gate, with changes."""
     searched = dict.fromkeys(("thresholds", "gates", "min_areas", "min_components", "vetoes"))
     others = {"enabled": True, "gate": "none", "divide_by_weights": False, "min_positive_dice_ratio": 0.0, "parts": 5}
-    others |= {"objective": "competition", "min_precision": 0.5, "veto": False}
+    others |= {"objective": "competition", "min_precision": 0.5, "veto": False, "one_class": False}
     return Postprocess(**searched | others | changes)
 
 

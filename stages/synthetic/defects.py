@@ -28,7 +28,7 @@ def pits(rng: np.random.Generator, room: Shape) -> Patch:
     """Class 1: a swarm of 3 to 7 pits, each one to three specks with a trail."""
     shape = size_within(room, rng.uniform(120, 240), rng.uniform(90, 280))
     log = np.zeros(shape, np.float32)
-    strength = rng.uniform(0.3, 0.85)
+    strength = rng.uniform(0.4, 0.95)
     for _ in range(rng.integers(3, 8)):
         y, x = rng.uniform(18, shape[0] - 18), rng.uniform(12, shape[1] - 12)
         for _ in range(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15])):
@@ -47,7 +47,7 @@ def _pit(rng: np.random.Generator, shape: Shape, centre: tuple[float, float]) ->
     side = float(rng.choice([-1.0, 1.0]))
     if rng.random() < 0.75:
         at = centre[0] + side * tall * rng.uniform(0.5, 1.3), centre[1] + rng.normal(0, 1.2)
-        log += rng.uniform(0.5, 1.9) * spot(
+        log += rng.uniform(0.7, 2.2) * spot(
             rng, shape, at, (tall * rng.uniform(0.3, 0.9), wide * rng.uniform(0.4, 0.9))
         )
     if rng.random() < 0.6:
@@ -62,7 +62,7 @@ def crack(rng: np.random.Generator, room: Shape) -> Patch:
     """Class 2: one thin upright crack, often with a side branch."""
     shape = size_within(room, rng.uniform(110, 230), 64)
     rows = np.arange(shape[0], dtype=np.float32)
-    depth = rng.uniform(0.35, 0.8)
+    depth = rng.uniform(0.45, 0.9)
     log, near = _crack_line(rng, shape, shape[1] / 2 + rng.normal(0, 0.03) * (rows - shape[0] / 2), depth)
     if rng.random() < 0.45:
         # A branch leaves the crack and drifts away.

@@ -13,7 +13,7 @@ from stages.dataset.prepared import Dataset
 from stages.inference import ensemble, probabilities
 from stages.pipeline import paths
 from stages.postprocessing.prediction import Prediction
-from stages.postprocessing.rules import Rule
+from stages.postprocessing.rules import Rule, Rules
 
 ROOT = Path(__file__).parents[1]
 # Eight validation images: four bright squares, two dark ones, and two images without a defect.
@@ -96,5 +96,5 @@ def test_a_precision_that_cannot_be_reached_is_told(project: Path, capsys: pytes
 def test_a_veto_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """With the factor by which it multiplies the smallest mask."""
     figures = {"image_recall": 1.0, "image_precision": 1.0}
-    postprocess._report(postprocess.Rules("none", (Rule(128, 0, 50, 0, veto=7),)), {"pit": figures})
+    postprocess._report(Rules("none", (Rule(128, 0, 50, 0, veto=7),)), {"pit": figures})
     assert "mask >= 50 pixels (times up to 8 as presence falls), each component" in capsys.readouterr().out

@@ -43,13 +43,18 @@ MODULES = (
     "stages.training.callbacks",
     "stages.training.checksums",
     "stages.training.crops",
+    "stages.training.decoder_stages",
+    "stages.training.deep_supervision",
     "stages.training.distribution",
+    "stages.training.encoder",
     "stages.training.fit",
     "stages.training.losses",
     "stages.training.mixup",
     "stages.training.model",
+    "stages.training.optimizer",
     "stages.training.replaced_layers",
     "stages.training.upsampling",
+    "stages.training.weights_average",
     "stages.training.whole_batch",
 )
 

@@ -1,4 +1,7 @@
-"""Other layers than Keras's in the networks of segmentation_models, which looks layers up in Keras by their names."""
+"""Other layers than Keras's in the networks of segmentation_models, which looks layers up in Keras by their names.
+
+The functions that build its blocks are looked up likewise, in its own modules.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +15,16 @@ keras: Any = tf.keras
 @contextmanager
 def replaced(layer: type) -> Iterator[None]:
     """Let networks that are built in the block use this layer instead of the one of the same name in Keras."""
-    name = layer.__name__
-    before = getattr(keras.layers, name)
-    setattr(keras.layers, name, layer)
+    with swapped(keras.layers, layer.__name__, layer):
+        yield
+
+
+@contextmanager
+def swapped(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an attribute of a module another value in the block."""
+    before = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        setattr(keras.layers, name, before)
+        setattr(module, name, before)

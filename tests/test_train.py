@@ -27,17 +27,17 @@ def trained(figures: list[float], *phases: int) -> "TrainedNetwork":
 @pytest.fixture
 def options() -> settings.Train:
     """The committed parameters of training, ten epochs judged by F1."""
-    changes = {"epochs": 10, "full_size_epochs": 0, "monitor": "mean_f1", "warmup_epochs": 4}
+    changes = {"epochs": 10, "full_size_epochs": 0, "monitor": "mean_f1", "warmup_epochs": 4, "frozen_epochs": 3}
     return settings.load(ROOT / "params.yaml").train.model_copy(update=changes)
 
 
 def test_the_last_training_takes_its_length_from_validation(options: settings.Train) -> None:
-    """Best after epoch 2 of one fold and 4 of the other: 3 epochs, and a warm-up that fits into them."""
+    """Best after epoch 2 of one fold and 4 of the other: 3 epochs, and what they begin with fits into them."""
     from stages.training.run import for_every_fold
 
     folds = [trained([0.1, 0.5, 0.4, 0.4], 4), trained([0.1, 0.2, 0.3, 0.6], 4)]
     last = for_every_fold(options, folds)
-    assert (last.epochs, last.full_size_epochs, last.warmup_epochs) == (3, 0, 1.5)
+    assert (last.epochs, last.full_size_epochs, last.warmup_epochs, last.frozen_epochs) == (3, 0, 1.5, 2)
 
 
 def test_of_two_phases_the_second_is_cut(options: settings.Train) -> None:
@@ -46,7 +46,7 @@ def test_of_two_phases_the_second_is_cut(options: settings.Train) -> None:
 
     two = options.model_copy(update={"full_size_epochs": 3})
     last = for_every_fold(two, [trained([0.1, 0.9, 0.2, 0.8, 0.7, 0.6], 3, 3)])
-    assert (last.epochs, last.full_size_epochs) == (3, 1)
+    assert (last.epochs, last.full_size_epochs, last.frozen_epochs) == (3, 1, 2)
 
 
 def test_the_summary_is_of_the_best_epoch(options: settings.Train) -> None:

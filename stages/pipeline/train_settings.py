@@ -64,6 +64,7 @@ class Train(Section):
     encoder_weights: Annotated[str | None, PlainValidator(_encoder_weights)]
     downscale: Annotated[Literal[1, 2, 4], BeforeValidator(whole)]
     decoder_filters: Annotated[tuple[PositiveInt, ...], Field(min_length=4, max_length=5)]
+    decoder_attention: Literal["scse"] | None
     batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
     loss: Literal[
         "cce", "cce_dice", "cce_jaccard", "dice", "tversky", "focal", "lovasz", "bce", "bce_dice", "focal_dice_bce"
@@ -96,7 +97,12 @@ class Train(Section):
     mixup: Annotated[Number, Field(ge=0)]
     label_smoothing: Share
     presence_weight: Annotated[Number, Field(ge=0)]
+    deep_supervision: Annotated[Number, Field(ge=0)]
     learning_rate: Annotated[Number, Field(gt=0)]
+    encoder_learning_rate: Annotated[Number, Field(gt=0, le=1)]
+    frozen_epochs: NaturalInt
+    weight_decay: Share
+    weights_average: Share
     learning_rate_schedule: Literal["constant", "cosine", "plateau"]
     warmup_epochs: Annotated[Number, Field(ge=0)]
     plateau_patience: PositiveInt
@@ -146,4 +152,17 @@ class Train(Section):
             raise ValueError(f"blend: expected each experiment once, found {list(self.blend)}")
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs: expected less than epochs = {self.epochs}, found {self.warmup_epochs}")
+        self._check_encoder()
         return self
+
+    def _check_encoder(self) -> None:
+        """Sparing the encoder makes sense only where it has learnt something before."""
+        for name, off in (("encoder_learning_rate", 1), ("frozen_epochs", 0)):
+            value = getattr(self, name)
+            if value != off and self.encoder_weights is None:
+                raise ValueError(
+                    f"{name}: expected {off} without an encoder's weights, since random ones have to learn at the full "
+                    f"rate, found {value} with encoder_weights null: set encoder_weights or {name}: {off}"
+                )
+        if self.frozen_epochs and self.frozen_epochs >= self.epochs:
+            raise ValueError(f"frozen_epochs: expected less than epochs = {self.epochs}, found {self.frozen_epochs}")

@@ -18,6 +18,7 @@ import tensorflow as tf
 from stages.dataset import label_maps
 from stages.pipeline.arrays import Float32, Int64, UInt8
 from stages.pipeline.settings import Train
+from stages.training import deep_supervision
 from stages.training.crops import Crops
 from stages.training.degradations import degraded
 from stages.training.distribution import SINGLE_DEVICE, Cluster
@@ -33,6 +34,7 @@ def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = 
         Batches of images, uint8 (batch, height, width, channels), which the network casts, and label maps, uint8
         (batch, height, width), or planes (batch, height, width, classes) where classes overlap. With an image-level
         head: these as "logits", and as "presence" which classes occur in each crop, float32 (batch, classes), 0 or 1.
+        With deep supervision, "logits" and the labels of the coarser stages.
     """
     options, layout, size = crops.options, crops.data.layout, (crops.height, crops.width)
     shape = None, *size, layout.images.channels
@@ -42,9 +44,10 @@ def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = 
         types = tf.uint8, tf.uint8, tf.float32
         images, labels, present = tf.numpy_function(lambda each: batch(crops, each), [numbers], types, stateful=False)
         images, labels = tf.ensure_shape(images, shape), tf.ensure_shape(labels, shape_of_labels)
-        if not options.presence_weight:
-            return images, labels
-        return images, {"logits": labels, "presence": tf.ensure_shape(present, (None, layout.number_of_classes))}
+        targets = {"logits": labels} | deep_supervision.labels(labels, options)
+        if options.presence_weight:
+            targets["presence"] = tf.ensure_shape(present, (None, layout.number_of_classes))
+        return images, targets if len(targets) > 1 else labels
 
     numbers = tf.data.Dataset.range(first_epoch * crops.per_epoch, last_epoch * crops.per_epoch)
     if cluster.workers > 1:  # this worker's part of every batch

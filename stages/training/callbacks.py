@@ -18,9 +18,10 @@ from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.postprocessing import rules
 from stages.scoring import dice, metric, overlaps
-from stages.training import checksums, model
+from stages.training import checksums, deep_supervision, model
 from stages.training.distribution import SINGLE_DEVICE, Cluster
 from stages.training.losses import LOSSES
+from stages.training.weights_average import WeightsAverage
 
 keras: Any = tf.keras
 
@@ -118,7 +119,7 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Wrap the network once, as it will be saved: the wrapper shares the network's weights."""
-        self.network = savedmodel.wrapped(self.model, LOSSES[self.options.loss].activation)
+        self.network = savedmodel.wrapped(deep_supervision.removed(self.model), LOSSES[self.options.loss].activation)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Score the validation fold, if there is one, and log the learning rate."""
@@ -144,7 +145,7 @@ def best_epochs(history: list[Logs], options: Train) -> list[int]:
 
 
 class Best(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the weights of the best epochs so far. It must stand directly before `Progress`, which removes others."""
+    """Keeps the weights of the best epochs so far. It must stand before `Progress`, which removes others."""
 
     def __init__(self, progress: "Progress", options: Train) -> None:
         super().__init__()
@@ -172,10 +173,17 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     REMEMBERED = ("best", "wait", "stopped_epoch", "cooldown_counter")
 
     def __init__(
-        self, network: Any, state: Path, callbacks: list[Any], curve: Curve, cluster: Cluster = SINGLE_DEVICE
+        self,
+        network: Any,
+        state: Path,
+        callbacks: list[Any],
+        curve: Curve,
+        cluster: Cluster = SINGLE_DEVICE,
+        average: WeightsAverage | None = None,
     ) -> None:
         super().__init__()
         self.network, self.state, self.callbacks, self.curve, self.cluster = network, state, callbacks, curve, cluster
+        self.average = average
         self.bare = model.bare(network)  # here, since all workers of a cluster have to build a model together
         self.history: list[Logs] = []
         self.stopped = False
@@ -248,4 +256,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _checkpoint(self) -> tf.train.Checkpoint:
         # Without Keras's metrics: their values lie on several devices, and all workers would have to write together.
-        return tf.train.Checkpoint(model=self.bare, optimizer=self.network.optimizer)
+        more = {"deep_supervision": deep_supervision.layers(self.network)}
+        if self.average:
+            more["average"] = self.average.averages
+        return tf.train.Checkpoint(model=self.bare, optimizer=self.network.optimizer, **more)

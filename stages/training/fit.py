@@ -20,7 +20,17 @@ from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import Float32, Float64, Int64
 from stages.pipeline.settings import Train
 from stages.pipeline.train_settings import WITH_CROSS_ENTROPY
-from stages.training import augment, checksums, losses, mixed_crops, model
+from stages.training import (
+    augment,
+    checksums,
+    deep_supervision,
+    encoder,
+    losses,
+    mixed_crops,
+    model,
+    optimizer,
+    weights_average,
+)
 from stages.training.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
 from stages.training.crops import Crops
 from stages.training.job import Job
@@ -160,6 +170,8 @@ def full_size(options: Train, data: Dataset) -> list[Train]:
         "learning_rate": options.full_size_learning_rate,
         "learning_rate_schedule": "cosine",
         "warmup_epochs": 0,
+        "frozen_epochs": 0,
+        "deep_supervision": 0,  # the file that this phase starts from is without its heads
         "crop_height": data.images.height,
         "crop_width": data.images.width,
         "crops_per_image": 1,
@@ -173,7 +185,8 @@ def full_size(options: Train, data: Dataset) -> list[Train]:
 
 def exported(options: Train, data: Dataset) -> Train:
     """The options of the exported network: those of the last phase, in float32 whatever the precision of training."""
-    return [options, *full_size(options, data)][-1].model_copy(update={"precision": "float32"})
+    last = [options, *full_size(options, data)][-1]
+    return last.model_copy(update={"precision": "float32", "deep_supervision": 0})
 
 
 def _phase(
@@ -191,7 +204,8 @@ def _phase(
         if start is not None:
             model.bare(network).load_weights(start)
         prepare(network, options, weights, crops.steps)
-        progress = Progress(network, state, _callbacks(options, bool(validation)), curve, cluster)
+        average = averaged_weights(network, options)
+        progress = Progress(network, state, _callbacks(options, bool(validation)), curve, cluster, average)
         first = progress.restore()
     if first < options.epochs and not progress.stopped:
         network.fit(
@@ -201,10 +215,16 @@ def _phase(
             steps_per_epoch=crops.steps,
             callbacks=[
                 Reseed(job.seed),
-                Validate(data, validation, options, cluster),
-                Bar(f"train: {state.parent.name}", crops.steps, options),
-                *progress.callbacks,
-                Best(progress, options),
+                encoder.Unfreeze(options.frozen_epochs),
+                *weights_average.around(
+                    average,
+                    [
+                        Validate(data, validation, options, cluster),
+                        Bar(f"train: {state.parent.name}", crops.steps, options),
+                        *progress.callbacks,
+                        Best(progress, options),
+                    ],
+                ),
                 progress,
             ],
             verbose=0,
@@ -218,19 +238,30 @@ def _phase(
 
 
 def prepare(network: Any, options: Train, weights: losses.Weights, steps: int) -> None:
-    """Give the network its loss and its optimizer; `steps` per epoch."""
+    """Give the network its loss and its optimizer, and freeze its encoder if it begins so; `steps` per epoch."""
     kind = losses.LOSSES[options.loss]
     entropy = [options.label_smoothing, options.hard_pixels] if options.loss in WITH_CROSS_ENTROPY else []
     loss: Any = kind.make(weights, *entropy)
-    share = None
+    of_outputs, shares = deep_supervision.losses(loss, options)
     if options.presence_weight:
-        loss = {"logits": loss, "presence": keras.losses.BinaryCrossentropy(from_logits=True)}
-        share = {"logits": 1.0, "presence": options.presence_weight}
-    optimizer = keras.optimizers.Adam(_learning_rate(options, steps))
-    if options.precision == "mixed_float16":  # small gradients vanish in float16 otherwise
-        optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
-    network.compile(optimizer, loss, loss_weights=share)
+        of_outputs["presence"] = keras.losses.BinaryCrossentropy(from_logits=True)
+        shares["presence"] = options.presence_weight
+    adam = optimizer.make(network, options, steps)
+    if options.frozen_epochs:
+        adam.build(network.trainable_variables)  # of all, before some are left out
+        encoder.freeze(network)  # before Keras compiles: it trains what was trainable then
+    if of_outputs:
+        network.compile(adam, {"logits": loss} | of_outputs, loss_weights={"logits": 1.0} | shares)
+    else:
+        network.compile(adam, loss)
     network.distribute_reduction_method = "first"  # the mean over all devices; Keras would add up the workers' means
+
+
+def averaged_weights(network: Any, options: Train) -> weights_average.WeightsAverage | None:
+    """The moving average of the network's weights, if the options ask for one; after `prepare`."""
+    if not options.weights_average:
+        return None
+    return weights_average.WeightsAverage(model.bare(network), options.weights_average, network.optimizer.iterations)
 
 
 def _average(network: Any, files: list[Path], target: Path) -> None:
@@ -244,16 +275,6 @@ def _average(network: Any, files: list[Path], target: Path) -> None:
     partial_file = target.with_name(f"partial.{target.name}")
     network.save_weights(partial_file)
     os.replace(partial_file, target)
-
-
-def _learning_rate(options: Train, steps: int) -> Any:
-    """Keras's schedules, which count in steps; `steps` per epoch."""
-    if options.learning_rate_schedule != "cosine":
-        return options.learning_rate
-    warmup = round(options.warmup_epochs * steps)
-    ramp = {"warmup_target": options.learning_rate, "warmup_steps": warmup} if warmup else {}
-    start = 0.0 if warmup else options.learning_rate
-    return keras.optimizers.schedules.CosineDecay(start, options.epochs * steps - warmup, **ramp)
 
 
 def _callbacks(options: Train, validated: bool) -> list[Any]:

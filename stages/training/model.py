@@ -1,7 +1,7 @@
 """The network: from grey levels or colours to logits, for images of any size."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import segmentation_models as sm
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
-from stages.training import efficientnet_lite, whole_batch
+from stages.training import decoder_stages, deep_supervision, efficientnet_lite, whole_batch
 from stages.training.depthwise import DepthwiseConv2D
 from stages.training.losses import LOSSES
 from stages.training.mixup import Mixing
@@ -22,7 +22,7 @@ efficientnet_lite.register()
 STRIDE = 32  # every encoder halves its input five times
 FOUR = 4  # stages of a decoder that ends at half of the encoder's resolution
 # In segmentation_models' networks, the layers that take the encoder's last features have names that begin like this.
-DECODERS = ("center_block", "decoder_stage0", "fpn_stage_p5")
+DECODERS = ("center_block", "decoder_stage0", "fpn_stage_p5_pre_conv", "fpn_stage_p5_upsampling")
 
 
 class PadToStride(keras.layers.Layer):  # type: ignore[misc]
@@ -67,8 +67,12 @@ def _policy(precision: str) -> Iterator[None]:
 
 
 def bare(network: Any) -> Any:
-    """The same layers and weights without optimizer and metrics, as a file of weights should hold them."""
-    return keras.Model(network.inputs, network.outputs)
+    """The same layers and weights without optimizer and metrics, as a file of weights should hold them.
+
+    What serves training alone is left out: see `stages.training.deep_supervision`.
+    """
+    exported = deep_supervision.removed(network)
+    return keras.Model(exported.inputs, exported.outputs)
 
 
 def build(options: Train, classes: int, channels: int = 1) -> Any:
@@ -85,8 +89,9 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
         A Keras model from images, float32 (batch, height, width, channels) in 0 … 255, to logits, float32
         (batch, height, width, 1 + classes), the background first; a sigmoid loss has no channel for the background.
         Height and width are free. With `options.presence_weight` there are two named outputs: these "logits", and
-        "presence", the logits that each class is in the image, float32 (batch, classes). The layers in between compute
-        in `options.precision`; the weights are float32.
+        "presence", the logits that each class is in the image, float32 (batch, classes). The outputs that
+        `options.deep_supervision` adds are in `stages.training.deep_supervision`. The layers in between compute in
+        `options.precision`; the weights are float32.
 
     Raises:
         UserError: the encoder's weights could not be fetched or read.
@@ -103,32 +108,40 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
             padded = keras.layers.Concatenate(name="grey_as_colour")([padded] * 3)
             channels = 3
         scaled = _preprocessing(options.backbone)(padded)
-    softmax = LOSSES[options.loss].activation == "softmax"
-    # The layers before and after the network are built outside of the block and stay float32.
-    batch_normalization = (
-        whole_batch.BatchNormalization if whole_batch.devices() > 1 else keras.layers.BatchNormalization
-    )
-    with ExitStack() as stack:
-        stack.enter_context(_policy(options.precision))
-        for layer in (batch_normalization, DepthwiseConv2D, UpSampling2D):
-            stack.enter_context(replaced(layer))
-        network = _segmentation_network(options, channels, classes + softmax)
-        if options.presence_weight:
-            network = _with_presence(network, classes)
-    output = network(scaled)
-    pixels, presence = output if options.presence_weight else (output, None)
+    outputs_per_pixel = classes + (LOSSES[options.loss].activation == "softmax")
+    network = _inner_network(options, channels, classes, outputs_per_pixel)
+    pixels, *others = tf.nest.flatten(network(scaled))
     logits = keras.layers.Activation("linear", dtype="float32", name="full_precision")(pixels)
     reduced = options.downscale * (2 if len(options.decoder_filters) == FOUR else 1)
     if reduced > 1:
         logits = keras.layers.UpSampling2D(reduced, interpolation="bilinear", name="upscale")(logits)
     logits = CropLike(name="logits")([logits, image])
-    outputs = logits
+    outputs = {"logits": logits}
     if options.presence_weight:
-        outputs = {
-            "logits": logits,
-            "presence": keras.layers.Activation("linear", dtype="float32", name="presence")(presence),
-        }
-    return Mixing(options.mixup, image, outputs, name=options.architecture.lower())
+        outputs["presence"] = keras.layers.Activation("linear", dtype="float32", name="presence")(others.pop(0))
+    if options.deep_supervision:
+        outputs |= deep_supervision.heads(others, outputs_per_pixel)
+    return Mixing(options.mixup, image, outputs if len(outputs) > 1 else logits, name=options.architecture.lower())
+
+
+def _inner_network(options: Train, channels: int, classes: int, outputs_per_pixel: int) -> Any:
+    """The layers that compute in `options.precision`; those before and after them stay float32."""
+    batch_normalization = (
+        whole_batch.BatchNormalization if whole_batch.devices() > 1 else keras.layers.BatchNormalization
+    )
+    with (
+        _policy(options.precision),
+        replaced(batch_normalization),
+        replaced(DepthwiseConv2D),
+        replaced(UpSampling2D),
+        decoder_stages.found(options.decoder_attention) as stages,
+    ):
+        network = _segmentation_network(options, channels, outputs_per_pixel)
+        if options.presence_weight:
+            network = _with_presence(network, classes)
+        if options.deep_supervision:
+            network = keras.Model(network.input, [*network.outputs, *deep_supervision.features(stages)])
+    return network
 
 
 def _with_presence(network: Any, classes: int) -> Any:

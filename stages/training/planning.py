@@ -104,6 +104,8 @@ def fitted(
         f"{epochs} epochs for {networks} network(s): {(fixed + epochs * epoch) / 60:.1f} minutes planned",
     ]
     changes = {"epochs": epochs, "early_stopping_patience": epochs, "warmup_epochs": 0}
+    if options.frozen_epochs:
+        changes["frozen_epochs"] = min(options.frozen_epochs, epochs - 1)
     return TrainingPlan(changes, fixed + epochs * epoch, reasons)
 
 

@@ -1,4 +1,7 @@
-"""Other layers and functions than those that a library would use in the networks that it builds."""
+"""Other layers and functions than those that a library would use in the networks that it builds.
+
+segmentation_models looks layers up in Keras by their names, and the functions that build its blocks in its own modules.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -139,8 +139,10 @@ def for_every_fold(options: settings.Train, trained: list[TrainedNetwork]) -> se
     best = max(1, round(sum(lengths) / len(lengths)))
     if options.full_size_epochs:
         first = round(sum(network.phases[0] for network in trained) / len(trained))
-        return options.model_copy(update={"epochs": first, "full_size_epochs": best})
-    return options.model_copy(update={"epochs": best, "warmup_epochs": min(options.warmup_epochs, best / 2)})
+        frozen = min(options.frozen_epochs, first - 1)
+        return options.model_copy(update={"epochs": first, "full_size_epochs": best, "frozen_epochs": frozen})
+    warmup, frozen = min(options.warmup_epochs, best / 2), min(options.frozen_epochs, best - 1)
+    return options.model_copy(update={"epochs": best, "warmup_epochs": warmup, "frozen_epochs": frozen})
 
 
 def _train_one(job: Job, fold: int | None, state: Path, targets: _Targets) -> TrainedNetwork:

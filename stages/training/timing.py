@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stages.pipeline import paths
-from stages.training import augment, fit, losses, model, precision
+from stages.training import augment, fit, losses, model, precision, weights_average
 from stages.training.callbacks import Best, Logs, Progress, Reseed, Validate, validate
 from stages.training.crops import Crops
 from stages.training.export import export
@@ -81,7 +81,7 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
     """
     data = job.data
     options = precision.resolved(job.options, len(tf.config.list_physical_devices("GPU")))
-    options = options.model_copy(update={"epochs": EPOCHS})
+    options = options.model_copy(update={"epochs": EPOCHS, "frozen_epochs": 0})
     begin = time.perf_counter()
     fit.seed(job.seed)
     crops = Crops(data, data.training(fold), options, job.seed)
@@ -96,9 +96,11 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
     with tempfile.TemporaryDirectory(dir=paths.PREPARED.parent) as folder:
         state = Path(folder, "state")
         state.mkdir()
-        progress = Progress(network, state, [], lambda epoch, logs: None)
+        average = fit.averaged_weights(network, options)
+        progress = Progress(network, state, [], lambda epoch, logs: None, average=average)
         validation = Validate(data, samples, options)
-        callbacks = [Reseed(job.seed), validation, Best(progress, options), progress, clock]
+        best = weights_average.around(average, [validation, Best(progress, options)])
+        callbacks = [Reseed(job.seed), *best, progress, clock]
         with contextlib.redirect_stdout(io.StringIO()):  # the figures of these epochs mean nothing
             network.fit(
                 augment.dataset(crops, 0, EPOCHS), steps_per_epoch=steps, epochs=EPOCHS, callbacks=callbacks, verbose=0

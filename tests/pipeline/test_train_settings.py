@@ -77,6 +77,20 @@ def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
             {"train.warmup_epochs": 5, "train.epochs": 5},
             "train: warmup_epochs: expected less than epochs = 5, found 5.0",
         ),
+        (
+            {"train.encoder_learning_rate": 0.1, "train.encoder_weights": None},
+            "train: encoder_learning_rate: expected 1 without an encoder's weights, since random ones have to learn at "
+            "the full rate, found 0.1 with encoder_weights null: set encoder_weights or encoder_learning_rate: 1",
+        ),
+        (
+            {"train.frozen_epochs": 1, "train.encoder_weights": None},
+            "train: frozen_epochs: expected 0 without an encoder's weights, since random ones have to learn at the "
+            "full rate, found 1 with encoder_weights null: set encoder_weights or frozen_epochs: 0",
+        ),
+        (
+            {"train.frozen_epochs": 5, "train.epochs": 5, "train.encoder_weights": "imagenet"},
+            "train: frozen_epochs: expected less than epochs = 5, found 5",
+        ),
     ],
 )
 def test_training_parameters_that_do_not_fit(

@@ -31,6 +31,11 @@ CURVE = {
     "mixup": 0.3, "presence_weight": 0.1, "learning_rate_schedule": "plateau", "full_size_epochs": 1,
     "learning_rate": 0.0002, "full_size_learning_rate": 0.0001,
 }  # fmt: skip
+# What changes the decoder and the optimizer; the encoder is frozen as if it had weights.
+MORE = {
+    "decoder_attention": "scse", "deep_supervision": 0.5, "encoder_learning_rate": 0.5, "frozen_epochs": 1,
+    "weight_decay": 0.1, "weights_average": 0.9,
+}  # fmt: skip
 SECONDS = 900  # until a test counts as hanging
 
 pytestmark = pytest.mark.slow
@@ -171,13 +176,15 @@ def same_curve(found: list[dict[str, float]], expected: list[dict[str, float]]) 
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("way", ["two devices", "two workers"])
-def test_the_curve_is_that_of_one_device(prepared: Dataset, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "more"), [("two devices", {}), ("two devices", MORE), ("two workers", {}), ("two workers", MORE)]
+)
+def test_the_curve_is_that_of_one_device(prepared: Dataset, tmp_path: Path, way: str, more: dict[str, object]) -> None:
     """Two phases, mixtures, an image-level head; both workers tell the same figures, and one of them writes nothing."""
     folder = str(tmp_path / "prepared")
 
     def arguments(name: str) -> list[str]:
-        return [str(HERE / "one_training.py"), folder, str(tmp_path / name), json.dumps(SMALL | CURVE)]
+        return [str(HERE / "one_training.py"), folder, str(tmp_path / name), json.dumps(SMALL | CURVE | more)]
 
     expected = history(start(arguments("one"), tmp_path))
     if way == "two devices":

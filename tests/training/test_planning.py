@@ -33,6 +33,10 @@ def test_the_time_decides_the_epochs(prepared: Dataset, options: settings.Train)
     plan = planning.fitted(prepared, options, measured, 3)
     assert plan is not None
     assert (plan.changes["epochs"], plan.changes["early_stopping_patience"], plan.seconds) == (14, 14, 175)
+    assert "frozen_epochs" not in plan.changes
+    frozen = planning.fitted(prepared, options.model_copy(update={"frozen_epochs": 20}), measured, 3)
+    assert frozen is not None
+    assert frozen.changes["frozen_epochs"] == 13  # the last of the 14 trains all
     assert planning.fitted(prepared, options, measured, 1) is None
     reported = planning.too_short(prepared, options, measured, 1)
     assert "expected at least 2 minutes for 3 epochs of 1 network(s) on this machine, found 1" in str(reported)

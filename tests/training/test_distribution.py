@@ -143,11 +143,11 @@ def test_workers_share_every_batch(prepared: Dataset, options: settings.Train) -
 
 
 def test_two_devices_find_what_one_finds(tmp_path: Path) -> None:
-    """Every loss with its gradient, batch normalisation with its averages, and mixtures, on halves of a batch."""
+    """Every loss with its gradient, two with hard pixels, batch normalisation, and mixtures, on halves of a batch."""
     status, stdout, stderr = end(start([str(HERE / "shared_batch.py")], tmp_path))
     assert status == 0, stderr
     found = [json.loads(line) for line in stdout.splitlines() if line.startswith("[")]
-    assert len(found) == 8 + 3
+    assert len(found) == 10 + 2 + 3
     for name, one, two in found:
         near = 1e-4 if name == "batch normalisation" else 1e-6  # of values about 100, of which float32 holds 1e-5
         for expected, values in zip(one, two, strict=True):

@@ -1,14 +1,17 @@
 """Which crops of the prepared images a network is trained on: the same for the same seed."""
 
+import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 
 from stages.dataset import images, label_maps
 from stages.dataset.prepared import Dataset, Sample
-from stages.pipeline.arrays import Bool, Int64, UInt8
+from stages.pipeline.arrays import Bool, Float64, Int64, UInt8
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 
@@ -26,6 +29,20 @@ class Place:
     labels: UInt8 | None = None
 
 
+@dataclass(frozen=True)
+class Rotation:
+    """Where a rotated crop lies in its image.
+
+    Attributes:
+        low, high: (x, y) of the corners of the part that is needed, the second exclusive; it may reach outside.
+        transform: float64 (2, 3), from that part to the crop.
+    """
+
+    low: tuple[int, int]
+    high: tuple[int, int]
+    transform: Float64
+
+
 class Crops:
     """An endless numbered sequence of crops.
 
@@ -37,6 +54,7 @@ class Crops:
 
     def __init__(self, data: Dataset, samples: list[Sample], options: Train, seed: int) -> None:
         self.data = data
+        self._images = samples
         self.samples = samples = data.tiles(samples)
         self.seed = seed
         self.options = options
@@ -54,8 +72,13 @@ class Crops:
         self._with_class = {class_id: shown for class_id, shown in enumerate(by_class, start=1) if shown}
         power = {"equal": 0.0, "sqrt": 0.5, "natural": 1.0}[options.foreground_sampling]
         frequency = np.array([len(shown) for shown in self._with_class.values()], np.float64) ** power
-        self._probability = frequency / frequency.sum() if len(frequency) else frequency
+        total = frequency.cumsum()
+        self._up_to = (total / total[-1:]).tolist()  # probability of each class and those before it
         self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process, which opens the data itself."""
+        return Crops, (self.data, self._images, self.options, self.seed)
 
     def __getitem__(self, number: int) -> tuple[UInt8, UInt8]:
         """Crop `number`, uint8: grey levels (height, width) or colours (height, width, 3), and label map or planes."""
@@ -71,9 +94,9 @@ class Crops:
         if labels is None and any(place.sample.pixels):
             labels = self.data.labels[place.sample.position]
         if self.options.rotation:
-            angle = generator.uniform(-self.options.rotation, self.options.rotation)
-            crop = self._rotated(image, place, angle, cv2.INTER_LINEAR)
-            mask = self._blank() if labels is None else self._rotated(labels, place, angle, cv2.INTER_NEAREST)
+            rotation = self._rotation(place, generator.uniform(-self.options.rotation, self.options.rotation))
+            crop = self._rotated(image, rotation, cv2.INTER_LINEAR)
+            mask = self._blank() if labels is None else self._rotated(labels, rotation, cv2.INTER_NEAREST)
         else:
             crop = image[window]
             mask = self._blank() if labels is None else labels[window]
@@ -85,40 +108,51 @@ class Crops:
         """Draw an image and the upper left corner of a crop in it."""
         highest = (self.data.images.height - self.height, self.data.images.width - self.width)
         if self._with_class and generator.random() < self.options.foreground_fraction:
-            class_id = int(generator.choice(list(self._with_class), p=self._probability))
+            class_id = list(self._with_class)[bisect_right(self._up_to, generator.random())]
             shown = self._with_class[class_id]
             sample = shown[generator.integers(len(shown))]
             labels = self.data.labels[sample.position]
             pixel = _pixel(label_maps.of_class(labels, class_id), generator)
-            lowest = np.maximum(np.subtract(pixel, (self.height - 1, self.width - 1)), 0)
-            top, left = generator.integers(lowest, np.minimum(pixel, highest), endpoint=True)
-            return Place(sample, int(top), int(left), labels)
+            top, left = (
+                int(generator.integers(max(at - side + 1, 0), min(at, most), endpoint=True))
+                for at, side, most in zip(pixel, (self.height, self.width), highest, strict=True)
+            )
+            return Place(sample, top, left, labels)
         epoch, position = divmod(number, self.per_epoch)
         order = self._order(epoch)
         sample = self.samples[order[position % len(order)]]
-        top, left = generator.integers(0, highest, endpoint=True)
-        return Place(sample, int(top), int(left))
+        top, left = (int(generator.integers(0, most, endpoint=True)) for most in highest)
+        return Place(sample, top, left)
 
-    def _rotated(self, image: UInt8, place: Place, angle: float, interpolation: int) -> UInt8:
+    def _rotation(self, place: Place, angle: float) -> Rotation:
+        """The rotation of a crop about its centre by an angle in degrees, in plain numbers: NumPy's take longer."""
+        transform = np.asarray(cv2.getRotationMatrix2D((0, 0), angle, 1.0), np.float64)
+        (xx, xy, _), (yx, yy, _) = transform.tolist()
+        x, y = (self.width - 1) / 2, (self.height - 1) / 2
+        right, down = abs(xx) * x + abs(xy) * y + 1, abs(yx) * x + abs(yy) * y + 1  # how far it reaches in the image
+        low = math.floor(place.left + x - right), math.floor(place.top + y - down)
+        high = math.ceil(place.left + x + right) + 1, math.ceil(place.top + y + down) + 1
+        middle_x, middle_y = place.left + x - low[0], place.top + y - low[1]
+        transform[:, 2] = x - xx * middle_x - xy * middle_y, y - yx * middle_x - yy * middle_y
+        return Rotation(low, high, transform)
+
+    def _rotated(self, image: UInt8, rotation: Rotation, interpolation: int) -> UInt8:
         if image.ndim == 3 and image.shape[2] != 3:  # OpenCV rotates up to four channels at a time
             planes = np.ascontiguousarray(np.moveaxis(image, -1, 0))
-            return np.stack([self._rotated(plane, place, angle, interpolation) for plane in planes], axis=-1)
-        return self._rotated_once(image, place, angle, interpolation)
+            return np.stack([self._rotated(plane, rotation, interpolation) for plane in planes], axis=-1)
+        return self._rotated_once(image, rotation, interpolation)
 
-    def _rotated_once(self, image: UInt8, place: Place, angle: float, interpolation: int) -> UInt8:
-        """A crop rotated about its centre by an angle in degrees; pixels outside the image are mirrored.
+    def _rotated_once(self, image: UInt8, rotation: Rotation, interpolation: int) -> UInt8:
+        """A rotated crop; pixels outside the image are mirrored.
 
-        OpenCV takes half as long again if it mirrors them itself, so the part that is needed is filled up first.
+        OpenCV takes half as long again if it mirrors them itself, so the part that is needed is filled up first. Labels
+        are nothing but background around most crops, which is seen sooner than rotated.
         """
-        middle = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
-        transform = cv2.getRotationMatrix2D((0, 0), angle, 1.0)
-        turned = transform[:, :2]
-        reach = np.abs(turned) @ middle + 1  # of the crop in the image from its middle, rightwards and downwards
-        corner = np.array([place.left, place.top])
-        low = np.floor(corner + middle - reach).astype(int)
-        part = _mirrored(image, low, np.ceil(corner + middle + reach).astype(int) + 1)
-        transform[:, 2] = middle - turned @ (corner + middle - low)
-        return np.asarray(cv2.warpAffine(part, transform, (self.width, self.height), flags=interpolation), np.uint8)
+        part = _mirrored(image, rotation.low, rotation.high)
+        if interpolation == cv2.INTER_NEAREST and not cv2.hasNonZero(part):
+            return np.zeros((self.height, self.width), np.uint8)
+        size = self.width, self.height
+        return np.asarray(cv2.warpAffine(part, rotation.transform, size, flags=interpolation), np.uint8)
 
     def _blank(self) -> UInt8:
         """The labels of a crop without a defect, none of which is read."""
@@ -148,15 +182,20 @@ def _pixel(mask: Bool, generator: np.random.Generator) -> tuple[int, int]:
     return row, int(np.flatnonzero(mask[row])[number - before])
 
 
-def _mirrored(image: UInt8, low: Int64, high: Int64) -> UInt8:
+def _mirrored(image: UInt8, low: tuple[int, int], high: tuple[int, int]) -> UInt8:
     """The part of an image from (x, y) `low` up to but without `high`; what lies outside the image is mirrored."""
-    size = np.array([image.shape[1], image.shape[0]])
-    # Two more columns and rows, so that what is mirrored at one edge does not meet the end of the part.
-    start, stop = np.maximum(low - 2, 0), np.minimum(high + 2, size)
-    before, after = np.maximum(start - low, 0), np.maximum(high - stop, 0)
-    part = image[start[1] : stop[1], start[0] : stop[0]]
-    if before.any() or after.any():
-        (left, top), (right, bottom) = before.tolist(), after.tolist()
+    across, left, right, x = _inside(low[0], high[0], image.shape[1])
+    down, top, bottom, y = _inside(low[1], high[1], image.shape[0])
+    part = image[down, across]
+    if left or right or top or bottom:
         part = np.asarray(cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REFLECT_101), np.uint8)
-    skipped = np.maximum(low - start, 0)
-    return part[skipped[1] : skipped[1] + high[1] - low[1], skipped[0] : skipped[0] + high[0] - low[0]]
+    return part[y : y + high[1] - low[1], x : x + high[0] - low[0]]
+
+
+def _inside(low: int, high: int, size: int) -> tuple[slice, int, int, int]:
+    """What of low … high - 1 lies in an axis of this size; how much lies before and after; where `low` is in that.
+
+    Two more are taken at either end, so that what is mirrored at one edge does not meet the end of the part.
+    """
+    start, stop = max(low - 2, 0), min(high + 2, size)
+    return slice(start, stop), max(start - low, 0), max(high - stop, 0), max(low - start, 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,12 +65,8 @@ def _dataset(
 ) -> Any:
     """The same, made by a loader if there is one. `errors` gets what is raised while a batch is made."""
     spec = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in augment.empty(crops, 1)]
-    size, own = _size(crops, cluster), cluster.devices // cluster.workers  # parts of a batch for this worker
-    first, last = (epoch * crops.steps * own for epoch in epochs)
-
-    def numbers(part: Any) -> Any:
-        start = part // own * crops.options.batch_size + (cluster.worker * own + part % own) * size
-        return start + np.arange(size)
+    numbers = partial(_numbers, crops, cluster)
+    first, last = (epoch * crops.steps * (cluster.devices // cluster.workers) for epoch in epochs)
 
     def made(of_part: Int64) -> Batch:
         with _noted(errors):
@@ -94,6 +91,13 @@ def _dataset(
         )
     batches = batches.prefetch(tf.data.AUTOTUNE)
     return cluster.strategy.distribute_datasets_from_function(lambda _: batches) if cluster.strategy else batches
+
+
+def _numbers(crops: Crops, cluster: Cluster, part: Any) -> Any:
+    """The crops in one of the parts of batches that this worker's devices get; each gets one part of every batch."""
+    devices, size = cluster.devices // cluster.workers, _size(crops, cluster)
+    place = cluster.worker * devices + part % devices
+    return part // devices * crops.options.batch_size + place * size + np.arange(size)
 
 
 def _size(crops: Crops, cluster: Cluster) -> int:

@@ -13,7 +13,6 @@ end. The memory has no name, and goes with the last of them.
 """
 
 import multiprocessing
-import os
 import pickle
 import shutil
 import signal
@@ -33,6 +32,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from stages.pipeline import cores
 from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
@@ -43,7 +43,6 @@ from stages.training.crops import Crops
 MOST = 16  # processes by `auto`: more than the fastest GPUs of today need
 SLOTS = 2  # of a process: a batch that waits to be copied, and one that is being made
 SHARED = Path("/dev/shm")  # noqa: S108  (where Linux keeps shared memory, and counts it)
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, and in how many, or "max …"
 KEPT = 2**25 - 2**16  # bytes; glibc heeds blocks of up to 32 MB, with what it adds to them
 ENDING = 10  # seconds that a process may take to end
 
@@ -58,16 +57,7 @@ def processes(options: Train, gpus: int, workers: int = 1) -> int:
     """
     if options.loader_processes != "auto":
         return options.loader_processes
-    return min(max(_cores() // workers - 1, 0), MOST) if gpus else 0
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):  # no such file, or no limit
-        allowed, period = map(int, QUOTA.read_text(encoding="utf-8").split())
-        cores = min(cores, max(1, allowed // period))
-    return cores
+    return min(max(cores.usable() // workers - 1, 0), MOST) if gpus else 0
 
 
 @contextmanager

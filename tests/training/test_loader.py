@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from stages.dataset.prepared import IMAGES, Dataset
-from stages.pipeline import settings
+from stages.pipeline import cores, settings
 from stages.pipeline.cli import UserError
 from stages.training import augment, loader
 from stages.training.crops import Crops
@@ -159,7 +159,7 @@ def test_too_little_shared_memory_is_told(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "gpus", "cores", "workers", "expected"),
+    ("wanted", "gpus", "number", "workers", "expected"),
     [
         ("auto", 0, 8, 1, 0),  # on a CPU the network needs the cores
         ("auto", 1, 8, 1, 7),
@@ -171,22 +171,12 @@ def test_too_little_shared_memory_is_told(
     ],
 )
 def test_how_many_processes(
-    options: settings.Train, monkeypatch: pytest.MonkeyPatch, wanted: Any, gpus: int, cores: int, workers: int,
+    options: settings.Train, monkeypatch: pytest.MonkeyPatch, wanted: Any, gpus: int, number: int, workers: int,
     expected: int,
 ) -> None:  # fmt: skip
     """What was asked for, or what the machine has beside a GPU."""
-    monkeypatch.setattr(loader, "_cores", lambda: cores)
+    monkeypatch.setattr(cores, "usable", lambda: number)
     assert loader.processes(options.model_copy(update={"loader_processes": wanted}), gpus, workers) == expected
-
-
-def test_a_container_may_have_fewer_cores_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its share of processor time, rounded down, at least one; "max" is no limit."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
-    monkeypatch.setattr(loader, "QUOTA", tmp_path / "cpu.max")
-    assert loader._cores() == 8
-    for text, cores in (("350000 100000", 3), ("50000 100000", 1), ("max 100000", 8), ("1600000 100000", 8)):
-        (tmp_path / "cpu.max").write_text(text)
-        assert loader._cores() == cores
 
 
 @pytest.mark.slow

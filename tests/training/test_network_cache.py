@@ -22,6 +22,7 @@ WITHOUT_EFFECT = {
     "stages.pipeline.competition_settings",
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
+    "stages.pipeline.cores",
     "stages.pipeline.hashes",
     "stages.pipeline.limits",
     "stages.pipeline.outputs",

@@ -20,7 +20,7 @@ from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline.arrays import Float32, Float64, Int64
 from stages.pipeline.settings import Train
 from stages.pipeline.train_settings import WITH_CROSS_ENTROPY
-from stages.training import augment, checksums, losses, model
+from stages.training import batches, checksums, losses, model
 from stages.training.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
 from stages.training.crops import Crops
 from stages.training.job import Job
@@ -193,8 +193,10 @@ def _phase(
         progress = Progress(network, state, _callbacks(options, bool(validation)), curve, cluster)
         first = progress.restore()
     if first < options.epochs and not progress.stopped:
-        network.fit(
-            augment.dataset(crops, first, options.epochs, cluster),
+        batches.fit(
+            network,
+            crops,
+            job,
             initial_epoch=first,
             epochs=options.epochs,
             steps_per_epoch=crops.steps,

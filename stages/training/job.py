@@ -16,9 +16,11 @@ class Job:
         options: the section `train` of params.yaml.
         seed: decides initial weights and crops.
         cluster: the devices that share the work.
+        processes: how many make the crops; 0: threads of the training process.
     """
 
     data: Dataset
     options: Train
     seed: int
     cluster: Cluster = SINGLE_DEVICE
+    processes: int = 0

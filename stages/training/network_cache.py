@@ -40,6 +40,7 @@ MODULES = (
     "stages.scoring.metric",
     "stages.scoring.overlaps",
     "stages.training.augment",
+    "stages.training.batches",
     "stages.training.callbacks",
     "stages.training.checksums",
     "stages.training.crops",
@@ -47,6 +48,7 @@ MODULES = (
     "stages.training.distribution",
     "stages.training.fit",
     "stages.training.hard_pixels",
+    "stages.training.loader",
     "stages.training.losses",
     "stages.training.mixup",
     "stages.training.model",
@@ -67,7 +69,7 @@ def fingerprint(job: Job, fold: int | None) -> str:
 
 def facts(job: Job) -> dict[str, str]:
     """Everything that all networks of a run depend on, by name."""
-    per_network = job.options.model_copy(update={"folds": (), "final": None, "blend": ()})
+    per_network = job.options.model_copy(update={"folds": (), "final": None, "blend": (), "loader_processes": 0})
     weights = Path(job.options.encoder_weights or "")
     return {
         "data/prepared": repr(job.data.summary),

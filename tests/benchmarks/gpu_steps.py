@@ -119,8 +119,8 @@ def timed(given: Ready, seconds: float) -> tuple[float, float]:
 
     repeated = tf.data.Dataset.from_tensors(next(iter(batches.dataset(given.crops, 0, 1)))).repeat()
     strategy = given.kind.strategy
-    batches = strategy.distribute_datasets_from_function(lambda _: repeated) if strategy else repeated
-    function, iterator = given.network.make_train_function(), iter(batches)
+    given_again = strategy.distribute_datasets_from_function(lambda _: repeated) if strategy else repeated
+    function, iterator = given.network.make_train_function(), iter(given_again)
 
     def steps(count: int) -> float:
         begin = time.perf_counter()

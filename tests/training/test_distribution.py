@@ -149,7 +149,7 @@ def test_workers_of_one_machine_are_counted(monkeypatch: pytest.MonkeyPatch, tas
 
     cluster = {"worker": ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.1:2"]}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": task}}))
-    monkeypatch.setattr(distribution.tf.distribute, "MultiWorkerMirroredStrategy", object)  # it waits for the others
+    monkeypatch.setattr("tensorflow.distribute.MultiWorkerMirroredStrategy", object)  # it waits for the others
     found = distribution.cluster(0)
     assert (found.workers, found.on_this_machine) == (3, beside)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -204,6 +204,10 @@ class Dataset:
         self._first = list(accumulate(map(len, self._grids), initial=0))
         if {len(self.images), len(self.labels)} != {self._first[-1]}:
             raise integrity.damaged(folder / IMAGES)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the folder itself."""
+        return Dataset, (self._folder.absolute(),)
 
     def _rows(self, name: str) -> list[dict[str, str]]:
         try:

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from stages.pipeline.sections import Flag, NaturalInt, Number, PositiveInt, Section, Share, Text, refuse_bool, whole
 
+MOST_PROCESSES = 256  # that make crops
+
 
 def _class_weights(value: Any) -> str | tuple[float, ...] | None:
     if value is None or value in ("balanced", "sqrt_balanced"):
@@ -28,6 +30,12 @@ def _encoder_weights(value: Any) -> str | None:
 
 
 MOST_STAGES = 5  # of a decoder; with one less it ends at half of the resolution
+
+
+def _loader_processes(value: Any) -> Literal["auto"] | int:
+    if value == "auto" or (type(value) is int and 0 <= value <= MOST_PROCESSES):
+        return value  # type: ignore[no-any-return]
+    raise ValueError(f"expected auto or a whole number in 0 … {MOST_PROCESSES}, found {value!r}")
 
 
 def _foreground_fraction(value: Any) -> float | tuple[float, float]:
@@ -109,6 +117,7 @@ class Train(Section):
     early_stopping_patience: PositiveInt
     monitor: Literal["mean_f1", "mean_dice", "positive_mean_dice", "global_dice", "iou_thresholds"]
     validation_batch_size: PositiveInt
+    loader_processes: Annotated[Literal["auto"] | int, PlainValidator(_loader_processes)]
     average_best: PositiveInt
     full_size_epochs: NaturalInt
     full_size_batch_size: PositiveInt

@@ -1,7 +1,7 @@
-"""Training batches: crops with random flips, brightness, contrast and noise, as a `tf.data.Dataset`.
+"""Training batches: crops with random flips, brightness, contrast and noise.
 
-Everything is done on bytes, by NumPy and OpenCV, before a batch becomes a tensor: a crop takes less time than its
-decoding would.
+Everything is done on bytes, by NumPy and OpenCV, before a batch becomes a tensor (see `stages.training.batches`): a
+crop takes less time than its decoding would. Processes that make batches do without TensorFlow.
 
 To add an augmentation: a few lines in `augmented`, with a random number of its own at the end of those that it draws,
 and a parameter in `stages.pipeline.train_settings.Train`. What makes crops harder to see is in
@@ -9,77 +9,61 @@ and a parameter in `stages.pipeline.train_settings.Train`. What makes crops hard
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
 from stages.dataset import label_maps
 from stages.pipeline.arrays import Float32, Int64, UInt8
 from stages.pipeline.settings import Train
-from stages.training import deep_supervision
 from stages.training.crops import Crops
 from stages.training.degradations import degraded
-from stages.training.distribution import SINGLE_DEVICE, Cluster
 
 NOISE = 1 << 20  # random values that noise is cut from, at least
 MIDDLE, UNIT = 128, 32  # these values as bytes: the one that stands for 0, and their standard deviation
 
 
-def dataset(crops: Crops, first_epoch: int, last_epoch: int, cluster: Cluster = SINGLE_DEVICE) -> Any:
-    """Batches of the epochs first_epoch … last_epoch - 1, in order; with a cluster, each device's part of them.
+class Batch(NamedTuple):
+    """What a network learns from in one step.
 
-    Returns:
-        Batches of images, uint8 (batch, height, width, channels), which the network casts, and label maps, uint8
-        (batch, height, width), or planes (batch, height, width, classes) where classes overlap. With an image-level
-        head: these as "logits", and as "presence" which classes occur in each crop, float32 (batch, classes), 0 or 1.
-        With deep supervision, "logits" and the labels of the coarser stages.
+    Attributes:
+        images: uint8 (n, height, width, channels).
+        labels: label maps, uint8 (n, height, width), or planes (n, height, width, classes) where classes overlap.
+        present: which classes occur in each crop, float32 (n, classes), 0 or 1; zeros without an image-level head.
     """
-    options, layout, size = crops.options, crops.data.layout, (crops.height, crops.width)
-    shape = None, *size, layout.images.channels
-    shape_of_labels = (None, *size, layout.number_of_classes) if layout.overlapping else (None, *size)
 
-    def example(numbers: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        types = tf.uint8, tf.uint8, tf.float32
-        images, labels, present = tf.numpy_function(lambda each: batch(crops, each), [numbers], types, stateful=False)
-        images, labels = tf.ensure_shape(images, shape), tf.ensure_shape(labels, shape_of_labels)
-        targets = {"logits": labels} | deep_supervision.labels(labels, options)
-        if options.presence_weight:
-            targets["presence"] = tf.ensure_shape(present, (None, layout.number_of_classes))
-        return images, targets if len(targets) > 1 else labels
-
-    numbers = tf.data.Dataset.range(first_epoch * crops.per_epoch, last_epoch * crops.per_epoch)
-    if cluster.workers > 1:  # this worker's part of every batch
-        part = options.batch_size // cluster.workers
-        own = slice(cluster.worker * part, (cluster.worker + 1) * part)
-        numbers = numbers.batch(options.batch_size).map(lambda whole: whole[own]).unbatch()
-    numbers = numbers.batch(options.batch_size // cluster.devices, drop_remainder=True)
-    batches = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
-    return cluster.strategy.distribute_datasets_from_function(lambda _: batches) if cluster.strategy else batches
+    images: UInt8
+    labels: UInt8
+    present: Float32
 
 
-def batch(crops: Crops, numbers: Int64) -> tuple[UInt8, UInt8, Float32]:
+def empty(crops: Crops, size: int, memory: Any = None) -> Batch:
+    """Room for so many crops, in new memory or at the beginning of some that is given; nothing is set."""
+    layout, places = crops.data.layout, (size, crops.height, crops.width)
+    planes = (layout.number_of_classes,) if layout.overlapping else ()
+    present = np.ndarray((size, layout.number_of_classes), np.float32, memory)  # first, for its numbers of four bytes
+    images = np.ndarray((*places, layout.images.channels), np.uint8, memory, present.nbytes)
+    labels = np.ndarray((*places, *planes), np.uint8, memory, present.nbytes + images.nbytes)
+    return Batch(images, labels, present)
+
+
+def batch(crops: Crops, numbers: Int64, into: Batch | None = None) -> Batch:
     """The crops of these numbers, augmented.
 
     Args:
         crops: the sequence of crops.
         numbers: int64 (n,).
-
-    Returns:
-        Images, uint8 (n, height, width, channels); labels, uint8 (n, height, width) or (n, height, width, classes); and
-        which classes occur in each crop, float32 (n, classes), 0 or 1.
+        into: room for them; None: new arrays.
     """
-    layout, size = crops.data.layout, (len(numbers), crops.height, crops.width)
-    images = np.empty((*size, layout.images.channels), np.uint8)
-    labels = np.empty((*size, layout.number_of_classes) if layout.overlapping else size, np.uint8)
-    present = np.zeros((len(numbers), layout.number_of_classes), np.float32)
+    images, labels, present = into or empty(crops, len(numbers))
+    present[:] = 0
     for place, number in enumerate(numbers.tolist()):
         image, labels[place] = augmented(crops.options, crops.seed, number, *crops[number])
         images[place] = image.reshape(images.shape[1:])
         if crops.options.presence_weight:
             present[place, [class_id - 1 for class_id in label_maps.present(labels[place])]] = 1
-    return images, labels, present
+    return Batch(images, labels, present)
 
 
 def augmented(options: Train, seed: int, number: int, image: UInt8, labels: UInt8) -> tuple[UInt8, UInt8]:

@@ -1,7 +1,9 @@
 """Which crops of the prepared images a network is trained on: the same for the same seed."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,6 +40,7 @@ class Crops:
 
     def __init__(self, data: Labelled, samples: list[Sample], options: Train, seed: int) -> None:
         self.data = data
+        self._images = samples
         self.samples = samples = data.tiles(samples)
         self.seed = seed
         self.options = options
@@ -55,8 +58,13 @@ class Crops:
         self._with_class = {class_id: shown for class_id, shown in enumerate(by_class, start=1) if shown}
         power = {"equal": 0.0, "sqrt": 0.5, "natural": 1.0}[options.foreground_sampling]
         frequency = np.array([len(shown) for shown in self._with_class.values()], np.float64) ** power
-        self._probability = frequency / frequency.sum() if len(frequency) else frequency
+        total = frequency.cumsum()
+        self._up_to = (total / total[-1:]).tolist()  # probability of each class and those before it
         self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process, which opens the data itself."""
+        return Crops, (self.data, self._images, self.options, self.seed)
 
     def __getitem__(self, number: int) -> tuple[UInt8, UInt8]:
         """Crop `number`, uint8: grey levels (height, width) or colours (height, width, 3), and label map or planes."""
@@ -86,19 +94,21 @@ class Crops:
         """Draw an image and the upper left corner of a crop in it."""
         highest = (self.data.images.height - self.height, self.data.images.width - self.width)
         if self._with_class and generator.random() < self._foreground_fraction(number):
-            class_id = int(generator.choice(list(self._with_class), p=self._probability))
+            class_id = list(self._with_class)[bisect_right(self._up_to, generator.random())]
             shown = self._with_class[class_id]
             sample = shown[generator.integers(len(shown))]
             labels = self.data.labels[sample.position]
             pixel = _pixel(label_maps.of_class(labels, class_id), generator)
-            lowest = np.maximum(np.subtract(pixel, (self.height - 1, self.width - 1)), 0)
-            top, left = generator.integers(lowest, np.minimum(pixel, highest), endpoint=True)
-            return Place(sample, int(top), int(left), labels)
+            top, left = (
+                int(generator.integers(max(at - side + 1, 0), min(at, most), endpoint=True))
+                for at, side, most in zip(pixel, (self.height, self.width), highest, strict=True)
+            )
+            return Place(sample, top, left, labels)
         epoch, position = divmod(number, self.per_epoch)
         order = self._order(epoch)
         sample = self.samples[order[position % len(order)]]
-        top, left = generator.integers(0, highest, endpoint=True)
-        return Place(sample, int(top), int(left))
+        top, left = (int(generator.integers(0, most, endpoint=True)) for most in highest)
+        return Place(sample, top, left)
 
     def _foreground_fraction(self, number: int) -> float:
         """The fraction of the crops of this crop's epoch that is placed on a defect, 0 … 1; linear over the epochs."""

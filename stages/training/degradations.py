@@ -103,11 +103,10 @@ def _barred(image: UInt8, labels: UInt8, drawn: Float64) -> tuple[UInt8, UInt8]:
     width = 1 + int(drawn[0] * columns / 2)
     seen = np.clip((np.arange(min(width + EDGE, columns)) - width) / EDGE + 0.5, 0, 1)  # from the side inwards
     level = drawn[1] * BLACKEST
-    if drawn[2] < 0.5:
-        edge, hidden = np.s_[:, : len(seen)], np.s_[:, :width]
-    else:
-        edge, hidden, seen = np.s_[:, columns - len(seen) :], np.s_[:, columns - width :], seen[::-1]
-    seen = seen.reshape(1, -1, *[1] * (image.ndim - 2))
-    image[edge] = np.rint(level + seen * (image[edge] - level))
-    labels[hidden] = 0
+    left = drawn[2] < 0.5
+    edge = image[:, : len(seen)] if left else image[:, columns - len(seen) :]
+    hidden = labels[:, :width] if left else labels[:, columns - width :]
+    seen = (seen if left else seen[::-1]).reshape(1, -1, *[1] * (image.ndim - 2))
+    edge[:] = np.rint(level + seen * (edge - level))
+    hidden[:] = 0
     return image, labels

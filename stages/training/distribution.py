@@ -57,11 +57,13 @@ class Cluster:
         strategy: TensorFlow's strategy; None for one device.
         worker: number of this process, from 0.
         workers: how many processes there are.
+        on_this_machine: how many of them, by their addresses.
     """
 
     strategy: Any = None
     worker: int = 0
     workers: int = 1
+    on_this_machine: int = 1
 
     @property
     def is_chief(self) -> bool:
@@ -166,9 +168,11 @@ def cluster(gpus: int) -> Cluster:
     """
     workers, worker = _cluster(os.environ.get(CONFIG, ""))
     if len(workers) > 1:
+        hosts = [address.rpartition(":")[0] for address in workers]
         print(f"train: worker {worker} of {len(workers)}, waiting for the others: {', '.join(workers)}", flush=True)
         try:
-            return Cluster(tf.distribute.MultiWorkerMirroredStrategy(), worker, len(workers))
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            return Cluster(strategy, worker, len(workers), hosts.count(hosts[worker]))
         except (RuntimeError, ValueError, tf.errors.OpError) as error:
             raise UserError(f"{CONFIG}: the workers {', '.join(workers)} could not meet: {_line(error)}") from None
     os.environ.pop(CONFIG, None)  # TensorFlow reads it for the GPUs of one machine too, and fails if it is empty

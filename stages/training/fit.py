@@ -21,7 +21,7 @@ from stages.pipeline.arrays import Float32, Float64, Int64
 from stages.pipeline.settings import Train
 from stages.pipeline.train_settings import WITH_CROSS_ENTROPY
 from stages.training import (
-    augment,
+    batches,
     checksums,
     deep_supervision,
     encoder,
@@ -208,8 +208,10 @@ def _phase(
         progress = Progress(network, state, _callbacks(options, bool(validation)), curve, cluster, average)
         first = progress.restore()
     if first < options.epochs and not progress.stopped:
-        network.fit(
-            augment.dataset(crops, first, options.epochs, cluster),
+        batches.fit(
+            network,
+            crops,
+            job,
             initial_epoch=first,
             epochs=options.epochs,
             steps_per_epoch=crops.steps,

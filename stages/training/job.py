@@ -18,6 +18,7 @@ class Job:
         seed: decides initial weights and crops.
         cluster: the devices that share the work.
         pseudo: additional training images, if the options ask for a share of them.
+        processes: how many make the crops; 0: threads of the training process.
     """
 
     data: Dataset
@@ -25,3 +26,4 @@ class Job:
     seed: int
     cluster: Cluster = SINGLE_DEVICE
     pseudo: PseudoSets = NONE
+    processes: int = 0

@@ -1,12 +1,17 @@
 """Crops of which a share comes from test images with pseudo-labels."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from stages.dataset.prepared import Sample
-from stages.dataset.pseudo_labels import PseudoLabels
+from stages.dataset.prepared import Labelled, Sample
+from stages.dataset.pseudo_labels import PseudoSets
 from stages.pipeline.arrays import UInt8
+from stages.pipeline.settings import Train
 from stages.training.crops import Crops
-from stages.training.job import Job
+
+if TYPE_CHECKING:  # it imports TensorFlow, which processes that make crops do without
+    from stages.training.job import Job
 
 
 class MixedCrops(Crops):
@@ -16,10 +21,18 @@ class MixedCrops(Crops):
     options: on each class equally often, for example.
     """
 
-    def __init__(self, job: Job, samples: list[Sample], pseudo: PseudoLabels) -> None:
-        super().__init__(job.data, samples, job.options, job.seed)
-        self._pseudo = Crops(pseudo, pseudo.index, job.options, job.seed)
+    def __init__(
+        self, data: Labelled, samples: list[Sample], options: Train, seed: int, sets: PseudoSets, fold: int | None
+    ) -> None:
+        super().__init__(data, samples, options, seed)
+        self._sets, self._fold = sets, fold
+        pseudo = sets.of(fold)
+        self._pseudo = Crops(pseudo, pseudo.index, options, seed)
         self._pseudo.steps, self._pseudo.per_epoch = self.steps, self.per_epoch  # so that their epochs are the same
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process, which opens the data itself."""
+        return MixedCrops, (self.data, self._images, self.options, self.seed, self._sets, self._fold)
 
     def __getitem__(self, number: int) -> tuple[UInt8, UInt8]:
         """Crop `number`; see `Crops`."""
@@ -27,7 +40,7 @@ class MixedCrops(Crops):
         return self._pseudo[number] if drawn < self.options.pseudo_share else super().__getitem__(number)
 
 
-def of(job: Job, fold: int | None, samples: list[Sample]) -> Crops:
+def of(job: "Job", fold: int | None, samples: list[Sample]) -> Crops:
     """The crops for the network of a fold, or of train.final.
 
     Args:
@@ -37,4 +50,4 @@ def of(job: Job, fold: int | None, samples: list[Sample]) -> Crops:
     """
     if not job.options.pseudo_share:
         return Crops(job.data, samples, job.options, job.seed)
-    return MixedCrops(job, samples, job.pseudo.of(fold))
+    return MixedCrops(job.data, samples, job.options, job.seed, job.pseudo, fold)

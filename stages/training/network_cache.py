@@ -42,19 +42,20 @@ MODULES = (
     "stages.scoring.metric",
     "stages.scoring.overlaps",
     "stages.training.augment",
+    "stages.training.batches",
     "stages.training.callbacks",
     "stages.training.checksums",
     "stages.training.crops",
+    "stages.training.decoder_stages",
+    "stages.training.deep_supervision",
     "stages.training.degradations",
     "stages.training.depthwise",
     "stages.training.distribution",
     "stages.training.efficientnet_lite",
-    "stages.training.decoder_stages",
-    "stages.training.deep_supervision",
-    "stages.training.distribution",
     "stages.training.encoder",
     "stages.training.fit",
     "stages.training.hard_pixels",
+    "stages.training.loader",
     "stages.training.losses",
     "stages.training.mixed_crops",
     "stages.training.mixup",
@@ -79,7 +80,7 @@ def fingerprint(job: Job, fold: int | None) -> str:
 
 def facts(job: Job) -> dict[str, str]:
     """Everything that all networks of a run depend on, by name."""
-    per_network = job.options.model_copy(update={"folds": (), "final": None, "blend": ()})
+    per_network = job.options.model_copy(update={"folds": (), "final": None, "blend": (), "loader_processes": 0})
     weights = Path(job.options.encoder_weights or "")
     return {
         "data/prepared": repr(job.data.summary),

@@ -12,7 +12,7 @@ from stages.dataset.prepared import Dataset
 from stages.dataset.pseudo_labels import PseudoSets
 from stages.inference import blend, ensemble, gpus
 from stages.pipeline import lock, outputs, paths, settings
-from stages.training import curves, distribution, fit, forced, network_cache, precision
+from stages.training import curves, distribution, fit, forced, loader, network_cache, precision
 from stages.training.callbacks import Logs, best_epochs
 from stages.training.export import export
 from stages.training.fit import TrainedNetwork
@@ -36,7 +36,10 @@ def run(options: settings.Settings, data: Dataset, gpus_found: int) -> None:
     print(f"train: on {_devices(gpus_found)}; computes in {train.precision}", flush=True)
     cluster = distribution.cluster(gpus_found)
     cluster.check(train)
-    job = Job(data, train, options.training_seed, cluster, _pseudo_labels(train, data))
+    processes = loader.processes(train, gpus_found, cluster.on_this_machine)
+    if processes:
+        print(f"train: {processes} process(es) make crops", flush=True)
+    job = Job(data, train, options.training_seed, cluster, _pseudo_labels(train, data), processes)
     with distribution.lost_workers_reported(cluster):
         if cluster.workers > 1:
             cluster.check_consistent(network_cache.facts(job) | _of_run(job))

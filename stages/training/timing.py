@@ -4,7 +4,7 @@ import contextlib
 import io
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stages.pipeline import paths
-from stages.training import augment, fit, losses, model, precision, weights_average
+from stages.training import batches, fit, loader, losses, model, precision, weights_average
 from stages.training.callbacks import Best, Logs, Progress, Reseed, Validate, validate
 from stages.training.crops import Crops
 from stages.training.export import export
@@ -80,7 +80,9 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
         exported: what an export takes, if that is known already.
     """
     data = job.data
-    options = precision.resolved(job.options, len(tf.config.list_physical_devices("GPU")))
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    options = precision.resolved(job.options, gpus)
+    job = replace(job, processes=loader.processes(options, gpus))
     options = options.model_copy(update={"epochs": EPOCHS, "frozen_epochs": 0})
     begin = time.perf_counter()
     fit.seed(job.seed)
@@ -102,9 +104,7 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
         best = weights_average.around(average, [validation, Best(progress, options)])
         callbacks = [Reseed(job.seed), *best, progress, clock]
         with contextlib.redirect_stdout(io.StringIO()):  # the figures of these epochs mean nothing
-            network.fit(
-                augment.dataset(crops, 0, EPOCHS), steps_per_epoch=steps, epochs=EPOCHS, callbacks=callbacks, verbose=0
-            )
+            batches.fit(network, crops, job, steps_per_epoch=steps, epochs=EPOCHS, callbacks=callbacks, verbose=0)
         ended = time.perf_counter()
         validate(validation.network, data, samples, options.validation_batch_size)
         image = (time.perf_counter() - ended) / len(samples)

@@ -3,13 +3,15 @@
 All changes together are one map, so that pixels are interpolated once. Labels take the nearest pixel's class.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from stages.pipeline.arrays import Float32, Float64, Int64, UInt8
+from stages.pipeline.arrays import Float32, Float64, UInt8
 from stages.pipeline.settings import Train
 
 NODE = 64  # pixels between the nodes of the elastic distortion, at least two of which lie along each side of a crop
@@ -21,14 +23,14 @@ class Warp:
     """Where the pixels of a crop come from. All pairs are x, y.
 
     Attributes:
-        low, high: int64 (2,), the part of the image that is needed, up to but without `high`; it may reach outside.
+        low, high: the corners of the part of the image that is needed, the second exclusive; it may reach outside.
         size: width and height of the crop.
         transform: float64 (2, 3), from that part to the crop, if there are no maps.
         maps: float32 (2, height, width), where each pixel of the crop lies in that part; None: nothing is distorted.
     """
 
-    low: Int64
-    high: Int64
+    low: tuple[int, int]
+    high: tuple[int, int]
     size: tuple[int, int]
     transform: Float64
     maps: Float32 | None = None
@@ -40,10 +42,13 @@ class Warp:
             return np.stack([self(plane, interpolation) for plane in planes], axis=-1)
         # OpenCV takes half as long again if it mirrors pixels itself, so the part is filled up first.
         part = _mirrored(image, self.low, self.high)
+        # Labels are nothing but background around most crops, which is seen sooner than warped.
+        if interpolation == cv2.INTER_NEAREST and not cv2.hasNonZero(part):
+            return np.zeros(self.size[::-1], np.uint8)
         if self.maps is None:
             return np.asarray(cv2.warpAffine(part, self.transform, self.size, flags=interpolation), np.uint8)
         outside = cv2.BORDER_REPLICATE
-        return np.asarray(cv2.remap(part, *self.maps, interpolation, borderMode=outside), np.uint8)
+        return np.asarray(cv2.remap(part, self.maps[0], self.maps[1], interpolation, borderMode=outside), np.uint8)
 
 
 def changes(options: Train) -> bool:
@@ -62,27 +67,30 @@ def drawn(options: Train, generator: np.random.Generator, corner: tuple[int, int
     """
     angle = generator.uniform(-options.rotation, options.rotation) if options.rotation else 0.0
     factor = (1 + options.scale) ** generator.uniform(-1, 1) if options.scale else 1.0
-    transform = cv2.getRotationMatrix2D((0, 0), angle, factor)
-    turned = transform[:, :2]  # from the image to the crop, both from the crop's centre
-    middle = np.subtract(size, 1) / 2
-    centre = corner + middle
+    transform = np.asarray(cv2.getRotationMatrix2D((0, 0), angle, factor), np.float64)  # from the crop's centre
+    x, y = ((side - 1) / 2 for side in size)
     if options.elastic or options.grid_distortion:
-        maps = _maps(options, generator, size, np.linalg.inv(turned), centre)
-        low, high = _whole(maps.min(axis=(1, 2)), maps.max(axis=(1, 2)))
-        maps -= low.astype(np.float32)[:, None, None]
-        return Warp(low, high, size, transform, maps)
-    reach = np.abs(turned) @ middle / factor**2 + 1  # of the crop in the image, from its centre along x and y
-    low, high = _whole(centre - reach, centre + reach)
-    transform[:, 2] = middle - turned @ (centre - low)
+        maps = _maps(options, generator, size, np.linalg.inv(transform[:, :2]), (corner[0] + x, corner[1] + y))
+        low_x, low_y = (math.floor(along.min()) for along in maps)
+        high_x, high_y = (math.ceil(along.max()) + 1 for along in maps)
+        maps -= np.array([low_x, low_y], np.float32)[:, None, None]
+        return Warp((low_x, low_y), (high_x, high_y), size, transform, maps)
+    (xx, xy, _), (yx, yy, _) = transform.tolist()  # plain numbers: NumPy's take longer
+    right = (abs(xx) * x + abs(xy) * y) / factor**2 + 1  # how far the crop reaches in the image from its centre
+    down = (abs(yx) * x + abs(yy) * y) / factor**2 + 1
+    low = math.floor(corner[0] + x - right), math.floor(corner[1] + y - down)
+    high = math.ceil(corner[0] + x + right) + 1, math.ceil(corner[1] + y + down) + 1
+    middle_x, middle_y = corner[0] + x - low[0], corner[1] + y - low[1]
+    transform[:, 2] = x - xx * middle_x - xy * middle_y, y - yx * middle_x - yy * middle_y
     return Warp(low, high, size, transform)
 
 
-def _whole(low: Float64, high: Float64) -> tuple[Int64, Int64]:
-    return np.floor(low).astype(np.int64), np.ceil(high).astype(np.int64) + 1
-
-
 def _maps(
-    options: Train, generator: np.random.Generator, size: tuple[int, int], back: Float64, centre: Float64
+    options: Train,
+    generator: np.random.Generator,
+    size: tuple[int, int],
+    back: npt.NDArray[np.floating],
+    centre: tuple[float, float],
 ) -> Float32:
     """Where in the image each pixel of a distorted crop lies: float32 (2, height, width), x and y.
 
@@ -94,9 +102,9 @@ def _maps(
         generator: of this crop.
         size: of the crop, width and height.
         back: float64 (2, 2), from the crop to the image, both from the crop's centre.
-        centre: float64 (2,), of the crop in the image.
+        centre: of the crop in the image, x and y.
     """
-    x, y = (np.arange(side) - (side - 1) / 2 for side in size)
+    x, y = (np.arange(side, dtype=np.float64) - (side - 1) / 2 for side in size)
     if options.grid_distortion:
         x, y = (_stretched(options.grid_distortion, generator, places) for places in (x, y))
     maps = np.empty((2, size[1], size[0]), np.float32)
@@ -115,7 +123,7 @@ def _stretched(most: float, generator: np.random.Generator, places: Float64) -> 
     widths = 1 + generator.uniform(-most, most, CELLS)
     shares = np.concatenate([[0], np.cumsum(widths) / widths.sum()])
     even = np.linspace(places[0], places[-1], CELLS + 1)
-    return np.interp(places, even, places[0] + shares * (places[-1] - places[0]))
+    return np.asarray(np.interp(places, even, places[0] + shares * (places[-1] - places[0])), np.float64)
 
 
 @lru_cache(maxsize=8)
@@ -128,15 +136,20 @@ def _smooth(nodes: int, side: int) -> Float32:
     return np.asarray(cv2.resize(each, (nodes, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def _mirrored(image: UInt8, low: Int64, high: Int64) -> UInt8:
+def _mirrored(image: UInt8, low: tuple[int, int], high: tuple[int, int]) -> UInt8:
     """The part of an image from (x, y) `low` up to but without `high`; what lies outside the image is mirrored."""
-    size = np.array([image.shape[1], image.shape[0]])
-    # Two more columns and rows, so that what is mirrored at one edge does not meet the end of the part.
-    start, stop = np.maximum(low - 2, 0), np.minimum(high + 2, size)
-    before, after = np.maximum(start - low, 0), np.maximum(high - stop, 0)
-    part = image[start[1] : stop[1], start[0] : stop[0]]
-    if before.any() or after.any():
-        (left, top), (right, bottom) = before.tolist(), after.tolist()
+    across, left, right, x = _inside(low[0], high[0], image.shape[1])
+    down, top, bottom, y = _inside(low[1], high[1], image.shape[0])
+    part = image[down, across]
+    if left or right or top or bottom:
         part = np.asarray(cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REFLECT_101), np.uint8)
-    skipped = np.maximum(low - start, 0)
-    return part[skipped[1] : skipped[1] + high[1] - low[1], skipped[0] : skipped[0] + high[0] - low[0]]
+    return part[y : y + high[1] - low[1], x : x + high[0] - low[0]]
+
+
+def _inside(low: int, high: int, size: int) -> tuple[slice, int, int, int]:
+    """What of low … high - 1 lies in an axis of this size; how much lies before and after; where `low` is in that.
+
+    Two more are taken at either end, so that what is mirrored at one edge does not meet the end of the part.
+    """
+    start, stop = max(low - 2, 0), min(high + 2, size)
+    return slice(start, stop), max(start - low, 0), max(high - stop, 0), max(low - start, 0)

@@ -51,7 +51,7 @@ def preprocessed(flags: int) -> Callable[[Place], Iterator[Pair]]:
 def batched(place: Place) -> Iterator[Pair]:
     """The crops of an epoch as training loads them, compared with decoding as many images."""
     tensorflow_start.start(training=True)
-    from stages.training.augment import dataset
+    from stages.training.batches import dataset
     from stages.training.crops import Crops
 
     folder = samples.work_folder(place.folder, images_of(place), preprocess={"folds": 3})

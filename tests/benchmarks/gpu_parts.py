@@ -59,15 +59,16 @@ def training(place: Place, kind: Kind) -> Figures:
 
 
 def loader(place: Place) -> Figures:
-    """Crops per second that `augment.dataset` gives alone, and how long a training waits for them."""
+    """Crops per second that the loader of a training makes alone, and how long a training waits for them."""
     given = gpu_steps.ready(place, Kind())
-    from stages.training import augment
-
     epochs = 10_000  # more than there is time for
-    alone = gpu_steps.rate(iter(augment.dataset(given.crops, 0, epochs)), place.seconds, lambda batch: None)
+    with gpu_steps.batches_of(given, epochs) as found:
+        alone = gpu_steps.rate(found, place.seconds, lambda batch: None)
     _, in_memory = gpu_steps.timed(given, place.seconds)
-    count, seconds = gpu_steps.run(given, iter(augment.dataset(given.crops, 0, epochs)), epochs, place.seconds)
+    with gpu_steps.batches_of(given, epochs) as found:
+        count, seconds = gpu_steps.run(given, found, epochs, place.seconds)
     return {
+        "processes": gpu_steps.processes_of(given),
         "crops_per_second": given.crops.options.batch_size * alone,
         "seconds_per_step": seconds / count,
         "seconds_per_step_in_memory": in_memory,
@@ -79,10 +80,11 @@ def epoch(place: Place) -> Figures:
     """An epoch of the drawn set with its loader, and images of the validation fold, as many as the time allows."""
     given = gpu_steps.ready(place, Kind())
     from stages.inference import savedmodel
-    from stages.training import augment, callbacks, losses
+    from stages.training import callbacks, losses
 
     crops, most = given.crops, 10 * place.seconds
-    steps, seconds = gpu_steps.run(given, iter(augment.dataset(crops, 0, 2)), crops.steps, 0.6 * most)
+    with gpu_steps.batches_of(given, 2) as found:
+        steps, seconds = gpu_steps.run(given, found, crops.steps, 0.6 * most)
     network = savedmodel.wrapped(given.network, losses.LOSSES[crops.options.loss].activation)
     batch, fold = crops.options.validation_batch_size, given.data.fold(crops.options.folds[0])
     callbacks.validate(network, given.data, fold[:batch], batch)

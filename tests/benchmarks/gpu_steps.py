@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -18,7 +19,7 @@ from stages.pipeline.settings import Train
 Figures = dict[str, Any]
 SMALL = {  # of the encoders, this one is compiled soonest
     "backbone": "vgg16", "decoder_filters": (16, 8, 8, 8, 8), "crop_height": 32, "crop_width": 32, "batch_size": 2,
-    "validation_batch_size": 2, "precision": "float32",
+    "validation_batch_size": 2, "precision": "float32", "loader_processes": 1,
 }  # fmt: skip
 
 
@@ -114,12 +115,12 @@ def timed(given: Ready, seconds: float) -> tuple[float, float]:
     """
     import tensorflow as tf
 
-    from stages.training import augment
+    from stages.training import batches
 
-    repeated = tf.data.Dataset.from_tensors(next(iter(augment.dataset(given.crops, 0, 1)))).repeat()
+    repeated = tf.data.Dataset.from_tensors(next(iter(batches.dataset(given.crops, 0, 1)))).repeat()
     strategy = given.kind.strategy
-    batches = strategy.distribute_datasets_from_function(lambda _: repeated) if strategy else repeated
-    function, iterator = given.network.make_train_function(), iter(batches)
+    given_again = strategy.distribute_datasets_from_function(lambda _: repeated) if strategy else repeated
+    function, iterator = given.network.make_train_function(), iter(given_again)
 
     def steps(count: int) -> float:
         begin = time.perf_counter()
@@ -132,6 +133,25 @@ def timed(given: Ready, seconds: float) -> tuple[float, float]:
     steps(1)
     count = int(np.clip(seconds / 3 / steps(2), 1, 500))
     return first, median(steps(count) for _ in range(3))
+
+
+def processes_of(given: Ready) -> int:
+    """How many processes make the crops, as in a training on one GPU."""
+    import tensorflow as tf
+
+    from stages.training import loader
+
+    return loader.processes(given.crops.options, min(len(tf.config.list_physical_devices("GPU")), 1))
+
+
+@contextmanager
+def batches_of(given: Ready, epochs: int) -> Iterator[Iterator[Any]]:
+    """The batches of some epochs, as a training gets them."""
+    from stages.training import batches
+    from stages.training.distribution import SINGLE_DEVICE
+
+    with batches.opened(given.crops, (0, epochs), SINGLE_DEVICE, processes_of(given)) as found:
+        yield iter(found)
 
 
 def run(given: Ready, batches: Iterator[Any], most: int, seconds: float) -> tuple[int, float]:

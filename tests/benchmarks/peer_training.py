@@ -62,7 +62,7 @@ def compared(height: int, width: int, ours: tuple[str, ...], other: tuple[tuple[
 def _saved_batch(folder: Path, options: Settings, height: int, width: int) -> Any:
     """A batch of `train`, as tensors, which also lies in FOLDER/batch.npz."""
     tensorflow_start.start(training=True)
-    from stages.training.augment import dataset
+    from stages.training.batches import dataset
     from stages.training.crops import Crops
 
     prepared = data.prepared()

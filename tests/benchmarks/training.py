@@ -86,7 +86,7 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
 
     tensorflow_start.start(training=True)
     from stages.training import fit, losses, model
-    from stages.training.augment import dataset
+    from stages.training.batches import dataset
 
     classes = len(crops.data.classes)
     network = model.build(options, classes)
@@ -101,7 +101,7 @@ def ahead(place: Place) -> Iterator[Pair]:
     """Seconds per crop: to load it, and to train on it."""
     tensorflow_start.start(training=True)
     from stages.training import precision
-    from stages.training.augment import dataset
+    from stages.training.batches import dataset
     from stages.training.crops import Crops
 
     folder = samples.work_folder(place.folder, IMAGES, preprocess={"folds": 3})

@@ -22,6 +22,17 @@ def test_a_foreground_fraction_may_change(load: Load) -> None:
     assert load({"train.foreground_fraction": [0.75, 0]}).train.foreground_fraction == (0.75, 0.0)
 
 
+@pytest.mark.parametrize("value", [-1, 300, True, 2.0, "many", None])
+def test_processes_of_the_loader(load: Load, tmp_path: Path, value: object) -> None:
+    """A number or auto; anything else is told with what was expected."""
+    for accepted in ("auto", 0, 16):
+        assert load({"train.loader_processes": accepted}).train.loader_processes == accepted
+    with pytest.raises(UserError) as error:
+        load({"train.loader_processes": value})
+    (found,) = lines(error, tmp_path / "params.yaml")
+    assert found == f"train: loader_processes: expected auto or a whole number in 0 … 256, found {value!r}"
+
+
 def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
     """The message, before any work, lists the known ones."""
     with pytest.raises(UserError) as error:

@@ -242,9 +242,7 @@ def test_a_file_of_an_earlier_version_is_refused() -> None:
     """It does not say whether classes may overlap."""
     content = plain(1).to_json()
     del content["overlapping"]
-    with pytest.raises(
-        UserError, match="expected the keys factors, gate, one_class, overlapping, rules, softmax"
-    ):
+    with pytest.raises(UserError, match="expected the keys factors, gate, one_class, overlapping, rules, softmax"):
         Rules.from_json(content)
 
 

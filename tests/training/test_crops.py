@@ -107,12 +107,12 @@ def test_crops_are_clipped_to_a_smaller_image(prepared: Dataset, options: settin
 
 def test_labels_follow_their_pixels_through_all_changes(prepared: Dataset, options: settings.Train) -> None:
     """After flips, brightness and contrast, class 1 is still where it is brightest, class 2 where darkest."""
-    from stages.training import augment
+    from stages.training import batches
     from stages.training.crops import Crops
 
     crops = Crops(prepared, prepared.training(0), options, 7)
     shown = set()
-    for grey, labels in augment.dataset(crops, 0, 4):
+    for grey, labels in batches.dataset(crops, 0, 4):
         assert grey.shape == (2, 32, 32, 1)
         assert grey.numpy().min() >= 0
         assert grey.numpy().max() <= 255
@@ -128,12 +128,12 @@ def test_labels_follow_their_pixels_through_all_changes(prepared: Dataset, optio
 
 def test_batches_from_the_middle_are_those_of_a_whole_run(prepared: Dataset, options: settings.Train) -> None:
     """The epochs 1 and 2 alone give the batches that they have after epoch 0."""
-    from stages.training import augment
+    from stages.training import batches
     from stages.training.crops import Crops
 
     crops = Crops(prepared, prepared.training(0), options, 7)
-    whole = list(augment.dataset(crops, 0, 3))[crops.steps :]
-    for (grey, labels), (grey_later, labels_later) in zip(whole, augment.dataset(crops, 1, 3), strict=True):
+    whole = list(batches.dataset(crops, 0, 3))[crops.steps :]
+    for (grey, labels), (grey_later, labels_later) in zip(whole, batches.dataset(crops, 1, 3), strict=True):
         np.testing.assert_array_equal(grey, grey_later)
         np.testing.assert_array_equal(labels, labels_later)
 
@@ -224,11 +224,11 @@ def test_classes_are_visited_as_often_as_asked(
 
 def test_noise_changes_grey_levels_by_its_spread(prepared: Dataset, options: settings.Train) -> None:
     """Each crop draws a spread of up to 0.1 of the full scale; the labels stay."""
-    from stages.training import augment
+    from stages.training import batches
     from stages.training.crops import Crops
 
     plain, noisy = (
-        next(iter(augment.dataset(Crops(prepared, prepared.index, changed(options, noise=noise), 7), 0, 1)))
+        next(iter(batches.dataset(Crops(prepared, prepared.index, changed(options, noise=noise), 7), 0, 1)))
         for noise in (0, 0.1)
     )
     spread = np.std(np.subtract(noisy[0], plain[0], dtype=np.float32), axis=(1, 2, 3))
@@ -239,12 +239,12 @@ def test_noise_changes_grey_levels_by_its_spread(prepared: Dataset, options: set
 
 def test_the_head_is_told_which_classes_a_crop_shows(prepared: Dataset, options: settings.Train) -> None:
     """1 for each class with a pixel in the crop, else 0."""
-    from stages.training import augment
+    from stages.training import batches
     from stages.training.crops import Crops
 
     crops = Crops(prepared, prepared.index, changed(options, presence_weight=0.1), 7)
     seen = set()
-    for _, true in augment.dataset(crops, 0, 1):
+    for _, true in batches.dataset(crops, 0, 1):
         for labels, presence in zip(true["logits"].numpy(), true["presence"].numpy(), strict=True):
             assert presence.tolist() == [float((labels == 1).any()), float((labels == 2).any())]
             seen.add(tuple(presence.tolist()))

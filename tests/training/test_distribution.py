@@ -127,7 +127,7 @@ def test_a_batch_that_devices_cannot_share_is_told(options: settings.Train) -> N
 
 def test_workers_share_every_batch(prepared: Dataset, options: settings.Train) -> None:
     """The parts of two workers, one after the other, are the batch of one; the next batch likewise."""
-    from stages.training import augment, distribution
+    from stages.training import batches, distribution
     from stages.training.crops import Crops
 
     crops = Crops(prepared, prepared.training(0), options.model_copy(update={"batch_size": 4}), 1)
@@ -139,20 +139,32 @@ def test_workers_share_every_batch(prepared: Dataset, options: settings.Train) -
         def distribute_datasets_from_function(make: Callable[[None], Any]) -> Any:
             return make(None)
 
-    whole = list(augment.dataset(crops, 0, 1))
-    parts = [list(augment.dataset(crops, 0, 1, distribution.Cluster(Local(), worker, 2))) for worker in range(2)]
+    whole = list(batches.dataset(crops, 0, 1))
+    parts = [list(batches.dataset(crops, 0, 1, distribution.Cluster(Local(), worker, 2))) for worker in range(2)]
     assert len(whole) == len(parts[0]) == len(parts[1]) > 1
     for (image, labels), first, second in zip(whole, *parts, strict=True):
         np.testing.assert_array_equal(image, np.concatenate([first[0], second[0]]))
         np.testing.assert_array_equal(labels, np.concatenate([first[1], second[1]]))
 
 
+@pytest.mark.parametrize(("task", "beside"), [(0, 2), (1, 1), (2, 2)])
+def test_workers_of_one_machine_are_counted(monkeypatch: pytest.MonkeyPatch, task: int, beside: int) -> None:
+    """Two of three addresses have one host."""
+    from stages.training import distribution
+
+    cluster = {"worker": ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.1:2"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": task}}))
+    monkeypatch.setattr("tensorflow.distribute.MultiWorkerMirroredStrategy", object)  # it waits for the others
+    found = distribution.cluster(0)
+    assert (found.workers, found.on_this_machine) == (3, beside)
+
+
 def test_two_devices_find_what_one_finds(tmp_path: Path) -> None:
-    """Every loss with its gradient, batch normalisation with its averages, and mixtures, on halves of a batch."""
+    """Every loss with its gradient, two with hard pixels, batch normalisation, and mixtures, on halves of a batch."""
     status, stdout, stderr = end(start([str(HERE / "shared_batch.py")], tmp_path))
     assert status == 0, stderr
     found = [json.loads(line) for line in stdout.splitlines() if line.startswith("[")]
-    assert len(found) == 8 + 3
+    assert len(found) == 10 + 2 + 3
     for name, one, two in found:
         near = 1e-4 if name == "batch normalisation" else 1e-6  # of values about 100, of which float32 holds 1e-5
         for expected, values in zip(one, two, strict=True):

@@ -39,8 +39,10 @@ def test_a_killed_training_goes_on_to_the_same_result(
     from stages.training import fit
     from stages.training.job import Job
 
-    more = {"mixup": 0.3, "presence_weight": 0.1, "full_size_epochs": 1, "full_size_downscale": 1, "average_best": 2}
-    more |= {"foreground_fraction": (1.0, 0.0), "hard_pixels": 0.5, "elastic": 2, "coarse_dropout": 0.2}
+    more = {
+        "mixup": 0.3, "presence_weight": 0.1, "full_size_epochs": 1, "full_size_downscale": 1, "average_best": 2,
+        "foreground_fraction": (1.0, 0.0), "hard_pixels": 0.5, "elastic": 2, "coarse_dropout": 0.2,
+    }  # fmt: skip
     changes = {"learning_rate_schedule": schedule, "plateau_patience": 1, "epochs": 2} | (more if two_phases else {})
     options = options.model_copy(update=changes)
     undisturbed: list[tuple[int, dict[str, float]]] = []

@@ -297,6 +297,18 @@ def test_pixels_that_are_equally_hard_count_alike() -> None:
     assert (tape.gradient(value, scores).numpy() != 0).all()
 
 
+def test_the_largest_values_are_those_of_a_sort() -> None:
+    """Every place of 400 values of all sizes, many of them equal, zeros among them."""
+    import tensorflow as tf
+
+    from stages.training import hard_pixels
+
+    random = np.random.default_rng(0)
+    values = (10.0 ** random.integers(-30, 30, 400) * random.integers(0, 4, 400)).astype(np.float32)
+    for place, expected in enumerate(np.sort(values)[::-1], start=1):
+        assert hard_pixels._largest(tf.constant(values), tf.constant(place)).numpy() == expected
+
+
 def test_all_pixels_are_hard_pixels() -> None:
     """A share of 1 is the plain loss, to the last bit."""
     from stages.pipeline import train_settings

@@ -22,6 +22,7 @@ WITHOUT_EFFECT = {
     "stages.pipeline.competition_settings",
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
+    "stages.pipeline.cores",
     "stages.pipeline.hashes",
     "stages.pipeline.limits",
     "stages.pipeline.outputs",
@@ -99,7 +100,7 @@ def test_a_comment_keeps_the_finished_network_and_a_number_does_not(
 
 
 def test_a_network_is_known_by_all_that_decides_it(prepared: Dataset, options: settings.Train, tmp_path: Path) -> None:
-    """Its own fold, seed, options and encoder weights change it; other folds, a last training or a blend do not."""
+    """Its own fold, seed, options and weights change it; other folds, a last training, a blend, processes do not."""
     from stages.training.job import Job
     from stages.training.network_cache import fingerprint
 
@@ -107,7 +108,7 @@ def test_a_network_is_known_by_all_that_decides_it(prepared: Dataset, options: s
         return fingerprint(Job(prepared, options.model_copy(update=changes), seed), fold)
 
     here = changed()
-    for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}):
+    for changes in ({"folds": (0, 1)}, {"final": "all"}, {"blend": ("x",)}, {"loader_processes": 3}):
         assert changed(**changes) == here
     file = tmp_path / "weights.h5"
     others = [changed(seed=2), changed(fold=1), changed(fold=None), changed(mixup=0.5)]

@@ -132,7 +132,7 @@ def test_each_coarser_stage_counts_half_as_much(options: settings.Train) -> None
     assert deep_supervision.losses(difference, options) == ({}, {})
 
 
-@pytest.mark.long
+@pytest.mark.prove
 @pytest.mark.parametrize("loss", ["cce_dice", "bce"])
 def test_a_killed_training_with_both_goes_on_to_the_same_result(
     prepared: Dataset, options: settings.Train, tmp_path: Path, loss: str

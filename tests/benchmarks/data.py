@@ -118,7 +118,7 @@ ROWS = [
         preprocessed(cv2.IMREAD_COLOR)),
     Row("data-grey", "preprocess 1,000 images (256×1600)", "cv2.imread of them as grey levels, on all cores", None,
         preprocessed(cv2.IMREAD_GRAYSCALE)),
-    Row("data-batches", "an epoch of batches: crops of 256×256, augmented, parameters of params.yaml",
+    Row("data-batches", "an epoch of batches: crops of 256×256, augmented as in params.yaml",
         "cv2.imread of as many images on all cores", 0.7, batched),
     Row("data-png", "read 1,000 prepared images (256×1600) and their label maps, stored as PNG",
         "the same stored as pixels, as up to 40 GB of them are", None, stored),

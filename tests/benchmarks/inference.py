@@ -23,6 +23,8 @@ import cv2
 import numpy as np
 import yaml
 
+from tests.benchmarks.samples import NETWORK
+
 ROOT = Path(__file__).parents[2]
 # Random weights are scaled to predict as trained ones do: this share of the pixels in a class, and logits with this
 # standard deviation. Probabilities then take 0.03 to 0.06 MB per image (metrics/infer_test.json: 0.046).
@@ -135,7 +137,7 @@ def prepare(folder: Path, images: int, height: int = 256, width: int = 1600, **c
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["competition"] |= {"image_height": height, "image_width": width}
     content["inference"] |= {"flips": False}
-    content["train"] |= {"precision": "float32"}
+    content["train"] |= NETWORK | {"precision": "float32"}
     for section, values in changes.items():
         content[section] |= values
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.benchmarks import samples
 from tests.benchmarks.rows import Pair, Place, Row
 from tests.benchmarks.samples import ROOT
 from tests.support import locks
@@ -21,7 +22,7 @@ STAGES = (
 # A small network and few steps, because only memory that grows with the number of images is of interest.
 SMALL = {
     "preprocess": {"folds": 5},
-    "train": {
+    "train": samples.NETWORK | {
         "epochs": 1, "crops_per_image": 1, "crop_height": 64, "crop_width": 64, "downscale": 4, "warmup_epochs": 0,
         "decoder_filters": [16, 16, 8, 8, 8],
     },

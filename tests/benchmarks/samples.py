@@ -17,6 +17,8 @@ from stages.pipeline import settings
 from stages.synthetic import generate
 
 ROOT = Path(__file__).parents[2]
+# The network of all rows, whatever params.yaml takes: so that they can be compared with those of earlier versions.
+NETWORK = {"backbone": "resnet18", "encoder_weights": None, "downscale": 2, "decoder_filters": [128, 64, 32, 16, 16]}
 DRAWN = 200  # further images are these, shifted by a different number of pixels each round, so no near-duplicates
 
 
@@ -25,6 +27,7 @@ def work_folder(folder: Path, images: int, **parameters: dict[str, Any]) -> Path
     target = folder / f"images_{images}"
     target.mkdir(parents=True, exist_ok=True)
     changed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    changed["train"] |= NETWORK | {"batch_size": 4}
     for section, values in parameters.items():
         changed[section] |= values
     (target / "params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")

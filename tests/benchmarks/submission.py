@@ -76,7 +76,7 @@ ENGINES = (
 )
 ROWS = [
     row
-    for downscale, name, resolution in ((1, "", "full resolution"), (2, "half-", "half resolution, as in params.yaml"))
+    for downscale, name, resolution in ((1, "", "full resolution"), (2, "half-", "half resolution"))
     for engine, title, precision, to_reach in ENGINES
     for row in (
         Row(f"submission-{name}{engine}-{precision}",

@@ -121,8 +121,8 @@ def ahead(place: Place) -> Iterator[Pair]:
 ROWS = [
     Row("training-steps", "a step of `train`, ResNet18 U-Net, 128×256, batch 8, full resolution",
         "the bare compiled step on one batch in memory", 0.9, steps(1)),
-    Row("training-half", "the same at half resolution, as in params.yaml",
+    Row("training-half", "the same at half resolution",
         "the bare compiled step on one batch in memory", 0.9, steps(2)),
-    Row("training-ahead", "load a crop, parameters of params.yaml",
+    Row("training-ahead", "load a crop of 256×256, augmented as in params.yaml",
         "train on a crop: the bare compiled step, divided by the batch", 1.0, ahead),
 ]  # fmt: skip

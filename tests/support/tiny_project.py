@@ -22,6 +22,7 @@ def params(source: str) -> str:
     options["preprocess"]["folds"] = 3
     options["train"] |= {
         "epochs": 1, "crops_per_image": 1, "crop_height": 32, "crop_width": 32, "decoder_filters": [8, 8, 8, 8, 8],
+        "backbone": "resnet18", "encoder_weights": None, "downscale": 2,
     }  # fmt: skip
     options["inference"]["flips"] = False
     return str(yaml.safe_dump(options))

@@ -11,7 +11,7 @@ def options() -> settings.Train:
     """The committed parameters, made small, and in the precision that every machine has."""
     committed = settings.load(Path(__file__).parents[2] / "params.yaml").train
     small = {
-        "precision": "float32",
+        "precision": "float32", "backbone": "resnet18", "encoder_weights": None, "downscale": 2,
         "decoder_filters": (16, 16, 8, 8, 8), "epochs": 3, "batch_size": 2, "crops_per_image": 2,
         "crop_height": 32, "crop_width": 32, "validation_batch_size": 2, "early_stopping_patience": 3,
     }  # fmt: skip

@@ -63,12 +63,12 @@ def test_grey_is_three_equal_colours() -> None:
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "Linknet", "FPN"])
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 2])
 def test_every_architecture_stands_on_it(options: settings.Train, architecture: str, number: int) -> None:
     """Images of any size, in grey levels, with the weights or without."""
     from stages.training import model
 
-    weights = "imagenet" if number == 0 else None
+    weights = "imagenet" if architecture == "Unet" else None
     changes = {"architecture": architecture, "backbone": f"efficientnetlite{number}", "encoder_weights": weights}
     network = model.build(options.model_copy(update=changes), 2)
     assert network(np.zeros((1, 33, 70, 1), np.float32)).shape == (1, 33, 70, 3)

@@ -39,7 +39,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["download"] |= {"sample_train_images": 20, "sample_test_images": 1}
     params["train"] |= {
-        "backbone": "efficientnetb0", "encoder_weights": None, "downscale": 2, "decoder_filters": [16, 16, 8, 8, 8], "epochs": 3, "crops_per_image": 1,
+        "backbone": "efficientnetb0", "encoder_weights": None, "downscale": 2,
+        "decoder_filters": [16, 16, 8, 8, 8], "epochs": 3, "crops_per_image": 1,
         "crop_height": 64, "crop_width": 64, "learning_rate_schedule": "plateau", "plateau_patience": 1,
         "folds": [0, 1], "average_best": 2, "full_size_epochs": 1,
     }  # fmt: skip

@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.prove]
 # Small enough for a minute: few crops, a narrow decoder, one fold.
 REDUCED = [
     "train.epochs=2", "train.crops_per_image=2", "train.crop_height=96", "train.crop_width=96", "train.batch_size=4",
-    "train.decoder_filters=[16,16,8,8,8]", "train.downscale=2", "train.backbone=resnet18", "train.encoder_weights=null", "train.folds=[0]",
+    "train.decoder_filters=[16,16,8,8,8]", "train.downscale=2", "train.backbone=resnet18", "train.encoder_weights=null",
+    "train.folds=[0]",
     "preprocess.folds=3", "inference.flips=false", "inference.engine=openvino", "train.full_size_epochs=0",
     "train.warmup_epochs=0", "train.average_best=1", "train.final=null", "train.learning_rate=0.01",
 ]  # fmt: skip

@@ -18,7 +18,8 @@ from stages.pipeline.settings import Train
 
 Figures = dict[str, Any]
 SMALL = {  # of the encoders, this one is compiled soonest
-    "backbone": "vgg16", "encoder_weights": None, "decoder_filters": (16, 8, 8, 8, 8), "crop_height": 32, "crop_width": 32, "batch_size": 2,
+    "backbone": "vgg16", "encoder_weights": None,
+    "decoder_filters": (16, 8, 8, 8, 8), "crop_height": 32, "crop_width": 32, "batch_size": 2,
     "validation_batch_size": 2, "precision": "float32", "loader_processes": 1,
 }  # fmt: skip
 

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 SMALL = [
     "download.sample_train_images=20", "download.sample_test_images=3", "preprocess.folds=3", "train.epochs=1",
     "train.crops_per_image=1", "train.crop_height=64", "train.crop_width=64", "train.decoder_filters=[16,16,8,8,8]",
-    "train.backbone=resnet18", "train.encoder_weights=null", "train.warmup_epochs=0", "train.downscale=4", "train.loss=cce", "inference.flips=false",
+    "train.backbone=resnet18", "train.encoder_weights=null",
+    "train.warmup_epochs=0", "train.downscale=4", "train.loss=cce", "inference.flips=false",
 ]  # fmt: skip
 
 

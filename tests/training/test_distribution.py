@@ -22,7 +22,8 @@ from stages.pipeline.cli import UserError
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 SMALL = {
-    "backbone": "resnet18", "encoder_weights": None, "downscale": 2, "decoder_filters": [16, 16, 8, 8, 8], "epochs": 2, "batch_size": 4, "crops_per_image": 2, "crop_height": 32,
+    "backbone": "resnet18", "encoder_weights": None, "downscale": 2,
+    "decoder_filters": [16, 16, 8, 8, 8], "epochs": 2, "batch_size": 4, "crops_per_image": 2, "crop_height": 32,
     "crop_width": 32, "validation_batch_size": 2, "early_stopping_patience": 3,
 }  # fmt: skip
 # Without drop-out, which draws other numbers on each device. In small steps: Adam makes as much of a gradient that is

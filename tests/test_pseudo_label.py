@@ -212,7 +212,7 @@ def test_images_of_which_the_networks_are_unsure_are_left_out(project: Path) -> 
         assert set(labelled(0)) == kept
         assert metrics()["fold_0"] == {
             "labelled": len(kept), "unsure": 3 - len(kept), "near_duplicates": 0, "networks": 1,
-            "with_class": {"defect_1": len(kept), "defect_2": 0, "defect_3": 0, "defect_4": len(kept)},
+            "with_class": {"pits": len(kept), "cracks": 0, "scratches": 0, "patches": len(kept)},
         }  # fmt: skip
     failed, message = run(final=None, confidence=0.95)
     assert failed == "pseudo_label"

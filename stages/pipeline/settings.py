@@ -16,14 +16,13 @@ from pydantic import Field, field_validator, model_validator
 
 from stages.pipeline import paths, yaml_files
 from stages.pipeline.competition_settings import Competition as Competition
+from stages.pipeline.postprocess_settings import Postprocess as Postprocess
 from stages.pipeline.sections import (
     Flag,
-    NaturalInt,
     Number,
     PositiveInt,
     Renamed,
     Section,
-    Share,
     Text,
     check,
 )
@@ -115,35 +114,6 @@ class Inference(Section):
         for value, package in needed:
             if importlib.util.find_spec(package) is None:
                 raise ValueError(f"{value}: expected the package {package}, found none: {installing(package)}")
-        return self
-
-
-Levels = Annotated[tuple[NaturalInt, ...], Field(min_length=1)] | None
-
-
-class Postprocess(Section):
-    """How probabilities become masks. Values that are null are chosen on the validation folds."""
-
-    enabled: Flag
-    objective: Literal["competition", "find_defects"]
-    min_precision: Annotated[Number, Field(gt=0, le=1)]
-    gate: Literal["none", "max", "area", "presence"]
-    veto: Flag
-    one_class: Flag
-    divide_by_weights: Flag
-    min_positive_dice_ratio: Share
-    parts: Annotated[int, Field(ge=2, strict=True)]
-    thresholds: Levels
-    gates: Levels
-    min_areas: Levels
-    min_components: Levels
-    vetoes: Levels
-
-    @model_validator(mode="after")
-    def _levels(self) -> "Postprocess":
-        for level in self.thresholds or ():
-            if not 1 <= level <= 255:
-                raise ValueError(f"thresholds: expected numbers in 1 … 255 (255: probability 1), found {level}")
         return self
 
 

@@ -17,7 +17,6 @@ from stages.training.replaced_layers import replaced
 from stages.training.upsampling import UpSampling2D
 
 keras: Any = tf.keras
-efficientnet_lite.register()
 
 STRIDE = 32  # every encoder halves its input five times
 FOUR = 4  # stages of a decoder that ends at half of the encoder's resolution
@@ -96,6 +95,7 @@ def build(options: Train, classes: int, channels: int = 1) -> Any:
     Raises:
         UserError: the encoder's weights could not be fetched or read.
     """
+    efficientnet_lite.register()
     image = keras.Input((None, None, channels), name="grey_levels" if channels == 1 else "colours")
     padded = PadToStride(STRIDE * options.downscale, name="pad")(image)
     if options.downscale > 1:

@@ -19,7 +19,7 @@ def options(**changes: Any) -> Postprocess:
     """Parameters of post-processing that search everything, with changes."""
     searched = dict.fromkeys(("thresholds", "gates", "min_areas", "min_components", "vetoes"))
     others = {"enabled": True, "gate": "max", "divide_by_weights": True, "min_positive_dice_ratio": 0.0, "parts": 5}
-    others |= {"objective": "competition", "min_precision": 0.5, "veto": False}
+    others |= {"objective": "competition", "min_precision": 0.5, "veto": False, "one_class": False}
     return Postprocess(**searched | others | changes)
 
 

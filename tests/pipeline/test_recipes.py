@@ -93,7 +93,7 @@ def test_changes_are_listed(params: Path) -> None:
         [
             {
                 "competition": {"classes": ["a"], "run_lengths": {"empty": ["-1"]}},
-                "train": {"final": "all", "epochs": 10},
+                "train": {"final": "all", "epochs": 7},
             }
         ],
         params,

@@ -127,6 +127,9 @@ def test_backbones_are_those_of_segmentation_models() -> None:
 
     import segmentation_models as sm
 
+    from stages.training import efficientnet_lite
+
+    efficientnet_lite.register()
     assert list(get_args(train_settings.Backbone)) == sm.get_available_backbone_names()
 
 

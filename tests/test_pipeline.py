@@ -180,7 +180,7 @@ def test_make_compare_starts_from_the_committed_parameters(two_losses: Path) -> 
     call(two_losses, "git", "add", "--all")
     call(two_losses, "git", "commit", "--quiet", "--message", "run", "--allow-empty")
     params = (two_losses / "params.yaml").read_text()
-    changed = params.replace("learning_rate: 0.002", "learning_rate: 0.5")
+    changed = params.replace("learning_rate: 0.001\n", "learning_rate: 0.5\n")
     assert changed != params
     (two_losses / "params.yaml").write_text(changed)
     for _ in range(2):

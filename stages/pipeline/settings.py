@@ -191,6 +191,11 @@ class Settings(Section):
                 f"train: loss: expected one of {', '.join(SIGMOIDS)}, which decide each class by itself, because "
                 f"competition.overlapping_classes is true; found {self.train.loss}"
             )
+        if self.competition.overlapping_classes and self.postprocess.one_class:
+            raise ValueError(
+                "postprocess: one_class: expected false, because competition.overlapping_classes is true: an image "
+                "with one class has no overlaps; found true"
+            )
         return self
 
     @model_validator(mode="after")

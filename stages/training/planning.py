@@ -15,6 +15,7 @@ from stages.dataset import label_maps
 from stages.dataset.prepared import Dataset
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Settings, Train
+from stages.pipeline.train_settings import MOST_STAGES
 from stages.training.job import Job
 from stages.training.timing import Seconds, measure
 
@@ -63,12 +64,19 @@ def candidates(data: Dataset, options: Train) -> Iterator[dict[str, Any]]:
         for crops in (2, 1):
             yield {
                 "downscale": downscale,
+                "decoder_filters": _filters(options, downscale),
                 "crop_height": _crop(data.images.height, downscale),
                 "crop_width": _crop(data.images.width, downscale),
                 "batch_size": min(options.batch_size if options.batch_size > 1 else 4, len(data.index)),
                 "crops_per_image": crops,
                 "full_size_epochs": 0,
             }
+
+
+def _filters(options: Train, downscale: int) -> tuple[int, ...]:
+    """The widths of the decoder: below full resolution, five, so that masks lose no more than the image does."""
+    given = options.decoder_filters
+    return (*given, given[-1]) if downscale > 1 and len(given) < MOST_STAGES else given
 
 
 def _crop(side: int, downscale: int) -> int:

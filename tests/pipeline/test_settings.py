@@ -390,3 +390,10 @@ def test_another_competition(load: Load) -> None:
     changes = {"slug": "x", "image_height": 200, "image_width": 200, "classes": ["a", "b", "c"]}
     competition = parameters()["competition"] | changes
     assert load({"competition": competition}).competition.classes == ("a", "b", "c")
+
+
+def test_one_class_and_overlaps_exclude_each_other(load: Load) -> None:
+    """Classes that overlap are several in one image."""
+    changes = {"competition.overlapping_classes": True, "train.loss": "bce", "postprocess.one_class": True}
+    with pytest.raises(UserError, match=r"postprocess: one_class: expected false, because competition.overlapping_c"):
+        load(changes)

@@ -272,7 +272,7 @@ def test_a_lost_worker_ends_the_others_and_a_restart_goes_on(machines: list[Path
 def test_workers_that_differ_are_told(machines: list[Path]) -> None:
     """Another learning rate on the second: both say what differs, and on whom."""
     path = machines[1] / "params.yaml"
-    path.write_text(path.read_text().replace("learning_rate: 0.002", "learning_rate: 0.003"))
+    path.write_text(path.read_text().replace("learning_rate: 0.001", "learning_rate: 0.003"))
     for status, _, stderr in map(end, both(machines)):
         assert status == 1
         assert "params.yaml: train: expected the same on all workers, found others on worker 1" in stderr

@@ -126,6 +126,8 @@ def test_processes_end_with_the_training(crops: Crops, prepared: Dataset, tmp_pa
             stdout=printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # Where tests run in the background of a shell, Ctrl-C is ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
     wait_for(lambda: b"ready" in log.read_bytes())
     makers = [child for child in psutil.Process(training.pid).children() if "spawn_main" in " ".join(child.cmdline())]

@@ -20,6 +20,7 @@ WITHOUT_EFFECT = {
     "stages.dataset.rle",
     "stages.dataset.true_masks",
     "stages.pipeline.competition_settings",
+    "stages.pipeline.postprocess_settings",
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
     "stages.pipeline.cores",

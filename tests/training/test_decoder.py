@@ -9,6 +9,7 @@ import pytest
 
 from stages.dataset.prepared import Dataset
 from stages.pipeline import settings
+from tests.support.resuming import same_after_a_kill
 
 pytestmark = pytest.mark.slow
 
@@ -138,22 +139,10 @@ def test_a_killed_training_with_both_goes_on_to_the_same_result(
     prepared: Dataset, options: settings.Train, tmp_path: Path, loss: str
 ) -> None:
     """The state holds the coarser stages' convolutions; the logs have their losses, and the loss adds them up."""
-    from stages.training import fit
     from stages.training.job import Job
 
     changes = {"decoder_attention": "scse", "deep_supervision": 0.5, "loss": loss, "epochs": 2, "crops_per_image": 1}
-    job = Job(prepared, options.model_copy(update=changes), 1)
-    expected = fit.fit(job, 0, tmp_path / "one", lambda *logs: None)
-    for logs in expected.history:
+    trained = same_after_a_kill(Job(prepared, options.model_copy(update=changes), 1), tmp_path)
+    for logs in trained.history:
         parts = [logs[f"{name}_loss"] for name in ("logits", "deep_2", "deep_4", "deep_8")]
         assert logs["loss"] == pytest.approx(np.dot(parts, [1, 0.5, 0.25, 0.125]), rel=1e-4)
-
-    def killed(epoch: int, logs: dict[str, float]) -> None:
-        if epoch == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit.fit(job, 0, tmp_path / "two", killed)
-    found = fit.fit(job, 0, tmp_path / "two", lambda *logs: None)
-    assert found.history == expected.history
-    assert found.weights.read_bytes() == expected.weights.read_bytes()

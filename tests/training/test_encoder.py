@@ -9,6 +9,7 @@ import pytest
 
 from stages.dataset.prepared import Dataset
 from stages.pipeline import settings
+from tests.support.resuming import same_after_a_kill
 
 pytestmark = pytest.mark.slow
 
@@ -100,22 +101,10 @@ def test_a_killed_training_goes_on_to_the_same_result(
     prepared: Dataset, options: settings.Train, tmp_path: Path, frozen: int, killed_at: int
 ) -> None:
     """Killed in the epoch after the frozen one, and in the second of two; with decay and an average of the weights."""
-    from stages.training import fit
     from stages.training.job import Job
 
     changes = {"encoder_learning_rate": 0.1, "weight_decay": 0.1, "weights_average": 0.9, "frozen_epochs": frozen}
-    job = Job(prepared, options.model_copy(update=changes), 1)
-    expected = fit.fit(job, 0, tmp_path / "one", lambda *logs: None)
-
-    def killed(epoch: int, logs: dict[str, float]) -> None:
-        if epoch == killed_at:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit.fit(job, 0, tmp_path / "two", killed)
-    found = fit.fit(job, 0, tmp_path / "two", lambda *logs: None)
-    assert found.history == expected.history
-    assert found.weights.read_bytes() == expected.weights.read_bytes()
+    same_after_a_kill(Job(prepared, options.model_copy(update=changes), 1), tmp_path, killed_at)
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "Linknet", "FPN"])

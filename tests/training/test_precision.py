@@ -11,6 +11,7 @@ from stages.dataset.prepared import Dataset
 from stages.inference import processor
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
+from tests.support.resuming import same_after_a_kill
 
 pytestmark = pytest.mark.slow
 
@@ -138,17 +139,7 @@ def test_a_killed_training_in_float16_goes_on_to_the_same_result(
     prepared: Dataset, options: settings.Train, tmp_path: Path
 ) -> None:
     """The state holds the scale of the loss too, and a plateau schedule reaches the learning rate within."""
-    from stages.training import fit
     from stages.training.job import Job
 
     changes = {"precision": "mixed_float16", "learning_rate_schedule": "plateau", "plateau_patience": 1, "mixup": 0.3}
-    options = options.model_copy(update=changes)
-    expected = fit.fit(Job(prepared, options, 1), 0, tmp_path / "one", lambda *logs: None)
-
-    def killed(epoch: int, logs: dict[str, float]) -> None:
-        if epoch == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", killed)
-    assert fit.fit(Job(prepared, options, 1), 0, tmp_path / "two", lambda *logs: None).history == expected.history
+    same_after_a_kill(Job(prepared, options.model_copy(update=changes), 1), tmp_path)

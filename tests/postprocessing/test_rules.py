@@ -11,15 +11,9 @@ import pytest
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing import rules as rules_module
-from stages.postprocessing.class_weights import corrected
 from stages.postprocessing.prediction import Prediction
 from stages.postprocessing.rules import Gate, Rule, Rules, gate_scores, label_map, plain, segment
-
-
-def prediction(*planes: list[list[int]], presence: tuple[int, ...] | None = None) -> Prediction:
-    """A prediction from the levels of each class."""
-    pixels = np.stack([np.array(plane, np.uint8) for plane in planes], axis=-1)
-    return Prediction(pixels, np.array(presence or (255,) * len(planes), np.uint8))
+from tests.support.predictions import prediction
 
 
 def one(rule: Rule, *rows: str, gate: Gate = "max") -> list[str]:
@@ -145,37 +139,6 @@ def test_components_are_of_one_class() -> None:
     """Neighbours of another class do not make a component larger."""
     rules = Rules("none", (Rule(100, 0, 0, 2), Rule(100, 0, 0, 2)))
     assert label_map(prediction([[200, 0, 0]], [[0, 200, 200]]), rules).tolist() == [[0, 2, 2]]
-
-
-@pytest.mark.parametrize(
-    ("levels", "expected"),
-    [
-        # (102/2) / (102 + 102/2 + 51/1) = 51/204 and 51/204 of 255
-        ((102, 51), (64, 64)),
-        # nothing left for the background: (204/2) / (204/2 + 51) = 2/3 and 1/3
-        ((204, 51), (170, 85)),
-        # sums that rounding has lifted above 255 count as no background: (102) / (102 + 52)
-        ((204, 52), (169, 86)),
-        ((255, 0), (255, 0)),
-        ((0, 0), (0, 0)),
-    ],
-)
-def test_weights_are_undone_in_a_softmax(levels: tuple[int, int], expected: tuple[int, int]) -> None:
-    """Class 1 had twice the background's weight, class 2 the same; by hand."""
-    found = corrected(prediction([[levels[0]]], [[levels[1]]]), (2.0, 1.0), softmax=True).pixels
-    assert (found.tolist(), found.dtype) == ([[list(expected)]], np.uint8)
-
-
-def test_weights_are_undone_in_a_sigmoid() -> None:
-    """(51/3) / (204 + 51/3) of 255 is 19.6; each class by itself, and 0 and 255 stay."""
-    found = corrected(prediction([[51, 255]], [[51, 0]]), (3.0, 1.0), softmax=False).pixels
-    assert (found.tolist(), found.dtype) == ([[[20, 51], [255, 0]]], np.uint8)
-
-
-def test_without_factors_nothing_is_corrected() -> None:
-    """The prediction comes back as it is."""
-    drawn = prediction([[128]])
-    assert corrected(drawn, None, softmax=True) is drawn
 
 
 def test_gates_and_thresholds_see_corrected_levels() -> None:

@@ -43,8 +43,8 @@ def check_presence(options: Postprocess, members: list[EnsembleMember]) -> None:
     asking = ["gate: presence"] * (options.gate == "presence") + ["veto: true"] * options.veto
     if options.enabled and asking and not all(member.presence for member in members):
         raise UserError(
-            f"params.yaml: postprocess: {' and '.join(asking)} needs an image-level head in every network; found some "
-            "without (train.blend)"
+            f"params.yaml: postprocess: {' and '.join(asking)} needs an image-level head in every network; found "
+            "some without: run dvc repro train with train.presence_weight above 0, and blend experiments that have one"
         )
 
 

@@ -19,17 +19,8 @@ BLACKEST, EDGE = 8, 6
 def degraded(options: Train, seed: int, number: int, image: UInt8, labels: UInt8) -> tuple[UInt8, UInt8]:
     """A crop and its labels after gamma, CLAHE, blur, hidden rectangles and a black bar, in this order.
 
-    The result depends only on the seed and the crop's number, and each change draws the same whatever else is on.
-
-    Args:
-        options: how much is changed.
-        seed: of the training.
-        number: of the crop.
-        image: uint8 (height, width) or (height, width, 3).
-        labels: uint8, the label map or planes.
-
-    Returns:
-        Both, of the same shapes. What was given is not written to.
+    Each change draws the same whatever else is on. Takes and gives what `augment.augmented` does; what was given is not
+    written to.
     """
     grey = options.gamma or options.clahe or options.blur
     if not (grey or options.coarse_dropout or options.black_bars):

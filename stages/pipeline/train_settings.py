@@ -132,8 +132,8 @@ class Train(Section):
         if self.architecture == "FPN" and len(self.decoder_filters) < MOST_STAGES:
             raise ValueError(
                 f"decoder_filters: expected {MOST_STAGES} numbers, of which FPN takes the first, found "
-                f"{list(self.decoder_filters)}: only Unet and Linknet can end at half of the resolution; set, for example, "
-                f"{[*self.decoder_filters, self.decoder_filters[-1]]}"
+                f"{list(self.decoder_filters)}: only Unet and Linknet can end at half of the resolution; set, for "
+                f"example, {[*self.decoder_filters, self.decoder_filters[-1]]}"
             )
         if self.final and self.learning_rate_schedule == "plateau":
             raise ValueError(

@@ -67,7 +67,7 @@ def chosen(options: settings.Inference) -> Engine:
     """What `auto` means on this machine.
 
     TensorFlow where it should find an NVIDIA GPU, unless a precision is asked for that it does not have; OpenVINO
-    elsewhere. With OpenVINO, bfloat16 where the processor has it. int8 is never chosen by itself.
+    elsewhere. With OpenVINO, bfloat16 where the processor is faster in it. int8 is never chosen by itself.
 
     Raises:
         UserError: bfloat16 is asked for, and the processor does not have it; or OpenVINO is not installed.
@@ -82,7 +82,7 @@ def chosen(options: settings.Inference) -> Engine:
             f"{settings.installing('openvino')}, or set inference.engine to tensorflow"
         )
     if precision == "auto":
-        precision = "bfloat16" if name == "openvino" and processor.has_bfloat16() else "float32"
+        precision = "bfloat16" if name == "openvino" and processor.gains_from_bfloat16() else "float32"
     elif precision == "bfloat16" and not processor.has_bfloat16():
         raise UserError(
             "params.yaml: inference: precision: bfloat16: expected a processor with avx512_bf16 or amx_bf16, found "

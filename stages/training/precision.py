@@ -21,16 +21,15 @@ def resolved(options: Train, gpus: int) -> Train:
 
     Returns:
         The same options, `precision` being float32, mixed_float16 or mixed_bfloat16. "auto" becomes mixed_bfloat16
-        where every GPU, or the processor, multiplies such numbers itself, and float32 elsewhere.
+        where every GPU multiplies such numbers itself, or the processor is faster in them, and float32 elsewhere.
 
     Raises:
         UserError: a GPU, or the processor, lacks the precision that was asked for.
     """
     wanted = options.precision
     if wanted == "auto":
-        return options.model_copy(
-            update={"precision": "float32" if _missing("mixed_bfloat16", gpus) else "mixed_bfloat16"}
-        )
+        gains = not _missing("mixed_bfloat16", gpus) if gpus else processor.gains_from_bfloat16()
+        return options.model_copy(update={"precision": "mixed_bfloat16" if gains else "float32"})
     missing = _missing(wanted, gpus)
     if missing:
         raise UserError(f"params.yaml: train: precision: {wanted}: {missing}: set train.precision to auto or float32")

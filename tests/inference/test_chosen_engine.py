@@ -10,7 +10,7 @@ from stages.inference.engines import Engine
 from stages.pipeline import settings
 from stages.pipeline.cli import UserError
 
-CASES = [  # engine, precision, on a GPU, on a processor with bfloat16, neither
+CASES = [  # engine, precision, on a GPU, on a processor that gains from bfloat16, neither
     ("auto", "auto", "tensorflow float32", "openvino bfloat16", "openvino float32"),
     ("auto", "float32", "tensorflow float32", "openvino float32", "openvino float32"),
     ("auto", "int8", "openvino int8", "openvino int8", "openvino int8"),
@@ -29,13 +29,14 @@ def machine(monkeypatch: pytest.MonkeyPatch, gpu: bool = False, bfloat16: bool =
     """A machine that has these."""
     monkeypatch.setattr(gpus, "expected", lambda: gpu)
     monkeypatch.setattr(processor, "has_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(processor, "gains_from_bfloat16", lambda: bfloat16)
 
 
 @pytest.mark.parametrize(("engine", "precision", "on_gpu", "with_bfloat16", "without"), CASES)
 def test_what_auto_means(
     monkeypatch: pytest.MonkeyPatch, engine: str, precision: str, on_gpu: str, with_bfloat16: str, without: str
 ) -> None:
-    """TensorFlow for a GPU, bfloat16 for a processor that has it, int8 only where it is asked for."""
+    """TensorFlow for a GPU, bfloat16 for a processor that gains from it, int8 only where it is asked for."""
     for parts, expected in (({"gpu": True}, on_gpu), ({"bfloat16": True}, with_bfloat16), ({}, without)):
         machine(monkeypatch, **parts)
         assert engines.chosen(asked(engine, precision)) == Engine(*expected.split())

@@ -36,11 +36,12 @@ def test_precision_by_the_machine(
     bfloat16: bool,
     expected: dict[str, str],
 ) -> None:
-    """auto takes bfloat16 where all GPUs, or else the processor, have it; what is missing is an error that says so."""
+    """auto takes bfloat16 where GPUs have it, or the processor gains from it; what is missing is an error that says so."""
     from stages.training import precision
 
     monkeypatch.setattr(precision, "_capabilities", lambda: capabilities)
     monkeypatch.setattr(processor, "has_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(processor, "gains_from_bfloat16", lambda: bfloat16)
     for wanted, found in expected.items():
         asked = options.model_copy(update={"precision": wanted})
         if not found or wanted == "auto":

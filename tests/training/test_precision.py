@@ -36,7 +36,7 @@ def test_precision_by_the_machine(
     bfloat16: bool,
     expected: dict[str, str],
 ) -> None:
-    """auto takes bfloat16 where GPUs have it, or the processor gains from it; what is missing is an error that says so."""
+    """auto takes bfloat16 where GPUs have it or the processor gains from it; what is missing is a clear error."""
     from stages.training import precision
 
     monkeypatch.setattr(precision, "_capabilities", lambda: capabilities)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from stages.dataset import duplicates, geometry, image_sizes, images, shift
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
-from stages.dataset.prepared import Dataset
+from stages.dataset.prepared import Dataset, Sample
 from stages.dataset.validation import Faults
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Float32
@@ -44,9 +44,13 @@ class TestImages:
 
 def training_images(data: Dataset) -> Described:
     """Describe all training images; their signatures come from preprocess."""
-    work = parallel.in_order(lambda sample: shift.features(images.grey(data.image(sample))), data.index)
-    found = list(tqdm(work, "check_data: training images", len(data.index), unit=" images", disable=None))
-    return Described(np.stack(found), data.signatures)
+    return Described(features(data, data.index, "check_data"), data.signatures)
+
+
+def features(data: Dataset, samples: list[Sample], stage: str) -> Float32:
+    """The features of `shift` of some images, float32 (images, len(shift.FEATURES)); `stage` is named in progress."""
+    work = parallel.in_order(lambda sample: shift.features(images.grey(data.image(sample))), samples)
+    return np.stack(list(tqdm(work, f"{stage}: training images", len(samples), unit=" images", disable=None)))
 
 
 def test_images(folder: Path, layout: Layout) -> TestImages:

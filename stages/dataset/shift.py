@@ -34,7 +34,7 @@ FEATURES = (
       for row in range(_ROWS) for column in range(_COLUMNS)),
 )  # fmt: skip
 # A smaller spread is not used to standardise a difference: it would amplify differences that matter to no network.
-_LEAST_SPREAD = np.array([0.01 if name == "black" else 1.0 for name in FEATURES])
+LEAST_SPREAD = np.array([0.01 if name == "black" else 1.0 for name in FEATURES])
 
 MIN_GROUPS = 10  # in either set; with fewer, a classifier learns nothing and an AUC means nothing
 _PARTS, _TREES = 5, 50  # of the cross-validation
@@ -172,7 +172,7 @@ def differences(described: Float32, second: Bool, groups: Int64) -> list[Differe
     halves = [described[~second].astype(np.float64), described[second].astype(np.float64)]
     means = [half.mean(axis=0) for half in halves]
     squares = sum(((half - mean) ** 2).sum(axis=0) for half, mean in zip(halves, means, strict=True))
-    deviation = np.maximum(np.sqrt(squares / max(1, len(described) - 2)), _LEAST_SPREAD)
+    deviation = np.maximum(np.sqrt(squares / max(1, len(described) - 2)), LEAST_SPREAD)
     d = (means[1] - means[0]) / deviation
     error = np.sqrt(sum(sizes) / (sizes[0] * sizes[1]) + d**2 / (2 * sum(sizes)))
     table = np.stack([*means, d, error], axis=1).tolist()

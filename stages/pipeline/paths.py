@@ -43,6 +43,9 @@ RULES = Path("data/postprocess.json")  # see stages/postprocessing/rules_file.py
 POSTPROCESS_METRICS = Path("metrics/postprocess.json")
 RELIABILITY_TABLE = Path("metrics/reliability.csv")
 
+EXPECTED_DICE = Path("data/expected_dice.json")  # see stages/postprocessing/expectation_file.py
+EXPECTED_DICE_METRICS = Path("metrics/expected_dice.json")
+
 EVALUATION_METRICS = Path("metrics/evaluation.json")
 CONFUSION_TABLE = Path("metrics/confusion.csv")
 IMAGES_TABLE = Path("metrics/images.csv")

@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.dataset import rle
+from stages.pipeline import parallel
 from stages.pipeline.arrays import Float32, UInt8
 from stages.synthetic import surface
 from stages.synthetic.defects import DRAWERS
@@ -77,7 +78,7 @@ def generate(folder: Path, train_images: int, test_images: int, seed: int) -> No
     """Write a sample of the competition. The same arguments give the same bytes.
 
     Writes `train_images/*.jpg` and `test_images/*.jpg` (1600 by 256 pixels, grey in three channels), `train.csv` (a
-    row per mask) and `sample_submission.csv` (a filler row per test image), both sorted by image. One image is held
+    row per mask) and `sample_submission.csv` (a filler row per test image), both sorted by image. A few images are held
     in memory at a time. On another processor or with another OpenCV, a few grey levels may differ by one.
 
     Args:
@@ -149,10 +150,13 @@ def encode(grey: UInt8) -> bytes:
 
 def _write_images(folder: Path, shots: list[Shot], seed: int) -> Iterator[tuple[Shot, UInt8]]:
     folder.mkdir()
-    for shot in shots:
+
+    def written(shot: Shot) -> tuple[Shot, UInt8]:
         grey, labels = draw(shot, seed)
         (folder / shot.name).write_bytes(encode(grey))
-        yield shot, labels
+        return shot, labels
+
+    yield from parallel.in_order(written, shots)
 
 
 def _deal(images: int) -> list[int]:

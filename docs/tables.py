@@ -8,6 +8,7 @@ python -m docs.tables precision
 python -m docs.tables full-scale
 python -m docs.tables study steel-900
 python -m docs.tables gpu
+python -m docs.tables expected-dice
 """
 
 import argparse
@@ -21,13 +22,14 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 
 BENCHMARKS = Path("metrics/benchmarks.json")
 FULL_SCALE = Path("metrics/full_scale.json")
+EXPECTED_DICE = Path("metrics/expected_dice.json")
 GPU = Path("metrics/gpu.json")
 LOADER = Path("metrics/loader.json")
 STUDIES = Path("docs/studies")
 STUDY = STUDIES / "cce-and-dice.json"
 STAGES = (
     "download", "explore", "preprocess", "check_data", "pseudo_label", "train", "quantize", "infer", "infer_test",
-    "postprocess", "evaluate", "predict", "kernel", "report",
+    "postprocess", "evaluate", "expected_dice", "predict", "kernel", "report",
 )  # fmt: skip
 LOSSES = ("cce", "cce_dice")
 # Labels of the recorded benchmarks that have another name today, or that only make sense below another row.
@@ -206,6 +208,22 @@ def loader(path: Path = LOADER) -> str:
     return _table(header, [[kind, *_figures([of.get(name) for name in columns])] for kind, of in kinds.items()])
 
 
+def expected_dice(path: Path = EXPECTED_DICE) -> str:
+    """How many intervals of the expected Dice hold on the held-out fold, by whether there is a predicted mask."""
+    kinds = {"marked": "with a predicted mask", "empty": "without one"}
+    rows = [(title, _read(path)["held_out"][kind]) for kind, title in kinds.items()]
+    header = ["pairs of image and class", "pairs", "expected", "found", "intervals that hold", "mean width"]
+    return _table(
+        header, [[title, str(of["pairs"]), of["expected"], of["found"], _held(of), of["width"]] for title, of in rows]
+    )
+
+
+def _held(of: dict[str, Any]) -> str | None:
+    if of["coverage"] is None:
+        return None
+    return f"{of['coverage']:.1%} ({of['coverage_low']:.1%} to {of['coverage_high']:.1%})"
+
+
 def _figures(cells: Sequence[float | None]) -> list[str | float | None]:
     """Three significant digits, and whole numbers from 1,000."""
     return [None if cell is None else f"{cell:,.0f}" if cell >= 1000 else f"{cell:.3g}" for cell in cells]
@@ -245,6 +263,7 @@ def main() -> None:
     names.add_parser("peers")
     names.add_parser("full-scale")
     names.add_parser("gpu")
+    names.add_parser("expected-dice")
     names.add_parser("loader")
     names.add_parser("precision")
     names.add_parser("study").add_argument("data", choices=_read(STUDY)["data"])
@@ -256,7 +275,7 @@ def main() -> None:
     else:
         tables = {
             "benchmarks": benchmarks, "peers": peers, "full-scale": full_scale, "gpu": gpu, "loader": loader,
-            "precision": precision,
+            "precision": precision, "expected-dice": expected_dice,
         }  # fmt: skip
         print(tables[given.table]())
 

@@ -30,7 +30,9 @@ from tests.support.faults import files
 
 ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-STAGES = ["download", "explore", "preprocess", "check_data", "postprocess", "evaluate", "predict", "kernel", "report"]
+STAGES = ["download", "explore", "preprocess", "check_data", "postprocess", "evaluate", "expected_dice", "predict",
+    "kernel", "report",
+]  # fmt: skip
 AS_ROOT = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 
 # When a fault happens, as a share of the changes that a stage makes to the file system: before the last one; and, among

@@ -17,7 +17,7 @@ from tests.support import locks
 
 STAGES = (
     "download", "explore", "preprocess", "check_data", "pseudo_label", "train", "quantize", "infer", "infer_test",
-    "postprocess", "evaluate", "predict", "report", "kernel",
+    "postprocess", "evaluate", "expected_dice", "predict", "report", "kernel",
 )  # fmt: skip
 # A small network and few steps, because only memory that grows with the number of images is of interest.
 SMALL = {

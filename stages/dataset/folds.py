@@ -48,7 +48,7 @@ def assign(pixels: Int64, groups: Int64, folds: int, seed: int, kept: Int64 | No
     counts = np.zeros((len(sizes), len(strata)))  # images of each stratum in each group
     np.add.at(counts, (group, members), 1)
     order = order[np.argsort(-counts[order].std(axis=1), kind="stable")]
-    fold_of = np.full(len(sizes), -1) if kept is None else _of_groups(group, kept, folds)
+    fold_of = np.full(len(sizes), -1) if kept is None else of_groups(group, kept, folds)
     order = order[fold_of[order] < 0]  # the groups without a fold
     so_far = np.zeros((folds, len(strata)))  # images of each stratum that a fold has
     np.add.at(so_far, fold_of[fold_of >= 0], counts[fold_of >= 0])
@@ -56,8 +56,20 @@ def assign(pixels: Int64, groups: Int64, folds: int, seed: int, kept: Int64 | No
     return np.asarray(fold_of[group], np.int64)
 
 
-def _of_groups(group: Int64, kept: Int64, folds: int) -> Int64:
-    """The fold of each group by the folds that its images keep; -1: none of them keeps one."""
+def of_groups(group: Int64, kept: Int64, folds: int) -> Int64:
+    """The fold of each group by the folds that its images keep.
+
+    Args:
+        group: of each image, int64 (images,), numbered from 0.
+        kept: the fold that each image keeps, int64 (images,); negative: none.
+        folds: how many there are.
+
+    Returns:
+        int64 (groups,): the last fold if an image keeps that, else the one that most keep; -1 if none keeps one.
+
+        >>> of_groups(np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 0, 2, -1]), 3).tolist()
+        [0, 2, -1]
+    """
     votes = np.zeros((int(group.max()) + 1, folds), np.int64)
     np.add.at(votes, (group[kept >= 0], kept[kept >= 0]), 1)
     most = np.where(votes[:, -1] > 0, folds - 1, votes.argmax(axis=1))

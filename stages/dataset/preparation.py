@@ -158,6 +158,7 @@ def divide(measured: Measured, options: Preprocess, seed: int, kept: Int64) -> F
     count, correlation = options.folds, options.duplicate_correlation
     groups = duplicates.groups(measured.signatures, correlation)
     groups, chains = duplicates.divided(measured.signatures, groups, correlation, -(-len(groups) // count))
+    groups = duplicates.still_divided(measured.signatures, groups, kept, count, correlation)
     if options.group_by is not None:
         groups = duplicates.joined(groups, _keys(measured.names, options.group_by))
     found = int(groups.max()) + 1

@@ -6,12 +6,13 @@
 
 Arguments are names of experiments, branches, tags or commits, or `workspace`. Differences are second minus first, with
 95% intervals of a paired bootstrap: in each round both are scored on the same draw of groups of near-duplicates.
+Where the two hold out different images, as when some were added, they are scored on those that both hold out.
 """
 
 import argparse
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -60,27 +61,46 @@ def compare(first: Sequence[str], second: Sequence[str]) -> str:
     """The comparison as text, with Markdown tables.
 
     Args:
-        first, second: experiments, compared in pairs. Both of a pair must have the same images, masks and folds.
+        first, second: experiments, compared in pairs. Both of a pair are scored on the images that they share.
 
     Raises:
-        UserError: an experiment or its metrics are missing, or a pair does not have the same data and folds.
+        UserError: an experiment or its metrics are missing, or a pair shares no image, or has other masks of one.
     """
     if len(first) != len(second):
         raise UserError(f"expected as many experiments on both sides, found {len(first)} and {len(second)}")
-    before, after = [load(name) for name in first], [load(name) for name in second]
-    for one, other in zip(before, after, strict=True):
-        where = f"{one.name} and {other.name} cannot be compared"
-        for split in SPLITS:
-            comparison.refuse_unlike(where, split.replace("_", "-"), one.scores[split], other.scores[split])
+    loaded = [load(name) for name in first], [load(name) for name in second]
+    both = [_on_shared_images(one, other) for one, other in zip(*loaded, strict=True)]
+    before, after = [one for one, _ in both], [other for _, other in both]
     names = ", ".join(first), ", ".join(second)
     parts = [f"A: {names[0]}\nB: {names[1]}"]
     for split, title in SPLITS.items():
         pooled = [comparison.pool([run.scores[split] for run in runs]) for runs in (before, after)]
-        parts.append(f"{title}: {_counted(pooled[0], len(first))}\n\n{differences(*pooled)}")
-    parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
+        only = [_images(runs, split) - len(pooled[0].images) for runs in loaded]
+        left_out = f"; left out: {only[0]} that only A has, {only[1]} that only B has" if any(only) else ""
+        parts.append(f"{title}: {_counted(pooled[0], len(first))}{left_out}\n\n{differences(*pooled)}")
+    if all(_images(runs, "held_out") == _images(before, "held_out") for runs in loaded):
+        parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
+    else:
+        parts.append("No confusion matrices: they count all held-out images of a run, and those of A and B differ.")
     if len(first) > 1:
         parts.append(pairs(before, after))
     return "\n\n".join(parts)
+
+
+def _on_shared_images(one: Experiment, other: Experiment) -> tuple[Experiment, Experiment]:
+    """Both, with the scores of the images that they share."""
+    where = f"{one.name} and {other.name} cannot be compared"
+    pairs = {
+        split: comparison.shared(where, split.replace("_", "-"), one.scores[split], other.scores[split])
+        for split in SPLITS
+    }
+    first, second = ({split: pair[side] for split, pair in pairs.items()} for side in (0, 1))
+    return replace(one, scores=first), replace(other, scores=second)
+
+
+def _images(runs: Sequence[Experiment], split: str) -> int:
+    """Images of a split, of all runs together."""
+    return sum(len(run.scores[split].images) for run in runs)
 
 
 def load(name: str) -> Experiment:

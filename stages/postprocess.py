@@ -73,7 +73,11 @@ def _counted(data: Dataset, cache: Cache, samples: list[Sample], space: SearchSp
 
 
 def _validated(data: Dataset, cache: Cache, samples: list[Sample]) -> list[ScoredImage]:
-    """The validation images, each scored with the rules that were chosen without it."""
+    """The validation images, each scored with the rules that were chosen without it.
+
+    The counts of the search would not do: they leave out that a pixel goes to the second most probable class where the
+    first is not allowed.
+    """
     fitted = rules_file.read(paths.RULES)
     return [
         score(

@@ -11,8 +11,8 @@ Where the two hold out different images, as when some were added, they are score
 
 import argparse
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -48,13 +48,15 @@ class Experiment:
         name: as given on the command line.
         scores: by split.
         names: of the classes, the background first.
-        matrix: confusion matrix of the held-out fold, int64 (1 + classes, 1 + classes).
+        matrix: confusion matrix of the whole held-out fold, int64 (1 + classes, 1 + classes).
+        left_out: how many images of each split were left out, because the other experiment does not have them.
     """
 
     name: str
     scores: dict[str, ImageScores]
     names: list[str]
     matrix: Int64
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def compare(first: Sequence[str], second: Sequence[str]) -> str:
@@ -68,39 +70,40 @@ def compare(first: Sequence[str], second: Sequence[str]) -> str:
     """
     if len(first) != len(second):
         raise UserError(f"expected as many experiments on both sides, found {len(first)} and {len(second)}")
-    loaded = [load(name) for name in first], [load(name) for name in second]
-    both = [_on_shared_images(one, other) for one, other in zip(*loaded, strict=True)]
+    both = [on_shared_images(load(one), load(other)) for one, other in zip(first, second, strict=True)]
     before, after = [one for one, _ in both], [other for _, other in both]
     names = ", ".join(first), ", ".join(second)
     parts = [f"A: {names[0]}\nB: {names[1]}"]
     for split, title in SPLITS.items():
         pooled = [comparison.pool([run.scores[split] for run in runs]) for runs in (before, after)]
-        only = [_images(runs, split) - len(pooled[0].images) for runs in loaded]
-        left_out = f"; left out: {only[0]} that only A has, {only[1]} that only B has" if any(only) else ""
-        parts.append(f"{title}: {_counted(pooled[0], len(first))}{left_out}\n\n{differences(*pooled)}")
-    if all(_images(runs, "held_out") == _images(before, "held_out") for runs in loaded):
-        parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
-    else:
+        parts.append(
+            f"{title}: {_counted(pooled[0], len(first))}{_left_out(before, after, split)}\n\n{differences(*pooled)}"
+        )
+    if _left_out(before, after, "held_out"):
         parts.append("No confusion matrices: they count all held-out images of a run, and those of A and B differ.")
+    else:
+        parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
     if len(first) > 1:
         parts.append(pairs(before, after))
     return "\n\n".join(parts)
 
 
-def _on_shared_images(one: Experiment, other: Experiment) -> tuple[Experiment, Experiment]:
-    """Both, with the scores of the images that they share."""
+def on_shared_images(one: Experiment, other: Experiment) -> tuple[Experiment, Experiment]:
+    """Two experiments with the scores of the images that both have; raises as `comparison.shared`."""
     where = f"{one.name} and {other.name} cannot be compared"
     pairs = {
         split: comparison.shared(where, split.replace("_", "-"), one.scores[split], other.scores[split])
         for split in SPLITS
     }
-    first, second = ({split: pair[side] for split, pair in pairs.items()} for side in (0, 1))
-    return replace(one, scores=first), replace(other, scores=second)
-
-
-def _images(runs: Sequence[Experiment], split: str) -> int:
-    """Images of a split, of all runs together."""
-    return sum(len(run.scores[split].images) for run in runs)
+    first, second = (
+        replace(
+            run,
+            scores={split: pair[side] for split, pair in pairs.items()},
+            left_out={split: len(run.scores[split].images) - len(pair[side].images) for split, pair in pairs.items()},
+        )
+        for side, run in enumerate((one, other))
+    )
+    return first, second
 
 
 def load(name: str) -> Experiment:
@@ -223,6 +226,12 @@ def _read(name: str, path: Path) -> str:
 def _counted(scores: ImageScores, seeds: int) -> str:
     runs = f" of {seeds} runs" if seeds > 1 else ""
     return f"{len(scores.images)} images{runs} in {len(np.unique(scores.groups))} groups of near-duplicates"
+
+
+def _left_out(before: Sequence[Experiment], after: Sequence[Experiment], split: str) -> str:
+    """How many images of a split only one side has; empty if none."""
+    only = [sum(run.left_out.get(split, 0) for run in runs) for runs in (before, after)]
+    return f"; left out: {only[0]} that only A has, {only[1]} that only B has" if any(only) else ""
 
 
 def _format(value: float, form: str = ".4f") -> str:

@@ -50,12 +50,13 @@ def postprocess() -> None:
     outputs.write_table(paths.RELIABILITY_TABLE, ["class", "probability", "observed", "pixels"], curve)
     validation = _validated(data, cache, samples)
     errors = calibration.expected_calibration_error(histogram)
-    metrics = _metrics(data.classes, rules, errors, validation)
+    headline = evaluation.headline(validation)
+    warning = evaluation.warning(headline, options.postprocess)
+    metrics = {"classes": _of_classes(data.classes, rules, errors, validation)} | _cost(headline, warning)
     outputs.write_metrics(paths.POSTPROCESS_METRICS, metrics)
     _report(rules, metrics["classes"])
     if options.postprocess.enabled:
         _report_search(counts, space, data.classes)
-    warning = evaluation.warning(evaluation.headline(validation), options.postprocess.objective)
     if warning is not None:
         print(f"postprocess: WARNING: {warning}")
 
@@ -72,7 +73,11 @@ def _counted(data: Dataset, cache: Cache, samples: list[Sample], space: SearchSp
 
 
 def _validated(data: Dataset, cache: Cache, samples: list[Sample]) -> list[ScoredImage]:
-    """The validation images, each scored with the rules that were chosen without it."""
+    """The validation images, each scored with the rules that were chosen without it.
+
+    The counts of the search would not do: they leave out that a pixel goes to the second most probable class where the
+    first is not allowed.
+    """
     fitted = rules_file.read(paths.RULES)
     return [
         score(
@@ -85,22 +90,24 @@ def _validated(data: Dataset, cache: Cache, samples: list[Sample]) -> list[Score
     ]
 
 
-def _metrics(
+def _of_classes(
     classes: list[str], rules: Rules, errors: list[float | None], validation: list[ScoredImage]
 ) -> dict[str, Any]:
-    """The content of metrics/postprocess.json."""
-    headline = evaluation.headline(validation)
+    """The figures of each class in metrics/postprocess.json."""
     found = detection.figures(*evaluation.of_classes(validation))
-    lost = evaluation.lost_dice(headline)
     return {
-        "classes": {
-            name: _bounds(rule) | {"calibration_error": error} | figures
-            for name, rule, error, figures in zip(classes, rules.rules, errors, found, strict=True)
-        },
+        name: _bounds(rule) | {"calibration_error": error} | figures
+        for name, rule, error, figures in zip(classes, rules.rules, errors, found, strict=True)
+    }
+
+
+def _cost(headline: dict[str, Any], warning: str | None) -> dict[str, Any]:
+    """What post-processing costs, in metrics/postprocess.json."""
+    return {
         "positive_mean_dice": headline["positive_mean_dice"],
         "positive_mean_dice_without": headline["without_postprocessing"]["positive_mean_dice"],
-        "lost_dice": lost,
-        "warning": int(lost is not None and lost > evaluation.MOST_LOST),
+        "lost_dice": evaluation.lost_dice(headline),
+        "warning": int(warning is not None),
     }
 
 

@@ -41,7 +41,7 @@ def report() -> None:
             headline=bootstrap.headline(scores, metrics["validation"]),
             groups=len(set(scores.groups.tolist())),
             options=options,
-            warning=evaluation.warning(metrics["validation"], options.postprocess.objective),
+            warning=evaluation.warning(metrics["validation"], options.postprocess),
             score_title=metric.title(named).capitalize() if named != Metric() else None,
             engine=_read(paths.INFER_METRICS, engine=str, precision=str),
             source=_read(paths.DOWNLOAD_METRICS, source=str, sha256=str),

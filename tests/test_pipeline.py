@@ -214,7 +214,7 @@ def test_a_grid_is_queued_and_run(two_losses: Path) -> None:
 
 
 def test_experiments_that_cannot_be_compared(clone: Path) -> None:
-    """An unknown name, a revision without metrics, other validation images: one line each."""
+    """An unknown name, a revision without metrics, no validation image in both: one line each."""
     call(clone, "dvc", "exp", "apply", "cce")
     compare = (sys.executable, "-m", "stages", "compare", "cce")
     assert call(clone, *compare, "cse", succeeds=False) == (
@@ -233,7 +233,7 @@ def test_experiments_that_cannot_be_compared(clone: Path) -> None:
     assert printed.startswith("compare: bare: expected metrics/images.csv among its metrics, found none")
     assert printed.count("\n") == 1
     printed = call(clone, *compare, "other", succeeds=False)
-    assert printed.startswith("compare: cce and other cannot be compared: expected the same validation images, found ")
+    assert printed.startswith("compare: cce and other cannot be compared: expected validation images that are in both")
     call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 

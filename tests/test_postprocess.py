@@ -77,6 +77,7 @@ def test_a_search_that_costs_dice_is_warned_about(project: Path, capsys: pytest.
     assert metrics["classes"]["dark"]["image_precision"] is None
     printed = capsys.readouterr().out
     assert "postprocess: WARNING: post-processing costs 50." in printed
+    assert "with it): change postprocess.min_areas, or set it to null\n" in printed
     assert "and undefined of the images with a mask are right" in printed
 
 

@@ -6,12 +6,13 @@
 
 Arguments are names of experiments, branches, tags or commits, or `workspace`. Differences are second minus first, with
 95% intervals of a paired bootstrap: in each round both are scored on the same draw of groups of near-duplicates.
+Where the two hold out different images, as when some were added, they are scored on those that both hold out.
 """
 
 import argparse
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -47,40 +48,62 @@ class Experiment:
         name: as given on the command line.
         scores: by split.
         names: of the classes, the background first.
-        matrix: confusion matrix of the held-out fold, int64 (1 + classes, 1 + classes).
+        matrix: confusion matrix of the whole held-out fold, int64 (1 + classes, 1 + classes).
+        left_out: how many images of each split were left out, because the other experiment does not have them.
     """
 
     name: str
     scores: dict[str, ImageScores]
     names: list[str]
     matrix: Int64
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def compare(first: Sequence[str], second: Sequence[str]) -> str:
     """The comparison as text, with Markdown tables.
 
     Args:
-        first, second: experiments, compared in pairs. Both of a pair must have the same images, masks and folds.
+        first, second: experiments, compared in pairs. Both of a pair are scored on the images that they share.
 
     Raises:
-        UserError: an experiment or its metrics are missing, or a pair does not have the same data and folds.
+        UserError: an experiment or its metrics are missing, or a pair shares no image, or has other masks of one.
     """
     if len(first) != len(second):
         raise UserError(f"expected as many experiments on both sides, found {len(first)} and {len(second)}")
-    before, after = [load(name) for name in first], [load(name) for name in second]
-    for one, other in zip(before, after, strict=True):
-        where = f"{one.name} and {other.name} cannot be compared"
-        for split in SPLITS:
-            comparison.refuse_unlike(where, split.replace("_", "-"), one.scores[split], other.scores[split])
+    both = [on_shared_images(load(one), load(other)) for one, other in zip(first, second, strict=True)]
+    before, after = [one for one, _ in both], [other for _, other in both]
     names = ", ".join(first), ", ".join(second)
     parts = [f"A: {names[0]}\nB: {names[1]}"]
     for split, title in SPLITS.items():
         pooled = [comparison.pool([run.scores[split] for run in runs]) for runs in (before, after)]
-        parts.append(f"{title}: {_counted(pooled[0], len(first))}\n\n{differences(*pooled)}")
-    parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
+        parts.append(
+            f"{title}: {_counted(pooled[0], len(first))}{_left_out(before, after, split)}\n\n{differences(*pooled)}"
+        )
+    if _left_out(before, after, "held_out"):
+        parts.append("No confusion matrices: they count all held-out images of a run, and those of A and B differ.")
+    else:
+        parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
     if len(first) > 1:
         parts.append(pairs(before, after))
     return "\n\n".join(parts)
+
+
+def on_shared_images(one: Experiment, other: Experiment) -> tuple[Experiment, Experiment]:
+    """Two experiments with the scores of the images that both have; raises as `comparison.shared`."""
+    where = f"{one.name} and {other.name} cannot be compared"
+    pairs = {
+        split: comparison.shared(where, split.replace("_", "-"), one.scores[split], other.scores[split])
+        for split in SPLITS
+    }
+    first, second = (
+        replace(
+            run,
+            scores={split: pair[side] for split, pair in pairs.items()},
+            left_out={split: len(run.scores[split].images) - len(pair[side].images) for split, pair in pairs.items()},
+        )
+        for side, run in enumerate((one, other))
+    )
+    return first, second
 
 
 def load(name: str) -> Experiment:
@@ -203,6 +226,12 @@ def _read(name: str, path: Path) -> str:
 def _counted(scores: ImageScores, seeds: int) -> str:
     runs = f" of {seeds} runs" if seeds > 1 else ""
     return f"{len(scores.images)} images{runs} in {len(np.unique(scores.groups))} groups of near-duplicates"
+
+
+def _left_out(before: Sequence[Experiment], after: Sequence[Experiment], split: str) -> str:
+    """How many images of a split only one side has; empty if none."""
+    only = [sum(run.left_out.get(split, 0) for run in runs) for runs in (before, after)]
+    return f"; left out: {only[0]} that only A has, {only[1]} that only B has" if any(only) else ""
 
 
 def _format(value: float, form: str = ".4f") -> str:

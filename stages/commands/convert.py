@@ -20,7 +20,8 @@ before the dot; where folders differ, a name that one image alone has will do. L
 The test images are a share of the images, chosen so that near-duplicates stay together and classes are spread evenly;
 or those of --test-images, which may have labels of the same kind (--test-labels). The true masks of labelled test
 images are written next to the output, as NAME.test-masks.csv, for python -m stages score. --keep EARLIER leaves the
-images of an earlier output on their side, when images are added; their content decides, not their names.
+images of an earlier output on their side, when images are added, and fills the share up with new ones; the content of
+an image decides, not its name.
 """
 
 import argparse

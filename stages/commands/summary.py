@@ -37,7 +37,7 @@ def run(given: argparse.Namespace) -> None:
         _print_classes(evaluation)
         _print_engine(_read(paths.INFER_METRICS), evaluation.get("notebook"))
         counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
-        warning = figures.warning(evaluation["validation"], options.postprocess.objective)
+        warning = figures.warning(evaluation["validation"], options.postprocess)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         # ValueError, OverflowError: a text or a huge number where a figure belongs
         raise cli.UserError(f"metrics: expected the figures of this version, found no {error}: run dvc repro") from None

@@ -16,7 +16,7 @@ import numpy as np
 
 from stages.conversion import folders
 from stages.conversion.remarks import some, tell
-from stages.pipeline.arrays import Bool, Int64
+from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
 
 TRAIN, TEST = "train_images", "test_images"
@@ -73,35 +73,16 @@ def digest(stream: IO[bytes]) -> bytes:
     return sha256.digest()
 
 
-def sides(names: Sequence[str], contents: Sequence[bytes], groups: Int64, earlier: Earlier) -> tuple[Bool, Bool]:
-    """Which images are test images because of the earlier split, and which are free to be divided.
-
-    An image that was there stays where it was. A new image goes where its near-duplicates are; if they are on both
-    sides, it is a training image.
+def sides(names: Sequence[str], contents: Sequence[bytes], earlier: Earlier) -> Int64:
+    """On which side each image was: 1 a test image, 0 a training image, -1 not there. int64 (images,).
 
     Args:
         names: of the images.
         contents: SHA-256 of each.
-        groups: of near-duplicates, int64 (images,).
         earlier: the images of the earlier output.
-
-    Returns:
-        Both boolean (images,).
     """
-    test, free = np.zeros(len(names), np.bool_), np.zeros(len(names), np.bool_)
-    was = [earlier.side(content, name) for content, name in zip(contents, names, strict=True)]
-    known: dict[int, set[bool]] = {}
-    for side, group in zip(was, groups.tolist(), strict=True):
-        if side is not None:
-            known.setdefault(group, set()).add(side)
-    for number, (side, group) in enumerate(zip(was, groups.tolist(), strict=True)):
-        if side is not None:
-            test[number] = side
-        elif group in known:
-            test[number] = known[group] == {True}
-        else:
-            free[number] = True
-    return test, free
+    was = (earlier.side(content, name) for content, name in zip(contents, names, strict=True))
+    return np.array([-1 if side is None else int(side) for side in was], np.int64)
 
 
 def compare(names: Sequence[str], contents: Sequence[bytes], earlier: Earlier) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from stages.dataset import folds
 from stages.pipeline.arrays import Float32, Int64, UInt8
 
 CELL = 8  # pixels; images shifted by a quarter of it still correlate; shifted by half of it both ways they do not
@@ -134,6 +135,40 @@ def divided(signatures: Float32, groups: Int64, threshold: float, most: int) -> 
         result[members] = groups.max() + 1 + result.max() + own
         found[int(size)] = float(higher)
     return _numbered(result), found
+
+
+def still_divided(signatures: Float32, groups: Int64, kept: Int64, count: int, threshold: float) -> Int64:
+    """Leave divided what was: a chain that was too large for a fold, and would fit now that there are more images.
+
+    Joined again, it would move many images at once. It is known by its old images: they are near-duplicates without
+    any new one, and lie in several folds all the same. A group that only new images join stays whole.
+
+    Args:
+        signatures: float32 (images, SIZE).
+        groups: of `groups` or `divided`, int64 (images,).
+        kept: the fold that each image keeps, int64 (images,); negative: none.
+        count: how many folds.
+        threshold: from which correlation images are near-duplicates.
+
+    Returns:
+        The groups, numbered anew. The old images of such a chain are one group for each fold; its new ones are in that
+        of the fold to which it would have moved.
+    """
+    old = np.flatnonzero(kept >= 0)
+    goes_to = folds.of_groups(groups, kept, count)[groups]
+    moved = old[kept[old] != goes_to[old]]
+    if not moved.size:
+        return groups
+    before = np.full(len(groups), -1, np.int64)
+    before[old] = _grouped(signatures[old], threshold)
+    result = groups.copy()
+    for group in np.unique(groups[moved]):
+        members = np.flatnonzero(groups == group)
+        chains, folds_of = before[members][kept[members] >= 0], kept[members][kept[members] >= 0]
+        if len(np.unique(chains)) < len(np.unique(np.stack([chains, folds_of]), axis=1).T):  # one lies in two folds
+            stays = np.where(kept[members] >= 0, kept[members], goes_to[members])
+            result[members] = len(groups) + group * count + stays
+    return _numbered(result)
 
 
 def _joined(component: Int64, first: Int64, second: Int64) -> Int64:

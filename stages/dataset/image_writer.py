@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.dataset import duplicates, encoded_store, geometry, image_sizes, images, label_maps, rle
+from stages.dataset import duplicates, encoded_store, geometry, image_sizes, images, kept_folds, label_maps, rle
 from stages.dataset.encoded_store import EncodedWriter
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
@@ -40,6 +40,7 @@ class Measured:
         lost: those of them that training gives to a higher class, int64 (images, classes).
         sizes: own height and width of each image, int64 (images, 2).
         signatures: of `duplicates`, float32 (images, duplicates.SIZE).
+        contents: for each image, the start of the SHA-256 of its file, see `kept_folds`.
         digests: for each image, SHA-256 of its file and of its masks as run lengths.
     """
 
@@ -54,6 +55,7 @@ class Measured:
     lost: Int64
     sizes: Int64
     signatures: Float32
+    contents: list[str]
     digests: list[bytes]
 
     @classmethod
@@ -73,6 +75,7 @@ class Measured:
             lost=np.zeros((count, classes), np.int64),
             sizes=np.zeros((count, 2), np.int64),
             signatures=np.zeros((count, duplicates.SIZE), np.float32),
+            contents=[""] * count,
             digests=[b""] * count,
         )
 
@@ -166,6 +169,7 @@ class ImageWriter:
         masks = list(self._parsed(position, size, found.faults_of_masks))
         measured.sizes[position] = size
         digest = hashlib.sha256(raw)  # the file has a quarter of the bytes of its pixels
+        measured.contents[position] = digest.hexdigest()[: kept_folds.DIGITS]
         labels = None
         if masks:
             for class_id, content, _ in masks:

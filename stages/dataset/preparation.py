@@ -142,15 +142,23 @@ class Folds:
     divided: dict[int, float]
 
 
-def divide(measured: Measured, options: Preprocess, seed: int) -> Folds:
+def divide(measured: Measured, options: Preprocess, seed: int, kept: Int64) -> Folds:
     """Find near-duplicates, join images that belong together by their names, and assign every image to a fold.
 
+    Args:
+        measured: the images.
+        options: the section of params.yaml.
+        seed: decides among equally good splits.
+        kept: the fold that each image keeps, int64 (images,); negative: none.
+
     Raises:
-        UserError: there are fewer groups than folds, or names without the groups of `preprocess.group_by`.
+        UserError: there are fewer groups than folds, or names without the groups of `preprocess.group_by`, or a fold
+            would be left without an image.
     """
     count, correlation = options.folds, options.duplicate_correlation
     groups = duplicates.groups(measured.signatures, correlation)
     groups, chains = duplicates.divided(measured.signatures, groups, correlation, -(-len(groups) // count))
+    groups = duplicates.still_divided(measured.signatures, groups, kept, count, correlation)
     if options.group_by is not None:
         groups = duplicates.joined(groups, _keys(measured.names, options.group_by))
     found = int(groups.max()) + 1
@@ -160,7 +168,13 @@ def divide(measured: Measured, options: Preprocess, seed: int) -> Folds:
             f"together, found {found} among {len(groups)} images (preprocess.duplicate_correlation defines a "
             "near-duplicate, preprocess.group_by what belongs together by name)"
         )
-    return Folds(count, folds.assign(measured.pixels, groups, count, seed), groups, chains)
+    fold = folds.assign(measured.pixels, groups, count, seed, kept)
+    if empty := sorted(set(range(count)) - set(fold.tolist())):
+        raise UserError(
+            f"{paths.KEPT_FOLDS}: expected images for every fold, found none for fold {empty[0]} among those that are "
+            "kept or new: leave only the header, to divide all images anew"
+        )
+    return Folds(count, fold, groups, chains)
 
 
 def _keys(names: list[str], pattern: str) -> list[str]:

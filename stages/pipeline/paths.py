@@ -16,6 +16,8 @@ EXPLORE_METRICS = Path("metrics/explore.json")
 EXPLORE_PICTURES = Path("metrics/explore")
 
 PREPARED = Path("data/prepared")  # read by training and evaluation: see stages/dataset/prepared.py
+FOLDS_TABLE = PREPARED / "folds.csv"  # of this run, to be copied to KEPT_FOLDS
+KEPT_FOLDS = Path("kept_folds.csv")  # in git: see stages/dataset/kept_folds.py
 PREPROCESS_METRICS = Path("metrics/preprocess.json")
 CHECK_DATA_METRICS = Path("metrics/check_data.json")
 

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from stages.pipeline.sections import Flag, NaturalInt, Number, Section, Share
 
+# What does nothing, of each list that may be fixed.
+MILDEST = {"thresholds": 128, "gates": 0, "min_areas": 0, "min_components": 0, "vetoes": 0}
 Levels = Annotated[tuple[NaturalInt, ...], Field(min_length=1)] | None
 
 
@@ -26,6 +28,19 @@ class Postprocess(Section):
     min_areas: Levels
     min_components: Levels
     vetoes: Levels
+
+    @property
+    def fixed(self) -> list[str]:
+        """The lists that are given and can take pixels away; not those that do nothing, such as a gate of 0."""
+        given = {name: getattr(self, name) for name in MILDEST}
+        return [name for name, levels in given.items() if levels is not None and set(levels) != {MILDEST[name]}]
+
+    @property
+    def chosen(self) -> bool:
+        """Whether anything is left to be chosen on the validation folds, which are then scored cross-fitted."""
+        unused = {"gates"} if self.gate == "none" else set[str]()
+        unused |= set() if self.veto else {"vetoes"}
+        return self.enabled and any(getattr(self, name) is None for name in MILDEST.keys() - unused)
 
     @model_validator(mode="after")
     def _levels(self) -> "Postprocess":

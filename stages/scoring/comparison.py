@@ -47,13 +47,7 @@ class PairedDifference:
 
 def refuse_unlike(where: str, split: str, a: ImageScores, b: ImageScores) -> None:
     """Raise a `UserError` with the reason, after `where`, if two runs do not share images, masks and groups."""
-    if a.classes != b.classes:
-        raise UserError(f"{where}: expected the same classes, found {', '.join(a.classes)} and {', '.join(b.classes)}")
-    if a.metric != b.metric:
-        raise UserError(
-            f"{where}: expected the same metric (competition.metric), found {metric.title(a.metric)} and "
-            f"{metric.title(b.metric)}"
-        )
+    _refuse_other_terms(where, a, b)
     if a.images != b.images:
         different = sorted(set(a.images) ^ set(b.images))
         raise UserError(
@@ -61,14 +55,80 @@ def refuse_unlike(where: str, split: str, a: ImageScores, b: ImageScores) -> Non
             f"{len(different)} are in one of them only: they come from other data or other folds "
             "(preprocess.folds, train.folds, seed)"
         )
-    if not np.array_equal(a.true, b.true):
-        image = a.images[int(np.argmax((a.true != b.true).any(axis=1)))]
-        raise UserError(f"{where}: expected the same true masks, found different ones of {image}: other data")
+    _refuse_other_masks(where, a, b)
     if not np.array_equal(a.groups, b.groups):
         raise UserError(
             f"{where}: expected the same groups of near-duplicates, found others: "
             "they differ in preprocess.duplicate_correlation, or in their data"
         )
+
+
+def shared(where: str, split: str, a: ImageScores, b: ImageScores) -> tuple[ImageScores, ImageScores]:
+    """Two runs on the images that both of them have, for example after images were added to the data.
+
+    An image that only one run held out may have been trained on by the other. Groups of near-duplicates that one run
+    has apart and the other together are together.
+
+    Args:
+        where: starts the message.
+        split: its name, for the message.
+        a, b: the runs.
+
+    Returns:
+        Both, with the same images in the same order and the same groups; `a` and `b` themselves if nothing differs.
+
+    Raises:
+        UserError: no image is in both, or the runs have other classes, another metric or other masks of an image.
+    """
+    _refuse_other_terms(where, a, b)
+    in_b = {image: number for number, image in enumerate(b.images)}
+    places = np.array([(number, in_b[image]) for number, image in enumerate(a.images) if image in in_b], np.int64)
+    if not len(places):
+        raise UserError(
+            f"{where}: expected {split} images that are in both, found none among {len(a.images)} and "
+            f"{len(b.images)}: they come from other data or other folds (kept_folds.csv, preprocess.folds, seed)"
+        )
+    if a.images != b.images:
+        a, b = _chosen(a, places[:, 0]), _chosen(b, places[:, 1])
+    _refuse_other_masks(where, a, b)
+    if not np.array_equal(a.groups, b.groups):
+        every = np.arange(len(a.images))
+        apart = np.concatenate([a.groups, b.groups + a.groups.max() + 1])
+        groups = _connected(np.concatenate([every, every]), apart)[: len(every)]
+        a, b = replace(a, groups=groups), replace(b, groups=groups)
+    return a, b
+
+
+def _chosen(scores: ImageScores, places: Int64) -> ImageScores:
+    """The images at these places, in this order."""
+    return replace(
+        scores,
+        images=[scores.images[place] for place in places],
+        groups=scores.groups[places],
+        dice=scores.dice[places],
+        true=scores.true[places],
+        predicted=scores.predicted[places],
+        intersection=scores.intersection[places],
+        joined=None if scores.joined is None else scores.joined[places],
+    )
+
+
+def _refuse_other_terms(where: str, a: ImageScores, b: ImageScores) -> None:
+    """Raise a `UserError` if two runs have other classes or another metric."""
+    if a.classes != b.classes:
+        raise UserError(f"{where}: expected the same classes, found {', '.join(a.classes)} and {', '.join(b.classes)}")
+    if a.metric != b.metric:
+        raise UserError(
+            f"{where}: expected the same metric (competition.metric), found {metric.title(a.metric)} and "
+            f"{metric.title(b.metric)}"
+        )
+
+
+def _refuse_other_masks(where: str, a: ImageScores, b: ImageScores) -> None:
+    """Raise a `UserError` if two runs on the same images have other true masks."""
+    if not np.array_equal(a.true, b.true):
+        image = a.images[int(np.argmax((a.true != b.true).any(axis=1)))]
+        raise UserError(f"{where}: expected the same true masks, found different ones of {image}: other data")
 
 
 def pool(several: list[ImageScores]) -> ImageScores:

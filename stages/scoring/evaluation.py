@@ -8,6 +8,7 @@ import numpy as np
 from stages.dataset.layout import Metric
 from stages.dataset.prepared import Sample
 from stages.pipeline.arrays import Int64
+from stages.pipeline.settings import Postprocess
 from stages.scoring import confusion, overlaps
 from stages.scoring.dice import all_empty_mean_dice, mean_defined, mean_dice, positive_dice
 from stages.scoring.metric import score, score_of_nothing, title
@@ -102,25 +103,35 @@ def lost_dice(headline: dict[str, Any]) -> float | None:
     return round((before - after) / before, 9) if before and after is not None else None
 
 
-def warning(validation: dict[str, Any], objective: str) -> str | None:
+def warning(validation: dict[str, Any], options: Postprocess) -> str | None:
     """What to say if post-processing costs more than `MOST_LOST` of the Dice where there is a mask; None if not.
 
     Args:
         validation: `headline` of the validation folds.
-        objective: `postprocess.objective`.
+        options: the section `postprocess` of params.yaml, by which they were scored.
     """
     lost = lost_dice(validation)
     if lost is None or lost <= MOST_LOST:
         return None
     after, before = (part["positive_mean_dice"] for part in (validation, validation["without_postprocessing"]))
-    instead = {
-        "competition": "raise postprocess.min_positive_dice_ratio, or set postprocess.objective to find_defects",
-        "find_defects": "lower postprocess.min_precision, or set postprocess.objective to competition",
-    }
+    crossed = ", cross-fitted" if options.chosen else ""
     return (
         f"post-processing costs {lost:.1%} of the Dice where there is a mask on the validation folds "
-        f"({_format(before)} without it, {_format(after)} with it): {instead[objective]}"
+        f"({_format(before)} without it, {_format(after)} with it{crossed}): {_remedy(options)}"
     )
+
+
+def _remedy(options: Postprocess) -> str:
+    """What to change where post-processing costs too much: first what is fixed, since no search limits its loss."""
+    fixed = [f"postprocess.{name}" for name in options.fixed]
+    remedies = [f"change {', '.join(fixed)}, or set {'it' if len(fixed) == 1 else 'them'} to null"] if fixed else []
+    if options.one_class:
+        remedies.append("set postprocess.one_class to false")
+    if options.chosen and options.objective == "competition":
+        remedies.append("raise postprocess.min_positive_dice_ratio, or set postprocess.objective to find_defects")
+    elif options.chosen:
+        remedies.append("lower postprocess.min_precision, or set postprocess.objective to competition")
+    return "; or ".join(remedies) or "set postprocess.enabled to false"
 
 
 def presence(images: list[ScoredImage], classes: list[str]) -> dict[str, dict[str, Int64]]:

@@ -98,12 +98,14 @@ def encoder(
         input_shape: height, width and channels; None: free. With a single channel, the first convolution adds up the
             weights of the three colours, so a grey image gives what it would give as a colour image of three equal
             channels, in less time.
-        weights: None: random. imagenet: those of the package. Otherwise a file of Keras's for this encoder.
+        weights: None: random. imagenet: those of the package. Otherwise a file of Keras's for this encoder, of as many
+            channels or of three.
         include_top: whether to build the classifier too.
         modules: backend, layers, models and utils of Keras, which `segmentation_models` names; the same without.
 
     Raises:
         UserError: the package or its file is not there, or is another.
+        ValueError: a file of Keras's is for another encoder.
     """
     lite = ENCODERS[name]
     modules = {part: getattr(keras, part) for part in ("backend", "layers", "models", "utils")} | modules
@@ -119,7 +121,12 @@ def encoder(
     if weights == "imagenet":
         _set_weights(network, tensors(name))
     elif weights is not None:
-        network.load_weights(weights)
+        try:
+            network.load_weights(weights)
+        except ValueError:
+            if input_shape[2] != 1:
+                raise
+            _add_up_colours(network, encoder(name, (*input_shape[:2], 3), weights, include_top, **modules))
     return network
 
 
@@ -159,6 +166,15 @@ def _set_weights(network: Any, given: dict[str, Float32]) -> None:
         if layer.name == "stem_conv" and layer.weights[0].shape[2] == 1:
             values[0] = values[0].sum(axis=2, keepdims=True)
         layer.set_weights([np.asarray(value, np.float32) for value in values])
+
+
+def _add_up_colours(network: Any, colours: Any) -> None:
+    """Give an encoder of one channel the weights of one of three."""
+    for layer, other in zip(network.layers, colours.layers, strict=True):
+        values = other.get_weights()
+        if layer.name == "stem_conv":
+            values[0] = values[0].sum(axis=2, keepdims=True)
+        layer.set_weights(values)
 
 
 def _names(network: Any) -> Iterator[tuple[Any, list[str]]]:

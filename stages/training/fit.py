@@ -94,6 +94,8 @@ def fit(job: Job, fold: int | None, state: Path, curve: Curve) -> TrainedNetwork
         start = phases[-1].weights if phases else None
         folder = state / f"phase_{number}"
         crops = mixed_crops.of(phase, fold, training)
+        if isinstance(crops, mixed_crops.MixedCrops) and cluster.is_chief:
+            print(f"train: {state.name}: {crops.describe()}", flush=True)
         phases.append(_phase(phase, (crops, validation), folder, partial(_shifted, curve, before), start))
     history = [logs for phase_result in phases for logs in phase_result.history]
     lengths = tuple(len(phase_result.history) for phase_result in phases)

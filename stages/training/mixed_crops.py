@@ -36,8 +36,20 @@ class MixedCrops(Crops):
 
     def __getitem__(self, number: int) -> tuple[UInt8, UInt8]:
         """Crop `number`; see `Crops`."""
+        return self._pseudo[number] if self.is_pseudo(number) else super().__getitem__(number)
+
+    def is_pseudo(self, number: int) -> bool:
+        """Whether crop `number` comes from an image with pseudo-labels."""
         drawn = np.random.default_rng((self.seed, number, 2)).random()
-        return self._pseudo[number] if drawn < self.options.pseudo_share else super().__getitem__(number)
+        return bool(drawn < self.options.pseudo_share)
+
+    def describe(self) -> str:
+        """How many crops of the first epoch come from test images; in later ones about as many."""
+        pseudo, share = sum(map(self.is_pseudo, range(self.per_epoch))), self.options.pseudo_share
+        return (
+            f"{pseudo} of {self.per_epoch} crops in the first epoch come from {len(self._sets.of(self._fold).index)} "
+            f"test images with pseudo-labels (train.pseudo_share: {share:g})"
+        )
 
 
 def of(job: "Job", fold: int | None, samples: list[Sample]) -> Crops:

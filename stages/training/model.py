@@ -7,6 +7,7 @@ from typing import Any
 import segmentation_models as sm
 import tensorflow as tf
 
+from stages.inference.averaging import STRIDE
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.training import decoder_stages, deep_supervision, efficientnet_lite, whole_batch
@@ -18,7 +19,6 @@ from stages.training.upsampling import UpSampling2D
 
 keras: Any = tf.keras
 
-STRIDE = 32  # every encoder halves its input five times
 FOUR = 4  # stages of a decoder that ends at half of the encoder's resolution
 # In segmentation_models' networks, the layers that take the encoder's last features have names that begin like this.
 DECODERS = ("center_block", "decoder_stage0", "fpn_stage_p5_pre_conv", "fpn_stage_p5_upsampling")

@@ -11,6 +11,7 @@ from stages.pipeline import outputs, paths
 from stages.pipeline.cli import UserError
 from stages.scoring import bootstrap, comparison, per_image
 from stages.scoring.comparison import PairedDifference
+from stages.scoring.per_image import ImageScores
 
 HEADER = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection"
 CLASSES = ["pit", "line"]
@@ -98,6 +99,65 @@ def test_unlike_experiments_are_refused(other: Experiment, reason: str) -> None:
         comparison.refuse_unlike("a and b cannot be compared", "held-out", a, b)
     assert str(refusal.value).startswith("a and b cannot be compared: ")
     assert reason in str(refusal.value)
+
+
+def shared(a: Experiment, b: Experiment) -> tuple[ImageScores, ImageScores]:
+    """The held-out images that both have."""
+    return comparison.shared("a and b", "held-out", a.scores["held_out"], b.scores["held_out"])
+
+
+def test_runs_that_hold_out_other_images_meet_on_those_of_both() -> None:
+    """y and z, each with its own figures, whatever their order and the numbers of their groups."""
+    a, b = shared(
+        run("a", [1, 2, 3], images="x y z", groups=[0, 1, 2]), run("b", [7, 8, 9], images="z y new", groups=[0, 1, 5])
+    )
+    assert a.images == b.images == ["y", "z"]
+    assert (a.intersection[:, 0].tolist(), b.intersection[:, 0].tolist()) == ([2, 3], [8, 7])
+    assert a.groups.tolist() == b.groups.tolist()
+    assert len(set(a.groups.tolist())) == 2
+
+
+def test_runs_on_the_same_images_are_compared_as_they_are() -> None:
+    """No figure of such a comparison changes."""
+    one, other = run("a", [1, 2], groups=[3, 9]), run("b", [3, 4], groups=[3, 9])
+    a, b = shared(one, other)
+    assert a is one.scores["held_out"]
+    assert b is other.scores["held_out"]
+
+
+def test_near_duplicates_of_either_run_are_drawn_together() -> None:
+    """A joins 0 and 1, B joins 1 and 2 by an image that A does not have: all three are one group; 3 is another."""
+    a, b = shared(run("a", [1] * 4, groups=[0, 0, 1, 2]), run("b", [1] * 5, groups=[0, 1, 1, 2, 1]))
+    assert a.groups.tolist() == b.groups.tolist()
+    assert len(set(a.groups[:3].tolist())) == 1
+    assert len(set(a.groups.tolist())) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (run("b", [1, 2], images="x y"), "expected held-out images that are in both, found none among 2 and 2"),
+        (run("b", [1, 2, 3], true=11), "expected the same true masks, found different ones of 0.jpg"),
+    ],
+)
+def test_runs_that_share_nothing_to_compare(other: Experiment, reason: str) -> None:
+    """Not one image, or one name of two pictures."""
+    with pytest.raises(UserError, match=reason):
+        shared(run("a", [1, 2]), other)
+
+
+def test_how_many_images_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that only B holds out; then the confusion matrices are of other images and are left out too."""
+    runs = {"a": run("a", [4] * 6), "b": run("b", [8] * 8), "c": run("c", [8] * 6)}
+    monkeypatch.setattr(compare, "load", runs.__getitem__)
+    text = compare.compare(["a"], ["b"])
+    assert "6 images in 6 groups of near-duplicates; left out: 0 that only A has, 2 that only B has\n" in text
+    assert "| 0.7000 | 0.9000 | +0.2000 |" in " ".join(text.split())
+    assert "No confusion matrices" in text
+    assert "left out" not in compare.compare(["a"], ["c"])
+    assert "Confusion matrices" in compare.compare(["a"], ["c"])
+    several = compare.compare(["a", "c"], ["b", "a"])
+    assert "12 images of 2 runs in 6 groups of near-duplicates; left out: 0 that only A has, 2 that only B" in several
 
 
 def test_means_are_of_the_same_classes() -> None:

@@ -235,6 +235,32 @@ def test_the_content_decides_what_is_kept(capsys: pytest.CaptureFixture[str]) ->
     assert "test images whose content" not in reported
 
 
+def test_an_image_between_a_training_and_a_test_image(capsys: pytest.CaptureFixture[str]) -> None:
+    """It resembles both, so all three belong together: they are test images, and what moved is told."""
+    folders(16)
+    run("before", *SHARE)
+    train, test = (sorted(names) for names in sides("before"))
+    one, other = (cv2.imread(f"images/{names[0]}", cv2.IMREAD_GRAYSCALE).astype(int) for names in (train, test))
+    cv2.imwrite("images/between.png", ((one + other) // 2).astype(np.uint8))
+    cv2.imwrite("labels/between.png", box())
+    run("then", *SHARE, "--keep", "before")
+    then_train, then_test = sides("then")
+    assert then_test == {*test, train[0], "between.png"}
+    assert then_train == set(train[1:])
+    assert f"new ones join to test images become test images: 1 ({train[0]})\n" in capsys.readouterr().out
+
+
+def test_the_share_stays_when_images_are_added_one_by_one() -> None:
+    """Of 16 images 4 are test images, and of 24 it is 6, although each was added alone."""
+    folders(16)
+    run("0", *SHARE)
+    for number in range(8):
+        folders(1, first=20 + number)
+        run(str(number + 1), *SHARE, "--keep", str(number))
+        assert sides(str(number))[1] <= sides(str(number + 1))[1]
+    assert [len(sides(output)[1]) for output in ("0", "4", "8")] == [4, 5, 6]
+
+
 def test_a_damaged_earlier_output() -> None:
     """A zip whose bytes are not those that were written, and a link that leads back."""
     folders(8)

@@ -1,7 +1,5 @@
 """On which side an image of an earlier output stays, by its content."""
 
-import numpy as np
-
 from stages.conversion import earlier_split
 from stages.conversion.earlier_split import Earlier
 
@@ -21,10 +19,7 @@ def test_the_side_of_a_content() -> None:
     }
 
 
-def test_new_images_go_where_their_near_duplicates_are() -> None:
-    """Groups 0 and 1 are of one side, 2 of both, 3 of none."""
-    contents = [b"train", b"n", b"test", b"n", b"train", b"test", b"n", b"n"]
-    groups = np.array([0, 0, 1, 1, 2, 2, 2, 3])
-    test, free = earlier_split.sides(list("abcdefgh"), contents, groups, EARLIER)
-    assert test.tolist() == [False, False, True, True, False, True, False, False]
-    assert free.tolist() == [False] * 7 + [True]
+def test_sides_of_images() -> None:
+    """1: a test image; 0: a training image; -1: a new one."""
+    contents = [b"train", b"n", b"test", b"both", b"both"]
+    assert earlier_split.sides(list("abxde"), contents, EARLIER).tolist() == [0, -1, 1, 1, 0]

@@ -174,3 +174,24 @@ def test_what_belongs_together_by_name() -> None:
     """Near-duplicates and equal keys join; a chain over both does too."""
     groups = np.array([0, 1, 2, 2, 3, 4])
     assert duplicates.joined(groups, ["a", "b", "b", "c", "c", "d"]).tolist() == [0, 1, 1, 1, 1, 2]
+
+
+def test_a_chain_that_was_divided_stays_divided() -> None:
+    """Four photographs of one strip lie in three folds, because they filled one; with a fifth, they would not."""
+    signatures = np.tile(np.eye(1, duplicates.SIZE, dtype=np.float32), (6, 1))
+    signatures[5] = np.eye(2, duplicates.SIZE, dtype=np.float32)[1]
+    groups, kept = np.array([0, 0, 0, 0, 0, 1]), np.array([0, 0, 1, 2, -1, 0])
+    found = duplicates.still_divided(signatures, groups, kept, 3, THRESHOLD)
+    assert found.tolist() == [0, 0, 1, 2, 2, 3]  # the fifth goes with the held-out one
+    assert duplicates.still_divided(signatures, groups, np.where(kept >= 0, 0, -1), 3, THRESHOLD).tolist() == [
+        0
+    ] * 5 + [1]
+
+
+def test_a_group_that_a_new_image_joins_is_whole() -> None:
+    """Two that are unlike each other lie in two folds; the new one, between them, is like both."""
+    signatures = np.eye(2, duplicates.SIZE, dtype=np.float32)
+    signatures = np.vstack([signatures, signatures.sum(axis=0, keepdims=True) / np.sqrt(np.float32(2))])
+    groups = duplicates.groups(signatures, THRESHOLD)
+    assert groups.tolist() == [0, 0, 0]
+    assert duplicates.still_divided(signatures, groups, np.array([0, 2, -1]), 3, THRESHOLD).tolist() == [0, 0, 0]

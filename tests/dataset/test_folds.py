@@ -115,3 +115,63 @@ def test_groups_stay_together_and_no_fold_is_empty(data: st.DataObject) -> None:
     assert set(fold.tolist()) == set(range(count))
     for group in set(groups.tolist()):
         assert len(set(fold[groups == group].tolist())) == 1
+
+
+def test_new_images_fill_the_gaps() -> None:
+    """Fold 0 lacks an image of class 1, fold 1 a clean one: a new one of each goes there, and the old ones stay."""
+    table = pixels((1,), (1,), (), (), (), (1,), ())
+    kept = np.array([1, 2, 0, 0, 2, -1, -1])
+    assert folds.assign(table, np.arange(7), 3, 42, kept).tolist() == [1, 2, 0, 0, 2, 0, 1]
+
+
+def test_a_group_that_joins_two_folds() -> None:
+    """It goes where most of its images were, but to the held-out fold if any was there. Its new image comes along."""
+    table, groups = pixels(*[()] * 9), np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
+    kept = np.array([0, 0, 1, -1, 0, 0, 2, -1, 1])
+    assert folds.assign(table, groups, 3, 42, kept).tolist() == [0, 0, 0, 0, 2, 2, 2, 2, 1]
+
+
+def test_nothing_to_keep() -> None:
+    """The same folds as without a table."""
+    table, groups = pixels(*[(1,), (2,), ()] * 20), np.arange(60)
+    expected = folds.assign(table, groups, 5, 42)
+    np.testing.assert_array_equal(folds.assign(table, groups, 5, 42, np.full(60, -1)), expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_added_images_move_no_other(data: st.DataObject) -> None:
+    """Old images keep their fold, groups stay whole, and no kind of image gets more unevenly spread."""
+    count = data.draw(st.integers(2, 5))
+    shown = data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=40))
+    added = data.draw(st.lists(st.integers(0, 3), max_size=20))
+    kinds = np.array([*shown, *added])
+    table = pixels(*[(kind,) if kind else () for kind in kinds])
+    groups, seed = np.arange(len(kinds)), data.draw(st.integers(0, 9))
+    old = folds.assign(table[: len(shown)], groups[: len(shown)], count, seed)
+    kept = np.concatenate([old, np.full(len(added), -1)])
+    fold = folds.assign(table, groups, count, seed, kept)
+    np.testing.assert_array_equal(fold[: len(shown)], old)
+    for kind in range(4):
+        of_kind = [np.bincount(each[kinds[: len(each)] == kind], minlength=count) for each in (old, fold)]
+        before, after = (int(each.max() - each.min()) for each in of_kind)
+        assert after <= max(before, 1) or np.bincount(kinds).max() < count  # then all are of one stratum
+    np.testing.assert_array_equal(folds.assign(table, groups, count, seed, kept), fold)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_kept_folds_with_groups(data: st.DataObject) -> None:
+    """Whatever is joined: groups stay whole, what was held out remains it, and an image moves only with its group."""
+    count, size = data.draw(st.integers(2, 4)), data.draw(st.integers(4, 30))
+    draw = np.random.default_rng(data.draw(st.integers(0, 999)))
+    groups = np.concatenate([np.arange(count), draw.integers(0, 12, size)])
+    kept = draw.integers(-1, count, len(groups))
+    table = (draw.random((len(groups), 3)) < [0.1, 0.3, 0.8]).astype(np.int64)
+    fold = folds.assign(table, groups, count, 1, kept)
+    assert (fold[kept == count - 1] == count - 1).all()
+    for group in set(groups.tolist()):
+        members = groups == group
+        assert len(set(fold[members].tolist())) == 1
+        stated = set(kept[members & (kept >= 0)].tolist())
+        assert not stated or fold[members][0] in stated

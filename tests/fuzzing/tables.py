@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.commands import ablate, compare, score
 from stages.conversion import class_rules
-from stages.dataset import rle, sample_submission, submission, tables
+from stages.dataset import kept_folds, rle, sample_submission, submission, tables
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Columns, Files, Images, Layout, RunLengths, SubmissionForm
@@ -171,6 +171,14 @@ def colours(folder: Path) -> str | None:
     return f"impossible colours: {wrong}" if wrong or max(found.values(), default=0) > len(names) else None
 
 
+def folds_table(folder: Path) -> str | None:
+    """Read the folds that images keep."""
+    path = folder / "kept_folds.csv"
+    found = kept_folds.read(path, 3)
+    kept = kept_folds.of(found, ["a.png", "new.png"], ["0123456789abcdef", ""], path)
+    return None if set(kept.fold.tolist()) <= {-1, 0, 1, 2} else f"impossible folds: {kept.fold}"
+
+
 IMAGES_TABLE = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection\n" + "".join(
     f"{split},{number}.jpg,{number},{name},{dice},10,10,{both}\n"
     for split in ("held_out", "validation")
@@ -236,5 +244,13 @@ READERS = [
         KIND,
         changes.table("255,0,0,pit\n#00ff00,line\n0,0,0,background\n").map(changes.named("colours.csv")),
         colours,
+    ),
+    Reader(
+        "folds that images keep",
+        KIND,
+        changes.table("image,fold,content\na.png,0,0123456789abcdef\nb.png,2,00ff00ff00ff00ff\n'=c.png,1,\n").map(
+            changes.named("kept_folds.csv")
+        ),
+        folds_table,
     ),
 ]

@@ -111,6 +111,34 @@ def test_weights_of_another_encoder(options: settings.Train, tmp_path: Path) -> 
         model.build(options.model_copy(update=changes), 2)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_file_of_keras_on_grey_images(options: settings.Train, tmp_path: Path, channels: int) -> None:
+    """Of one channel or of three, whose weights are added up: the features are those of the package's weights."""
+    from stages.training import encoder, model
+
+    file = tmp_path / "lite.h5"
+    _network(False, channels=channels).save_weights(file)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 1)).astype(np.float32)
+    features = []
+    for weights in (str(file), "imagenet"):
+        changes = {"architecture": "Unet", "backbone": "efficientnetlite0", "encoder_weights": weights}
+        layers = encoder.layers(model.build(options.model_copy(update=changes), 2))
+        features.append(model.keras.Model(layers[0].input, layers[-1].output)(image).numpy())
+    found, expected = features
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_file_of_one_channel_on_colours(options: settings.Train, tmp_path: Path) -> None:
+    """Nobody knows how its weights are shared among three colours: one message, which names the shapes."""
+    from stages.training import model
+
+    file = tmp_path / "grey.h5"
+    _network(False, channels=1).save_weights(file)
+    changes = {"backbone": "efficientnetlite0", "encoder_weights": str(file)}
+    with pytest.raises(UserError, match=r"encoder_weights: expected weights of efficientnetlite0 .* shape"):
+        model.build(options.model_copy(update=changes), 2, channels=3)
+
+
 def _features(image: Float32) -> Float32:
     """The encoder in NumPy, by the names and shapes of PyTorch: (height, width, 3) to (height/32, width/32, 320)."""
     weights = _read_independently()

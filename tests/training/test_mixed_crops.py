@@ -76,6 +76,26 @@ def test_a_share_of_the_crops_has_pseudo_labels(prepared: Dataset, options: sett
     assert shown / 600 == pytest.approx(0.3, abs=0.06)
 
 
+def test_how_many_crops_come_from_test_images(
+    prepared: Dataset,
+    options: settings.Train,
+    pseudo: PseudoSets,
+    few_layers: None,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Said when a training starts, as they are in the first epoch."""
+    from stages.training import fit, mixed_crops
+    from stages.training.job import Job
+
+    job = Job(prepared, changed(options, pseudo_share=0.3, epochs=1, warmup_epochs=0), 7, pseudo=pseudo)
+    fit.fit(job, 0, tmp_path / "fold_0", lambda *_: None)
+    crops = mixed_crops.of(job, 0, prepared.training(0))
+    shown = sum(bool((crops[number][0] == 50).all()) for number in range(crops.per_epoch))
+    words = f"train: fold_0: {shown} of {crops.per_epoch} crops in the first epoch come from 2 test images with pseudo"
+    assert words in capfd.readouterr().out
+
+
 def test_a_crop_still_depends_on_its_number_and_the_seed_alone(
     prepared: Dataset, options: settings.Train, pseudo: PseudoSets
 ) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,12 @@ def test_committed_lock_is_current() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_runs_in_a_fresh_clone(stage: str) -> None:
+    """What git does not hold is missing there; a stage whose outputs are all in git would say that nothing changed."""
+    assert any(out.startswith("data/") for out in STAGES[stage]["outs"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_results_go_into_the_run_cache(stage: str) -> None:
     """DVC does not cache the runs of stages with an uncached or persistent output, unless it is a metric or a plot."""
     assert all(isinstance(out, str) for out in STAGES[stage].get("outs", []))
@@ -139,3 +146,40 @@ def tooltips(part: Any) -> Iterator[dict[str, Any]]:
         yield from (each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict))
     for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
         yield from tooltips(inner)
+
+
+HINTS = """
+To track the changes with git, run:
+
+\tgit add dvc.lock data/.gitignore
+
+To enable auto staging, run:
+
+\tdvc config core.autostage true
+Use `dvc push` to send your updates to remote storage.
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_make_leaves_out_the_hints_of_dvc_and_nothing_else(tmp_path: Path, status: int) -> None:
+    """Git and remotes are no business of a first run; what a stage prints is there, and a failure stays one."""
+    folder = tmp_path / ".venv/bin"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "printed").write_text(
+        f"Running stage 'train':\n\n\nUpdating lock file\ntrain: git add, dvc push\n{HINTS}"
+    )
+    for name, script in (("dvc", f"cat printed; exit {status}"), ("python", 'echo "python $*"')):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    command = ["make", "--assume-old=setup", "--no-print-directory"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    expected = [
+        "python -m stages check",
+        "Running stage 'train':",
+        "",
+        "Updating lock file",
+        "train: git add, dvc push",
+    ]
+    assert ran.stdout.splitlines() == expected + (["python -m stages summary"] if status == 0 else [])
+    assert (ran.returncode != 0) == bool(status)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from stages.dataset import duplicates, shift
 from stages.dataset.descriptions import Described, TestImages
@@ -17,6 +16,7 @@ from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline import paths
 from stages.pipeline.arrays import Bool, Float32, Int64
+from stages.pipeline.progress import bar
 
 Result = tuple[dict[str, Any], list[Finding]]
 
@@ -66,7 +66,7 @@ def folds(data: Dataset, training: Described, validation: Sequence[int]) -> Resu
     parts[f"held-out fold {data.held_out}"] = _positions(data.fold(data.held_out)), trained_on
     groups = np.array([sample.group for sample in data.index], np.int64)
     metrics, findings = [], []
-    for name, (apart, on) in tqdm(parts.items(), "check_data: folds", unit=" folds", disable=None):
+    for name, (apart, on) in bar(parts.items(), "check_data: folds", unit="folds"):
         chosen, other = np.concatenate([on, apart]), np.arange(len(on) + len(apart)) >= len(on)
         comparison = Comparison(f"the {name}", training.features[chosen], other, groups[chosen], FOLD_ADVICE)
         figures, found = _separation(comparison)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from stages.dataset import duplicates, geometry, image_sizes, images, shift
 from stages.dataset.images import Size
@@ -14,6 +13,7 @@ from stages.dataset.prepared import Dataset
 from stages.dataset.validation import Faults
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Float32
+from stages.pipeline.progress import bar
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TestImages:
 def training_images(data: Dataset) -> Described:
     """Describe all training images; their signatures come from preprocess."""
     work = parallel.in_order(lambda sample: shift.features(images.grey(data.image(sample))), data.index)
-    found = list(tqdm(work, "check_data: training images", len(data.index), unit=" images", disable=None))
+    found = list(bar(work, "check_data: training images", len(data.index)))
     return Described(np.stack(found), data.signatures)
 
 
@@ -74,7 +74,7 @@ def test_images(folder: Path, layout: Layout) -> TestImages:
 
     with threadpool_limits(1, "blas"):  # NumPy's own threads would wait for one another in every worker
         work = parallel.in_order(describe, range(len(files)))
-        found = list(tqdm(work, "check_data: test images", len(files), unit=" images", disable=None))
+        found = list(bar(work, "check_data: test images", len(files)))
     faults = Faults()
     for fault in found:
         if isinstance(fault, str):

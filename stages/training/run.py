@@ -154,6 +154,7 @@ def _train_one(job: Job, fold: int | None, state: Path, targets: _Targets) -> Tr
     targets.starting_over.prepare(state / name, fit.FINISHED)
     with curves.open_folder(targets.curves / name) as live, as_os_error(state):
         trained = fit.fit(job, fold, state / name, curves.logger(live))
+    print(f"train: {name}: writing the network to {paths.MODEL}", flush=True)
     export(fit.exported(job.options, job.data), job.data.layout, trained.weights, targets.networks / name)
     return trained
 

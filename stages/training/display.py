@@ -37,11 +37,9 @@ def begin(name: str, crops: Crops, validation: list[Sample]) -> None:
         validation: images of its validation fold, or none.
     """
     options = crops.options
-    print(
-        f"train: {name}: {options.architecture} on {options.backbone}, {options.epochs} epoch(s) of {crops.steps} steps "
-        f"({options.batch_size} crops of {crops.height}×{crops.width} each)",
-        flush=True,
-    )
+    network, size = f"{options.architecture} on {options.backbone}", f"{crops.height}×{crops.width}"
+    steps = f"{crops.steps} steps ({options.batch_size} crops of {size} each)"
+    print(f"train: {name}: {network}, {options.epochs} epoch(s) of {steps}", flush=True)
     if validation:
         print(
             f"train: {name}: after each epoch, {len(validation)} images are validated; the best epoch is the one with "
@@ -120,16 +118,14 @@ def ending(history: list[Logs], options: Train) -> str:
     key, title = f"val_{options.monitor}", MONITORS[options.monitor]
     kept, best = [str(epoch + 1) for epoch in best_epochs(history, options)], _best(history, options)
     numbers = ", ".join(kept)
-    text = (
-        f"the weights of epoch {numbers} are kept"
-        if len(kept) == 1
-        else f"the mean of the weights of epochs {numbers} is kept"
-    )
+    text = f"the weights of epoch {numbers} are kept"
+    if len(kept) > 1:
+        text = f"the mean of the weights of epochs {numbers} is kept"
     if key in history[-1]:
         text = f"the best is epoch {best + 1}, with {title} {history[best][key]:.3f}; {text}"
     if len(history) < options.epochs:
         text = (
-            f"stopped after epoch {len(history)}, after {options.early_stopping_patience} without a better {title} "
+            f"stopped after epoch {len(history)}: {options.early_stopping_patience} epoch(s) without a better {title} "
             f"(train.early_stopping_patience); {text}"
         )
     return text

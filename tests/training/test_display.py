@@ -41,7 +41,7 @@ def test_the_end_says_which_weights_are_kept(options: settings.Train) -> None:
     two = options.model_copy(update={"average_best": 2})
     assert ending(HISTORY, two).endswith("; the mean of the weights of epochs 2, 3 is kept")
     stopped = options.model_copy(update={"epochs": 9, "early_stopping_patience": 1})
-    assert ending(HISTORY, stopped).startswith("stopped after epoch 3, after 1 without a better mean F1 (train.early_")
+    assert ending(HISTORY, stopped).startswith("stopped after epoch 3: 1 epoch(s) without a better mean F1 (train.")
     assert ending([{"loss": 2.0}] * 3, options) == "the weights of epoch 3 are kept"
 
 
@@ -52,7 +52,7 @@ def test_an_epoch_prints_its_result_and_the_time_left(
     from stages.training import display
 
     now = iter([0.0, 50.0, 90.0])
-    monkeypatch.setattr(display.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: next(now)))
     progress: Any = SimpleNamespace(history=[])
     shown = display.Display("fold_0", 1, progress, options.model_copy(update={"epochs": 7}))
     for epoch, logs in enumerate(HISTORY[:2]):
@@ -64,7 +64,7 @@ def test_an_epoch_prints_its_result_and_the_time_left(
     assert capsys.readouterr().out.splitlines() == [
         "train: fold_0: epoch 1 of 7: loss 2.12, mean F1 0.288 (the best so far); about 5 min left",
         "train: fold_0: epoch 2 of 7: loss 1.57, mean F1 0.401 (the best so far); about 3 min 20 s left",
-        "train: fold_0: stopped after epoch 2, after 3 without a better mean F1 (train.early_stopping_patience); "
+        "train: fold_0: stopped after epoch 2: 3 epoch(s) without a better mean F1 (train.early_stopping_patience); "
         "the best is epoch 2, with mean F1 0.401; the weights of epoch 2 are kept",
     ]
 

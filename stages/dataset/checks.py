@@ -158,13 +158,16 @@ def leakage(data: Dataset, test: Described, threshold: float) -> Result:
     elif pairs:
         message = (
             f"{pairs} pair(s) of near-duplicates lie in different folds (correlation {largest:.3f} at most, "
-            f"near-duplicates from {threshold}): networks are scored on what they were trained on, and all figures are "
-            f"too good. preprocess keeps near-duplicates together: find out what changed {paths.PREPARED}, and make it "
+            f"near-duplicates from preprocess.duplicate_correlation = {threshold}): networks are scored on what they "
+            "were trained on, and all figures are too good. preprocess keeps near-duplicates together: find out what changed {paths.PREPARED}, and make it "
             "again: dvc repro --force --single-item preprocess"
         )
         findings.append(Finding(Severity.PROBLEM, Check.LEAKAGE, message))
     if largest is not None:
-        message = f"images of different folds correlate by {largest:.4f} at most, near-duplicates from {threshold}"
+        message = (
+            f"images of different folds correlate by {largest:.4f} at most, near-duplicates from "
+            f"preprocess.duplicate_correlation = {threshold}"
+        )
         findings.append(Finding(Severity.NOTE, Check.LEAKAGE, message))
     closest = shift.nearest(test.signatures, data.signatures)
     copies = int(np.count_nonzero(closest >= threshold))

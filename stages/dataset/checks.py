@@ -159,8 +159,8 @@ def leakage(data: Dataset, test: Described, threshold: float) -> Result:
         message = (
             f"{pairs} pair(s) of near-duplicates lie in different folds (correlation {largest:.3f} at most, "
             f"near-duplicates from preprocess.duplicate_correlation = {threshold}): networks are scored on what they "
-            "were trained on, and all figures are too good. preprocess keeps near-duplicates together: find out what changed {paths.PREPARED}, and make it "
-            "again: dvc repro --force --single-item preprocess"
+            "were trained on, and all figures are too good. preprocess keeps near-duplicates together: find out what "
+            f"changed {paths.PREPARED}, and make it again: dvc repro --force --single-item preprocess"
         )
         findings.append(Finding(Severity.PROBLEM, Check.LEAKAGE, message))
     if largest is not None:

@@ -242,12 +242,10 @@ def describe(figures: dict[str, Any], layout: Layout) -> list[str]:
         for name in figures["pixel_share"]
         if (lacking := [fold.removeprefix("fold_") for fold, of in folds_of.items() if not of["classes"][name]])
     ]
-    lines.append(
-        f"{figures['images']} images in {len(folds_of)} folds (preprocess.folds), fold {len(folds_of) - 1} held out"
-    )
-    lines.append(
-        f"{figures['near_duplicates']} near-duplicates kept in the fold of their originals (preprocess.duplicate_correlation)"
-    )
+    count = f"{len(folds_of)} folds (preprocess.folds)"
+    lines.append(f"{figures['images']} images in {count}, fold {len(folds_of) - 1} held out")
+    copies = f"{figures['near_duplicates']} near-duplicates (preprocess.duplicate_correlation)"
+    lines.append(f"{copies} kept in the fold of their originals")
     if figures["divided_groups"]:
         lines.append(
             f"{figures['divided_groups']} chain(s) of near-duplicates would fill a fold and were divided: some near-"

@@ -56,7 +56,11 @@ KINDS ?=
 all: repro
 	@python -m stages summary
 
-setup: $(BIN)/$(REQUIREMENTS)
+setup: $(BIN)/$(REQUIREMENTS) .dvc/tmp/vega.js
+
+# What the pages of `dvc plots` draw with, so that they need no network.
+.dvc/tmp/vega.js: $(BIN)/$(REQUIREMENTS)
+	@$(BIN)/python -m stages.figures.plots_script
 
 # What tests and checks need besides.
 develop: $(BIN)/requirements-dev.txt

@@ -77,8 +77,8 @@ def test_stage_is_described_and_named_after_its_module(stage: str) -> None:
 
 WITHOUT_A_NETWORK = (
     "download explore preprocess check_data postprocess evaluate predict report kernel commands.submit "
-    "commands.compare commands.convert commands.score commands.ablate commands.check commands.recipe "
-    "commands.summary __main__"
+    "commands.compare commands.experiments commands.convert commands.score commands.ablate commands.check "
+    "commands.recipe commands.summary __main__"
 )
 
 

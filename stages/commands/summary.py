@@ -1,4 +1,4 @@
-"""Print the results of the last run: source, headline figures, figures per class, where the submission is, warnings.
+"""Print the results of the last run: its figures, where the submission is, and what the data checks found.
 
 python -m stages summary
 """

@@ -27,6 +27,10 @@ TORCH = $(shell sed -n 's/^torch==//p' $(PEERS).in)$(if $(filter Linux,$(shell u
 # DVC runs each stage as `python -m stages.NAME`, with this Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
+# DVC's hints at git add and dvc push, which no setting of DVC turns off alone, and empty lines that they leave behind.
+# Ctrl-C ends the stage and dvc; what they still print is printed.
+HINTS := ^(To track the changes with git, run:|To enable auto staging, run:|Use `dvc push`.*|\t(git add|dvc config) .*)$$
+WITHOUT_HINTS = (trap '' INT; awk '/$(HINTS)/ {next} !NF {blank = 1; next} blank {print ""; blank = 0} {print; fflush()}')
 
 # A recipe (a name in recipes/ or the path of a file) that fills params.yaml first, and the data for it.
 RECIPE ?=
@@ -52,7 +56,11 @@ KINDS ?=
 all: repro
 	@python -m stages summary
 
-setup: $(BIN)/$(REQUIREMENTS)
+setup: $(BIN)/$(REQUIREMENTS) .dvc/tmp/vega.js
+
+# What the pages of `dvc plots` draw with, so that they need no network.
+.dvc/tmp/vega.js: $(BIN)/$(REQUIREMENTS)
+	@$(BIN)/python -m stages.figures.plots_script
 
 # What tests and checks need besides.
 develop: $(BIN)/requirements-dev.txt
@@ -82,7 +90,7 @@ repro: setup
 	$(if $(SOURCE),$(if $(RECIPE),,@echo "make: expected a recipe for $(SOURCE): make RECIPE=NAME SOURCE=PATH" >&2; exit 1))
 	$(if $(RECIPE),@python -m stages recipe "$(RECIPE)" $(if $(SOURCE),--source "$(SOURCE)"))
 	@python -m stages check
-	@dvc repro
+	@set -o pipefail; PYTHONUNBUFFERED=1 dvc repro | $(WITHOUT_HINTS)
 
 # Starts from the committed params.yaml; the experiments compare-… run in copies and change nothing in this folder.
 compare: setup
@@ -189,7 +197,7 @@ update: develop
 clean:
 	rm -rf .venv .bench-peers data/raw data/prepared data/pseudo data/model data/state data/quantized data/probabilities data/test_probabilities \
 		data/kaggle data/kernel
-	rm -f data/predicted.csv data/postprocess.json data/report.html data/submission.csv
+	rm -f data/explore.txt data/check_data.txt data/predicted.csv data/postprocess.json data/report.html data/submission.csv
 
 help:
 	@echo "make          set up and run the pipeline; GPU=1 installs TensorFlow's CUDA libraries"

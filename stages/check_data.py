@@ -2,11 +2,12 @@
 
 Looks for folds or test images that differ from the images trained on, near-duplicates in different folds, too few
 examples of a class, and test images of another size. Reads data/prepared and data/raw/test_images; writes
-metrics/check_data.json and prints every finding. A problem or a warning stops nothing.
+metrics/check_data.json, and prints every finding, which is also in data/check_data.txt. A problem or a warning stops
+nothing.
 """
 
 from stages.dataset import checks, descriptions, validation
-from stages.dataset.findings import Severity, count
+from stages.dataset.findings import Severity, count, serious
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset
 from stages.pipeline import outputs, paths, settings, stage
@@ -31,10 +32,13 @@ def check_data() -> None:
     findings = [*of_folds, *of_sizes, *of_shift, *of_leakage, *of_classes]
     problems, warnings = count(findings, Severity.PROBLEM), count(findings, Severity.WARNING)
     metrics = {**folds, "test": {**sizes, **shift}, "leakage": leakage, "classes": classes}
-    outputs.write_metrics(paths.CHECK_DATA_METRICS, metrics | {"problems": problems, "warnings": warnings})
-    for finding in findings:
-        print(f"check_data: {finding}")
-    print(f"check_data: {problems} problem(s), {warnings} warning(s)")
+    told = {str(number): str(finding) for number, finding in enumerate(serious(findings), start=1)}
+    counts = {"problems": problems, "warnings": warnings, "findings": told}
+    outputs.write_metrics(paths.CHECK_DATA_METRICS, metrics | counts)
+    lines = [*map(str, findings), f"{problems} problem(s), {warnings} warning(s)"]
+    outputs.write_lines(paths.CHECK_DATA_TEXT, lines)
+    for line in lines:
+        print(f"check_data: {line}")
 
 
 if __name__ == "__main__":

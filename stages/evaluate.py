@@ -9,8 +9,6 @@ precision is another, the held-out fold is scored with its probabilities as well
 
 from typing import Any
 
-from tqdm import tqdm
-
 from stages.dataset import label_maps, rle
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
@@ -20,6 +18,7 @@ from stages.inference.engines import Engine
 from stages.inference.probabilities import Cache
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.arrays import UInt8
+from stages.pipeline.progress import bar
 from stages.postprocessing import rules_file
 from stages.postprocessing.agreement import Agreement
 from stages.postprocessing.rules import Rules, label_map
@@ -34,7 +33,7 @@ def evaluate() -> None:
     (engine, _), notebook = engines.read(paths.PROBABILITIES), Agreement(len(names))
     theirs = Cache(paths.NOTEBOOK_PROBABILITIES) if engine != engines.NOTEBOOK else None
     held_out, masks, histogram = [], [], precision_recall.empty_histogram(len(names))
-    for sample in tqdm(data.fold(data.held_out), "evaluate: held out", unit=" images", disable=None):
+    for sample in bar(data.fold(data.held_out), "evaluate: held out"):
         prediction, true = cache[sample.image].restored(data.layout, sample.size), data.truth(sample)
         image, labels = score(sample, prediction, true, fitted.rules)
         of_class = ((name, label_maps.of_class(labels, class_id)) for class_id, name in enumerate(names, start=1))
@@ -48,7 +47,7 @@ def evaluate() -> None:
             notebook.add(scored, labels, other_labels)
     validation, validated = [], Cache(paths.VALIDATION_PROBABILITIES)
     for fold in options.train.folds:
-        for sample in tqdm(data.fold(fold), f"evaluate: fold {fold}", unit=" images", disable=None):
+        for sample in bar(data.fold(fold), f"evaluate: fold {fold}"):
             prediction = validated[sample.image].restored(data.layout, sample.size)
             validation.append(score(sample, prediction, data.truth(sample), fitted.of(sample.image))[0])
     metric = Layout.of(options.competition).metric

@@ -9,13 +9,13 @@ not trained on it. The held-out fold chooses nothing: it tells how many of the i
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from stages.dataset import descriptions, images, shift
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference.probabilities import Cache
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.arrays import Float64
+from stages.pipeline.progress import bar
 from stages.postprocessing import evidence, expectation_file, expectations, rules_file
 from stages.postprocessing.expectation_file import Fitted
 from stages.postprocessing.reference import Reference
@@ -36,7 +36,7 @@ def expected_dice() -> None:
     cache = Cache(paths.VALIDATION_PROBABILITIES)
     validation = [
         _pairs(data, cache, sample, rules.of(sample.image), reference)
-        for sample in tqdm(samples, "expected_dice: validation", unit=" images", disable=None)
+        for sample in bar(samples, "expected_dice: validation")
     ]
     numbers, scores = (np.stack(each) for each in zip(*validation, strict=True))
     model = expectations.fit(data.classes, numbers, scores, np.array([sample.group for sample in samples]))
@@ -44,7 +44,7 @@ def expected_dice() -> None:
     cache = Cache(paths.HELD_OUT_PROBABILITIES)
     held_out = [
         _pairs(data, cache, sample, rules.rules, reference)
-        for sample in tqdm(data.fold(data.held_out), "expected_dice: held out", unit=" images", disable=None)
+        for sample in bar(data.fold(data.held_out), "expected_dice: held out")
     ]
     metrics = coverage.figures(
         (expected, found, bool(marked))

@@ -1,12 +1,10 @@
-"""Look at the training data: figures in metrics/explore.json, pictures in metrics/explore/.
+"""Look at the training data: figures in metrics/explore.json, pictures in metrics/explore/, a table.
 
     python -m stages.explore
 
 Reads data/raw/train.csv and, if there are any, the images in data/raw/train_images. Draws how often each class occurs,
-how large its masks are, examples of every class, and the largest masks of all.
+how large its masks are, examples of every class, and the largest masks of all. data/explore.txt keeps what it prints.
 """
-
-from tqdm import tqdm
 
 from stages.dataset import images, mask_figures, mask_statistics, validation
 from stages.dataset.image_names import ImageNames
@@ -15,6 +13,7 @@ from stages.dataset.layout import Layout
 from stages.dataset.mask_store import MaskStore
 from stages.figures import contact_sheets, overlays
 from stages.pipeline import outputs, paths, settings, stage
+from stages.pipeline.progress import bar
 
 
 def explore() -> None:
@@ -28,7 +27,7 @@ def explore() -> None:
         with validation.explaining_how_to_correct():
             found = mask_statistics.collect(paths.TRAIN_TABLE, sizes, masks)
             sheets = contact_sheets.choose(found, files)
-            for sheet in tqdm(sheets, "explore: pictures", unit=" sheets", disable=None):
+            for sheet in bar(sheets, "explore: pictures", unit="sheets"):
                 overlays.save(contact_sheets.draw(sheet, masks, paths.TRAIN_IMAGES, layout), folder / sheet.file)
         figures = mask_figures.summarise(found, files, sizes)
         shown, every = mask_statistics.most_frequent(found, contact_sheets.MOST_CLASSES), len(layout.classes)
@@ -42,11 +41,12 @@ def explore() -> None:
         mask_charts.save(mask_charts.classes(carriers, by_number, shown, every), folder / "classes.png")
         mask_charts.save(mask_charts.areas(areas, mask_statistics.LARGE, shown, every), folder / "areas.png")
     outputs.write_metrics(paths.EXPLORE_METRICS, figures)
-    print(*mask_figures.table(figures), sep="\n")
+    remarks = mask_figures.describe(figures, found, files)
     if len(shown) < every:
-        print(f"explore: pictures and charts show the {len(shown)} most frequent of {every} classes")
-    for line in mask_figures.describe(figures, found, files):
-        print(f"explore: {line}")
+        remarks = [f"pictures and charts show the {len(shown)} most frequent of {every} classes", *remarks]
+    lines = [*mask_figures.table(figures), *(f"explore: {remark}" for remark in remarks)]
+    outputs.write_lines(paths.EXPLORE_TEXT, lines)
+    print(*lines, sep="\n")
 
 
 if __name__ == "__main__":

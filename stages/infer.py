@@ -8,12 +8,11 @@ Kaggle notebook's, the held-out fold is computed in the notebook's way as well, 
 
 from collections.abc import Iterator
 
-from tqdm import tqdm
-
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import averaging, engines, ensemble, probabilities
 from stages.inference.networks import Networks
 from stages.pipeline import outputs, paths, settings, stage
+from stages.pipeline.progress import bar
 from stages.postprocessing.prediction import Prediction
 
 
@@ -27,7 +26,7 @@ def infer() -> None:
         by: Networks, members: list[ensemble.EnsembleMember], samples: list[Sample], title: str
     ) -> Iterator[tuple[str, Prediction]]:
         loaded = by.of(members)
-        images = (data.image(sample) for sample in tqdm(samples, title, unit=" images", disable=None))
+        images = (data.image(sample) for sample in bar(samples, title))
         found = averaging.of_images(loaded, images, data.layout, options.inference.batch_size, views)
         return zip((sample.image for sample in samples), found, strict=True)
 

@@ -6,8 +6,6 @@ including those of train.final and train.blend.
 
 from pathlib import Path
 
-from tqdm import tqdm
-
 from stages.dataset import geometry, images, sample_submission, validation
 from stages.dataset.layout import Layout
 from stages.inference import averaging, engines, probabilities
@@ -16,6 +14,7 @@ from stages.inference.engines import Engine
 from stages.inference.networks import Networks
 from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 
 
 def infer_test() -> None:
@@ -45,7 +44,7 @@ def store(
     Raises:
         UserError: a file is not an image as the competition has them.
     """
-    progress = tqdm(files.values(), "infer_test", unit=" images", disable=None)
+    progress = bar(files.values(), "infer_test")
     photographs = parallel.in_order(lambda file: geometry.read(file, layout)[0], progress)
     views = averaging.Views(options.flips, options.scales)
     found = averaging.of_images(networks, photographs, layout, options.batch_size, views)

@@ -21,8 +21,9 @@ def kernel() -> None:
     if engines.chosen(options.inference) != engines.NOTEBOOK:
         print(f"kernel: the notebook runs {engines.NOTEBOOK}, whatever inference.engine says: Kaggle has no OpenVINO")
     size = sum(file.stat().st_size for file in paths.KERNEL.rglob("*") if file.is_file())
-    owner = options.kernel.owner or bundle.OWNER
-    print(f"kernel: {paths.KERNEL}: a script and a data set of {size / 1e6:.0f} MB, owned by {owner}")
+    owner = options.kernel.owner
+    whose = f", owned by {owner}" if owner else "; kernel.owner is null: submit --kernel fills in your user name"
+    print(f"kernel: {paths.KERNEL}: a script and a data set of {size / 1e6:.0f} MB{whose}")
 
 
 if __name__ == "__main__":

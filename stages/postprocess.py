@@ -9,14 +9,13 @@ stage, to say how many of the images with a class are found, and to warn if post
 import math
 from typing import Any
 
-from tqdm import tqdm
-
 from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import correction, ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.arrays import Int64
+from stages.pipeline.progress import bar
 from stages.postprocessing import rules_file, search
 from stages.postprocessing.class_weights import corrected
 from stages.postprocessing.counts import ImageCounts, count
@@ -64,7 +63,7 @@ def postprocess() -> None:
 def _counted(data: Dataset, cache: Cache, samples: list[Sample], space: SearchSpace) -> tuple[list[ImageCounts], Int64]:
     """What the search has to know about each image, and the histogram of their probabilities."""
     counts, histogram = [], precision_recall.empty_histogram(len(data.classes))
-    for sample in tqdm(samples, "postprocess", unit=" images", disable=None):
+    for sample in bar(samples, "postprocess"):
         prediction = cache[sample.image].restored(data.layout, sample.size)
         prediction, true = corrected(prediction, space.factors, space.softmax), data.truth(sample)
         histogram += precision_recall.histogram(prediction.pixels, true)
@@ -86,7 +85,7 @@ def _validated(data: Dataset, cache: Cache, samples: list[Sample]) -> list[Score
             data.truth(sample),
             fitted.of(sample.image),
         )[0]
-        for sample in tqdm(samples, "postprocess: scores", unit=" images", disable=None)
+        for sample in bar(samples, "postprocess: scores")
     ]
 
 

@@ -4,8 +4,6 @@ Reads data/raw, data/model/ensemble.json, data/test_probabilities, what computed
 data/postprocess.json; writes data/submission.csv and metrics/predict.json. No network runs.
 """
 
-from tqdm import tqdm
-
 from stages.dataset import images, sample_submission, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.image_sizes import ImageSizes
@@ -14,6 +12,7 @@ from stages.inference import engines, ensemble
 from stages.inference.probabilities import Cache
 from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 from stages.postprocessing import rules_file
 from stages.postprocessing.rules import label_map
 
@@ -28,7 +27,7 @@ def predict() -> None:
     rules = rules_file.read(paths.RULES).rules
     cache = Cache(paths.TEST_PROBABILITIES)
     sizes = ImageSizes(paths.TEST_IMAGES, ImageNames(images.listing(paths.TEST_IMAGES)), layout)
-    progress = tqdm(sample.images, "predict", unit=" images", disable=None)
+    progress = bar(sample.images, "predict")
     label_maps = parallel.in_order(
         lambda image: label_map(cache[image].restored(layout, sizes.of(image)), rules), progress
     )

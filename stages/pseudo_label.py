@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from stages.dataset import images, label_maps, pseudo_label_writer, related
 from stages.dataset.prepared import Dataset
 from stages.dataset.pseudo_label_writer import SetWriter, StoredImages
@@ -21,6 +19,7 @@ from stages.inference import averaging, blend, labelling
 from stages.inference.averaging import Network
 from stages.pipeline import outputs, parallel, paths, settings, stage
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 from stages.postprocessing.rules import label_map, plain
 
 
@@ -107,7 +106,7 @@ def write_set(
     layout, options = stored.layout, asked.inference
     rules = plain(layout.number_of_classes, layout.overlapping)
     writer, with_class = SetWriter(folder, stored), dict.fromkeys(layout.classes, 0)
-    progress = tqdm(numbers, f"pseudo_label: {folder.name}", unit=" images", disable=None)
+    progress = bar(numbers, f"pseudo_label: {folder.name}")
     predictions = averaging.of_images(
         networks,
         parallel.in_order(stored.image, progress),

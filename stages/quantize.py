@@ -8,14 +8,13 @@ says "none".
 
 from typing import Any
 
-from tqdm import tqdm
-
 from stages.dataset.prepared import Dataset
 from stages.inference import averaging, ensemble, quantization, quantized
 from stages.inference.engines import Engine
 from stages.inference.networks import Networks
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 from stages.postprocessing.rules import plain
 from stages.postprocessing.scored import score
 from stages.scoring import evaluation
@@ -38,7 +37,7 @@ def quantize() -> None:
     samples = quantization.calibration(data, folds)
     names = [member.folder for member in saved.members]
     with outputs.folder(paths.QUANTIZED) as folder:
-        for name in tqdm(names, "quantize", unit=" networks", disable=None):
+        for name in bar(names, "quantize", unit="networks"):
             ensemble.check_files(paths.MODEL, saved, name)
             quantization.quantize(paths.MODEL / name, data, samples, folder / name)
         quantized.write(folder, saved, names)
@@ -79,7 +78,7 @@ def _dice(networks: Networks, data: Dataset, folds: tuple[int, ...], batch_size:
         loaded = networks.of(networks.ensemble.of_fold(fold))
         samples = data.fold(fold)
         title = f"quantize: fold {fold} in {networks.engine.precision}"
-        images = (data.image(sample) for sample in tqdm(samples, title, unit=" images", disable=None))
+        images = (data.image(sample) for sample in bar(samples, title))
         predictions = averaging.of_images(loaded, images, data.layout, batch_size)
         for sample, prediction in zip(samples, predictions, strict=True):
             restored = prediction.restored(data.layout, sample.size)

@@ -9,13 +9,13 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from tqdm import tqdm
 
 from stages.dataset.layout import Layout, Metric
 from stages.dataset.prepared import Dataset
 from stages.figures import gallery, report_page
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 from stages.scoring import bootstrap, evaluation, metric, per_image
 from stages.scoring.per_image import ImageScores
 
@@ -36,7 +36,7 @@ def report() -> None:
     try:
         page = report_page.render(
             data.classes,
-            tqdm(items, "report: images", len(samples), unit=" images", disable=None),
+            bar(items, "report: images", len(samples)),
             metrics=metrics,
             headline=bootstrap.headline(scores, metrics["validation"]),
             groups=len(set(scores.groups.tolist())),

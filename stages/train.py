@@ -18,6 +18,9 @@ def train() -> None:
     """Run the stage, or one worker's part of it."""
     options = settings.load()
     data = Dataset(paths.PREPARED)
+    networks = len(options.train.folds) + bool(options.train.final)
+    epochs = f"{networks} network(s), {options.train.epochs} epoch(s) each"
+    print(f"train: {epochs}; TensorFlow starts, which takes some seconds", flush=True)
     gpus = tensorflow_start.start(training=True)
     from stages.training import run  # imports TensorFlow
 

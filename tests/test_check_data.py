@@ -82,6 +82,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], list[str]]:
     assert lines[-1] == f"{metrics['problems']} problem(s), {metrics['warnings']} warning(s)"
     assert metrics["problems"] == sum(line.startswith("PROBLEM: ") for line in findings)
     assert all(line.startswith(("PROBLEM: ", "WARNING: ", "NOTE: ")) for line in lines[:-1])
+    assert sorted(metrics.pop("findings").values()) == sorted(findings)
+    assert Path("data/check_data.txt").read_text(encoding="utf-8").splitlines() == lines
     return metrics, findings
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,8 +77,8 @@ def test_stage_is_described_and_named_after_its_module(stage: str) -> None:
 
 WITHOUT_A_NETWORK = (
     "download explore preprocess check_data postprocess evaluate predict report kernel commands.submit "
-    "commands.compare commands.convert commands.score commands.ablate commands.check commands.recipe "
-    "commands.summary __main__"
+    "commands.compare commands.experiments commands.convert commands.score commands.ablate commands.check "
+    "commands.recipe commands.summary __main__"
 )
 
 
@@ -105,6 +106,12 @@ def test_committed_lock_is_current() -> None:
     assert "Running stage" not in result.stdout, result.stdout
     assert result.returncode == 0, result.stderr
     assert "up to date" in result.stdout
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_runs_in_a_fresh_clone(stage: str) -> None:
+    """What git does not hold is missing there; a stage whose outputs are all in git would say that nothing changed."""
+    assert any(out.startswith("data/") for out in STAGES[stage]["outs"])
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -139,3 +146,40 @@ def tooltips(part: Any) -> Iterator[dict[str, Any]]:
         yield from (each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict))
     for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
         yield from tooltips(inner)
+
+
+HINTS = """
+To track the changes with git, run:
+
+\tgit add dvc.lock data/.gitignore
+
+To enable auto staging, run:
+
+\tdvc config core.autostage true
+Use `dvc push` to send your updates to remote storage.
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_make_leaves_out_the_hints_of_dvc_and_nothing_else(tmp_path: Path, status: int) -> None:
+    """Git and remotes are no business of a first run; what a stage prints is there, and a failure stays one."""
+    folder = tmp_path / ".venv/bin"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "printed").write_text(
+        f"Running stage 'train':\n\n\nUpdating lock file\ntrain: git add, dvc push\n{HINTS}"
+    )
+    for name, script in (("dvc", f"cat printed; exit {status}"), ("python", 'echo "python $*"')):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    command = ["make", "--assume-old=setup", "--no-print-directory"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    expected = [
+        "python -m stages check",
+        "Running stage 'train':",
+        "",
+        "Updating lock file",
+        "train: git add, dvc push",
+    ]
+    assert ran.stdout.splitlines() == expected + (["python -m stages summary"] if status == 0 else [])
+    assert (ran.returncode != 0) == bool(status)

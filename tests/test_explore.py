@@ -74,7 +74,9 @@ def test_explore_writes_figures_and_pictures(project: Path, capsys: pytest.Captu
     figures = json.loads(written["explore.json"])
     assert (figures["images"], figures["clean_images"], figures["masks"]) == (3, 1, 3)
     assert figures["classes"]["line"]["area"]["median"] == 650
-    assert "explore: 3 masks; 3 images, 1 without a mask" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "explore: 3 masks; 3 images, 1 without a mask" in printed
+    assert (project / "data/explore.txt").read_text(encoding="utf-8") == printed
 
 
 def test_metrics_hold_numbers_only(project: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_script_stops_in_time(project: Path, tmp_path: Path, monkeypatch: py
     parameters.write_text(json.dumps(json.loads(parameters.read_text()) | {"hours": 1e-9}))
     result = ran(sys.executable, project / "data/kernel/submission.py", mounted, tmp_path / "working")
     assert result.returncode == 0, result.stderr
-    assert "OUT OF TIME: the last 3 of 3 images are submitted as empty" in result.stdout
+    assert "OUT OF TIME: the last 3 of 3 images are submitted as empty (kernel.hours)" in result.stdout
     sample = sample_submission.read(project / "data/raw/sample_submission.csv", Layout.unnamed(4, 32, 64))
     assert submission.check(tmp_path / "working/submission.csv", sample, "sample")["masks"] == 0
 

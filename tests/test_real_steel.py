@@ -44,7 +44,7 @@ def test_real_steel_in_the_older_form(clone: Path, real_data: Path, tmp_path: Pa
     archive = some_of(real_data / "steel-900.zip", tmp_path / "some.zip", train=36, test=6)
     crop = ["train.crop_height=256", "train.crop_width=256", "competition.classes=[inclusion,patches,scratches]"]
     printed = experiment(clone, "steel-900", *SMALL, *STEEL_900, *crop, f"download.source={archive}")
-    assert "train: crops of 256×256 clipped to 200×200" in printed
+    assert "train: crops of 256×256 (train.crop_height, train.crop_width) clipped to 200×200" in printed
     assert check_submission(clone, 3, 200, 200) == 6
     assert (clone / "data/submission.csv").read_text().startswith("ImageId_ClassId,EncodedPixels\n")
 

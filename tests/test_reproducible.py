@@ -28,7 +28,7 @@ def test_the_same_again(once: Path) -> None:
     shutil.rmtree(once / "data/state")
     printed = call(once, "dvc", "repro", "--force")
     assert printed.count("Running stage") == len(STAGES)
-    assert "train: epoch 1" in printed
+    assert "train: fold_0: epoch 1 of" in printed
     assert tiny_project.results(once) == before
 
 

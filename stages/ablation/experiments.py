@@ -41,8 +41,8 @@ def differences(wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]
     >>> differences({"train": {"loss": "cce", "epochs": 3}}, {"train": {"loss": "dice", "epochs": 3}})
     {'train.loss': 'cce'}
     """
-    have = _flat(found)
-    return {name: value for name, value in _flat(wanted).items() if name not in have or have[name] != value}
+    have = flat(found)
+    return {name: value for name, value in flat(wanted).items() if name not in have or have[name] != value}
 
 
 def revision(name: str) -> str | None:
@@ -79,11 +79,16 @@ def same_files(revision: str, files: Sequence[str]) -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0  # noqa: S603
 
 
-def _flat(content: dict[str, Any], before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(content: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Values by their dotted names.
+
+    >>> flat({"seed": 1, "train": {"loss": "cce"}})
+    {'seed': 1, 'train.loss': 'cce'}
+    """
+    found: dict[str, Any] = {}
     for key, value in content.items():
-        flat |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
-    return flat
+        found |= flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return found
 
 
 def _override(value: Any) -> str:

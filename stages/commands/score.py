@@ -16,7 +16,6 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from stages.dataset import images, label_maps, rle, sample_submission, submission, tables
 from stages.dataset.image_names import ImageNames
@@ -26,6 +25,7 @@ from stages.dataset.layout import Layout, Metric
 from stages.pipeline import paths, settings
 from stages.pipeline.arrays import Int64, UInt8
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 from stages.scoring import metric
 from stages.scoring.dice import all_empty_mean_dice, mean_defined, mean_dice, positive_dice
 
@@ -119,7 +119,7 @@ def count(predicted: Masks, true: Masks, sizes: ImageSizes) -> tuple[Int64, Int6
     joined = layout.metric.joined  # rows name no class: all masks of an image are one
     pairs = 1 if joined else layout.number_of_classes
     both, drawn, found = (np.zeros((len(predicted), pairs), np.int64) for _ in range(3))
-    for position, image in enumerate(tqdm(predicted, "score: images", unit=" images", disable=None)):
+    for position, image in enumerate(bar(predicted, "score: images")):
         native, scored = sizes.of(image), sizes.scored(image)
         for number in range(1, pairs + 1):
             chosen = layout.class_ids if joined else (number,)

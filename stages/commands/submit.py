@@ -1,7 +1,7 @@
 """Send data/submission.csv to Kaggle, wait for its score, and record it in metrics/leaderboard.csv.
 
     python -m stages submit -m "cce_dice, one fold"
-    python -m stages submit -m "…" --dry-run        # checks the file, needs no account, sends nothing
+    python -m stages submit --dry-run               # checks the file, needs no account, sends nothing
     python -m stages submit -m "…" --kernel         # for competitions that take submissions from notebooks only
 
 The file is checked first: its form, its run lengths, that it was made from the current parameters, data and code, and
@@ -43,6 +43,8 @@ def submit(given: argparse.Namespace) -> None:
         UserError: the submission is invalid, stale, changed or empty, none is left today, Kaggle refuses it, or another
             process is submitting from this folder.
     """
+    if given.message is None and not given.dry_run:
+        raise UserError('expected a description, which Kaggle shows, found none: submit -m "what is new"')
     options = settings.load()
     contents = check(options, given.empty)
     leaderboard.read(paths.LEADERBOARD)  # a damaged table is reported before anything is sent
@@ -90,16 +92,21 @@ def _sent(journal: Journal, key: str) -> dict[str, Any] | None:
 
 def _summary(given: argparse.Namespace, slug: str, left: int | None) -> str:
     count = "?" if left is None else left
-    return f"submit: to {slug}, message {given.message!r}; {count} submission(s) left today"
+    message = "no message" if given.message is None else f"message {given.message!r}"
+    return f"submit: to {slug}, {message}; {count} submission(s) left today"
 
 
 def _report(given: argparse.Namespace, slug: str, before: dict[str, Any] | None) -> None:
-    """Print what would be sent. Only how many submissions are left needs an account."""
+    """Print what would be sent. Only how many submissions are left needs an account; the file is checked already."""
+    left = None
     try:
         left = _left(Client(slug))
     except NoCredentialsError:
-        left = None
         print("submit: no credentials: Kaggle is not asked how many submissions are left")
+    except UserError as error:
+        if given.kernel:
+            raise
+        print(f"submit: how many submissions are left is not known: {error}")
     print(_summary(given, slug, left))
     if before:
         print(f"submit: already sent, reference {before['reference']}; --again sends it once more")
@@ -221,7 +228,7 @@ def _seconds(text: str) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("-m", "--message", required=True, help="the description that Kaggle shows")
+    parser.add_argument("-m", "--message", help="the description that Kaggle shows; only --dry-run does without")
     parser.add_argument(
         "--dry-run", action="store_true", help="check the file, without an account if there is none, and send nothing"
     )

@@ -1,4 +1,4 @@
-"""Print the results of the last run: source, headline figures, figures per class, and where the submission is.
+"""Print the results of the last run: its figures, where the submission is, and what the data checks found.
 
 python -m stages summary
 """
@@ -37,14 +37,17 @@ def run(given: argparse.Namespace) -> None:
         _print_classes(evaluation)
         _print_engine(_read(paths.INFER_METRICS), evaluation.get("notebook"))
         counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
+        findings = [*map(str, checks["findings"].values())]
         warning = figures.warning(evaluation["validation"], options.postprocess)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         # ValueError, OverflowError: a text or a huge number where a figure belongs
         raise cli.UserError(f"metrics: expected the figures of this version, found no {error}: run dvc repro") from None
-    print(f"data checks: {counts} (python -m stages.check_data prints them again)")
+    print(f"data checks: {counts}{', listed below' if findings else ''}")
     print("pictures:    metrics/explore, metrics/evaluation")
     print(f"report:      {paths.REPORT}")
     print(f"submission:  {paths.SUBMISSION}")
+    for finding in findings:
+        print(finding)
     if warning is not None:
         print(f"WARNING: {warning}")
 

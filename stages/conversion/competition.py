@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
-from tqdm import tqdm
-
 from stages.conversion import image_files
 from stages.conversion.labels import LabelledImage
 from stages.conversion.measures import Measures, joined
@@ -17,6 +15,7 @@ from stages.dataset import rle
 from stages.dataset.tables import MASKS, PAIRS
 from stages.pipeline import outputs, parallel
 from stages.pipeline.competition_settings import MOST_OVERLAPPING
+from stages.pipeline.progress import bar
 
 LAYOUT = ("train_images", "test_images", "train.csv", "sample_submission.csv")
 Open = Callable[[str], IO[bytes]]
@@ -36,10 +35,10 @@ def write(
     with _target(output) as entry:
         for folder, found in zip(LAYOUT, (train, test), strict=False):
             work = zip(found, parallel.in_order(lambda one: one.image.read_bytes(), found), strict=True)
-            for one, raw in tqdm(work, f"convert: {folder}", len(found), unit=" images", disable=None):
+            for one, raw in bar(work, f"convert: {folder}", len(found)):
                 with entry(f"{folder}/{one.name}") as stream:
                     stream.write(raw)
-        rows = tqdm(_rows(train), "convert: masks", unit=" masks", disable=None)
+        rows = bar(_rows(train), "convert: masks", unit="masks")
         _table(entry("train.csv"), MASKS, rows)
         class_ids = range(1, classes + 1)
         empty = ((f"{one.name}_{class_id}", "") for one in test for class_id in class_ids)

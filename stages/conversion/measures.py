@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from stages.conversion import image_files
 from stages.conversion.image_files import UPRIGHT, ImageKind
@@ -18,6 +17,7 @@ from stages.dataset.validation import Faults
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Bool, Float32, Int64
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _each(work: Callable[[Any], Any], items: Sequence[Any], title: str) -> list[
         except UserError as error:
             return error
 
-    progress = tqdm(parallel.in_order(tried, items), f"convert: {title}", len(items), unit=" images", disable=None)
+    progress = bar(parallel.in_order(tried, items), f"convert: {title}", len(items))
     results = list(progress)
     for result in results:
         if isinstance(result, UserError):

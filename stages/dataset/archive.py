@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
 from stages.dataset import image_paths
 from stages.dataset.images import SUFFIXES
 from stages.dataset.layout import Files
 from stages.dataset.zip_checks import explaining_damage
 from stages.dataset.zips import CHUNK, ZipEntry, Zips, most_bytes
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 
 MOST_WAYS = 100  # by links to one folder
 
@@ -170,7 +169,7 @@ def _arrange(source: Path, target: Path, name: str, files: Files) -> None:
         zips.check(entry for _, entry in pairs if isinstance(entry, ZipEntry))
         for folder in (image_paths.TRAIN_FOLDER, image_paths.TEST_FOLDER):
             (target / folder).mkdir(exist_ok=True)
-        for place, entry in tqdm(pairs, "download: files", unit=" files", disable=None):
+        for place, entry in bar(pairs, "download: files", unit="files"):
             _write(entry, target / place, name)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from stages.dataset import duplicates, shift
 from stages.dataset.descriptions import Described, TestImages
@@ -17,6 +16,7 @@ from stages.dataset.layout import Layout
 from stages.dataset.prepared import Dataset, Sample
 from stages.pipeline import paths
 from stages.pipeline.arrays import Bool, Float32, Int64
+from stages.pipeline.progress import bar
 
 Result = tuple[dict[str, Any], list[Finding]]
 
@@ -66,7 +66,7 @@ def folds(data: Dataset, training: Described, validation: Sequence[int]) -> Resu
     parts[f"held-out fold {data.held_out}"] = _positions(data.fold(data.held_out)), trained_on
     groups = np.array([sample.group for sample in data.index], np.int64)
     metrics, findings = [], []
-    for name, (apart, on) in tqdm(parts.items(), "check_data: folds", unit=" folds", disable=None):
+    for name, (apart, on) in bar(parts.items(), "check_data: folds", unit="folds"):
         chosen, other = np.concatenate([on, apart]), np.arange(len(on) + len(apart)) >= len(on)
         comparison = Comparison(f"the {name}", training.features[chosen], other, groups[chosen], FOLD_ADVICE)
         figures, found = _separation(comparison)
@@ -158,13 +158,16 @@ def leakage(data: Dataset, test: Described, threshold: float) -> Result:
     elif pairs:
         message = (
             f"{pairs} pair(s) of near-duplicates lie in different folds (correlation {largest:.3f} at most, "
-            f"near-duplicates from {threshold}): networks are scored on what they were trained on, and all figures are "
-            f"too good. preprocess keeps near-duplicates together: find out what changed {paths.PREPARED}, and make it "
-            "again: dvc repro --force --single-item preprocess"
+            f"near-duplicates from preprocess.duplicate_correlation = {threshold}): networks are scored on what they "
+            "were trained on, and all figures are too good. preprocess keeps near-duplicates together: find out what "
+            f"changed {paths.PREPARED}, and make it again: dvc repro --force --single-item preprocess"
         )
         findings.append(Finding(Severity.PROBLEM, Check.LEAKAGE, message))
     if largest is not None:
-        message = f"images of different folds correlate by {largest:.4f} at most, near-duplicates from {threshold}"
+        message = (
+            f"images of different folds correlate by {largest:.4f} at most, near-duplicates from "
+            f"preprocess.duplicate_correlation = {threshold}"
+        )
         findings.append(Finding(Severity.NOTE, Check.LEAKAGE, message))
     closest = shift.nearest(test.signatures, data.signatures)
     copies = int(np.count_nonzero(closest >= threshold))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from stages.dataset import duplicates, geometry, image_sizes, images, shift
 from stages.dataset.images import Size
@@ -14,6 +13,7 @@ from stages.dataset.prepared import Dataset, Sample
 from stages.dataset.validation import Faults
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Float32
+from stages.pipeline.progress import bar
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def training_images(data: Dataset) -> Described:
 def features(data: Dataset, samples: list[Sample], stage: str) -> Float32:
     """The features of `shift` of some images, float32 (images, len(shift.FEATURES)); `stage` is named in progress."""
     work = parallel.in_order(lambda sample: shift.features(images.grey(data.image(sample))), samples)
-    return np.stack(list(tqdm(work, f"{stage}: training images", len(samples), unit=" images", disable=None)))
+    return np.stack(list(bar(work, f"{stage}: training images", len(samples))))
 
 
 def test_images(folder: Path, layout: Layout) -> TestImages:
@@ -78,7 +78,7 @@ def test_images(folder: Path, layout: Layout) -> TestImages:
 
     with threadpool_limits(1, "blas"):  # NumPy's own threads would wait for one another in every worker
         work = parallel.in_order(describe, range(len(files)))
-        found = list(tqdm(work, "check_data: test images", len(files), unit=" images", disable=None))
+        found = list(bar(work, "check_data: test images", len(files)))
     faults = Faults()
     for fault in found:
         if isinstance(fault, str):

@@ -40,6 +40,12 @@ class Finding:
         return f"{self.severity.value}: {self.check.value}: {self.message}"
 
 
+def serious(findings: Iterable[Finding]) -> list[Finding]:
+    """Problems first, then warnings: all findings but notes."""
+    found = list(findings)
+    return [each for severity in (Severity.PROBLEM, Severity.WARNING) for each in found if each.severity is severity]
+
+
 def count(findings: Iterable[Finding], severity: Severity) -> int:
     """How many findings are of one severity."""
     return sum(finding.severity is severity for finding in findings)

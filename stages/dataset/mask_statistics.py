@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from stages.dataset import rle, tables
 from stages.dataset.image_sizes import ImageSizes
 from stages.dataset.layout import Layout
 from stages.dataset.mask_store import MaskStore
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 
 LARGE = 200_000  # pixels; masks above it cover about half of a Severstal image, much of it sound steel
 
@@ -75,7 +75,7 @@ def collect(path: Path, sizes: ImageSizes, store: MaskStore) -> Found:
     distinct: dict[frozenset[int], frozenset[int]] = {}  # one object for each set of classes, not for each image
     group: list[tuple[int, rle.Runs]] = []  # the masks of the image that is being read
     image, shared, scattered = "", 0, False
-    for row in tqdm(tables.read(path, layout), "explore: masks", unit=" rows", disable=None):
+    for row in bar(tables.read(path, layout), "explore: masks", unit="rows"):
         row = row._replace(image=sizes.names.file(row.image) or row.image)  # noqa: PLW2901
         if row.image != image:
             shared += shared_pixels(group)

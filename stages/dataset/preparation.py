@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from stages.dataset import duplicates, encoded_store, folds, geometry, integrity, true_masks, validation
 from stages.dataset.image_names import ImageNames
@@ -25,6 +24,7 @@ from stages.dataset.validation import Faults, SpaceError
 from stages.pipeline import outputs, parallel, paths
 from stages.pipeline.arrays import Int64
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar, counter
 from stages.pipeline.settings import Preprocess
 
 BLOCK = 64  # images that a worker takes at a time: their signatures are one matrix product
@@ -85,7 +85,7 @@ def _read_masks(names: list[str], layout: Layout, masks: MaskStore, rows: valida
     """Fill `masks` from the training table; rows with faults are left out and returned as faults."""
     faults = Faults()
     found = validation.masks(paths.TRAIN_TABLE, ImageNames(names), layout, faults, rows)
-    for row in tqdm(found, "preprocess: masks", unit=" masks", disable=None):
+    for row in bar(found, "preprocess: masks", unit="masks"):
         masks.add(row, row.runs.encode())
     return faults
 
@@ -98,7 +98,7 @@ def _run_blocks(writer: ImageWriter, count: int) -> tuple[Faults, PartsByOrder]:
     with (
         threadpool_limits(1, "blas"),
         closing(parallel.in_order(writer.store_block, blocks, per_worker=2)) as results,
-        tqdm(total=count, desc="preprocess: images", unit=" images", disable=None) as progress,
+        counter("preprocess: images", count) as progress,
     ):
         for block, stored in zip(blocks, results, strict=True):
             of_images.extend(stored.faults)
@@ -256,8 +256,10 @@ def describe(figures: dict[str, Any], layout: Layout) -> list[str]:
         for name in figures["pixel_share"]
         if (lacking := [fold.removeprefix("fold_") for fold, of in folds_of.items() if not of["classes"][name]])
     ]
-    lines.append(f"{figures['images']} images in {len(folds_of)} folds, fold {len(folds_of) - 1} held out")
-    lines.append(f"{figures['near_duplicates']} near-duplicates kept in the fold of their originals")
+    count = f"{len(folds_of)} folds (preprocess.folds)"
+    lines.append(f"{figures['images']} images in {count}, fold {len(folds_of) - 1} held out")
+    copies = f"{figures['near_duplicates']} near-duplicates (preprocess.duplicate_correlation)"
+    lines.append(f"{copies} kept in the fold of their originals")
     if figures["divided_groups"]:
         lines.append(
             f"{figures['divided_groups']} chain(s) of near-duplicates would fill a fold and were divided: some near-"

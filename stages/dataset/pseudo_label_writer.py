@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from stages.dataset import duplicates, encoded_store, geometry, integrity, label_maps
 from stages.dataset import images as image_files
@@ -18,6 +17,7 @@ from stages.dataset.prepared import IMAGES, INDEX, LABELS, SUMMARY
 from stages.dataset.tiles import Grid
 from stages.pipeline import outputs, parallel
 from stages.pipeline.arrays import Float32, UInt8
+from stages.pipeline.progress import bar
 
 
 class StoredImages:
@@ -42,7 +42,7 @@ class StoredImages:
         self.layout, self.names = layout, [file.name for file in files]
         self.grids, signatures = [], []
         writer = EncodedWriter(folder / IMAGES)
-        progress = tqdm(files, "pseudo_label: test images", unit=" images", disable=None)
+        progress = bar(files, "pseudo_label: test images")
         with threadpool_limits(1, "blas"):  # NumPy's own threads would wait for one another in every worker
             for tiles, grid, signature in parallel.in_order(read, progress):
                 for tile in tiles:

@@ -15,9 +15,9 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from tqdm import tqdm
 
 from stages.pipeline.arrays import Bool, Float32, Int64, UInt8
+from stages.pipeline.progress import bar
 
 BLACK = 16  # grey levels below this are black: JPEG leaves a black margin a few levels above 0
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -197,7 +197,7 @@ def across_folds(signatures: Float32, folds: Int64, threshold: float) -> tuple[f
         near-duplicates.
     """
     largest, pairs = -np.inf, 0
-    for start, first in tqdm([*_blocks(signatures)], "check_data: pairs across folds", unit=" blocks", disable=None):
+    for start, first in bar([*_blocks(signatures)], "check_data: pairs across folds", unit="blocks"):
         for further, second in _blocks(signatures[start:]):
             apart = folds[start : start + _BLOCK, np.newaxis] != folds[start + further :][:_BLOCK]
             correlations = (first @ second.T)[apart]
@@ -210,7 +210,7 @@ def across_folds(signatures: Float32, folds: Int64, threshold: float) -> tuple[f
 def nearest(signatures: Float32, others: Float32) -> Float32:
     """Largest correlation of each image with any of the others, float32 (images,); -1 if there are none."""
     largest = np.full(len(signatures), -1, np.float32)
-    for start, first in tqdm([*_blocks(signatures)], "check_data: pairs with others", unit=" blocks", disable=None):
+    for start, first in bar([*_blocks(signatures)], "check_data: pairs with others", unit="blocks"):
         for _, second in _blocks(others):
             own = largest[start : start + _BLOCK]
             np.maximum(own, (first @ second.T).max(axis=1), out=own)

@@ -80,7 +80,10 @@ def until(label_maps: Iterator[UInt8], sizes: Sequence[Callable[[], Size]], end:
     count = len(sizes)
     for number in range(count):
         if time.monotonic() > end:
-            print(f"OUT OF TIME: the last {count - number} of {count} images are submitted as empty", flush=True)
+            print(
+                f"OUT OF TIME: the last {count - number} of {count} images are submitted as empty (kernel.hours)",
+                flush=True,
+            )
             yield from (np.zeros(size(), np.uint8) for size in sizes[number:])
             return
         yield next(label_maps)

@@ -97,6 +97,12 @@ def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
         stream.write("\n")
 
 
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write lines of text."""
+    with file(path) as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+
+
 def write_table(
     path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], *, for_competition: bool = False
 ) -> None:

@@ -14,12 +14,14 @@ DOWNLOAD_METRICS = Path("metrics/download.json")
 
 EXPLORE_METRICS = Path("metrics/explore.json")
 EXPLORE_PICTURES = Path("metrics/explore")
+EXPLORE_TEXT = Path("data/explore.txt")  # what the stage prints
 
 PREPARED = Path("data/prepared")  # read by training and evaluation: see stages/dataset/prepared.py
 FOLDS_TABLE = PREPARED / "folds.csv"  # of this run, to be copied to KEPT_FOLDS
 KEPT_FOLDS = Path("kept_folds.csv")  # in git: see stages/dataset/kept_folds.py
 PREPROCESS_METRICS = Path("metrics/preprocess.json")
 CHECK_DATA_METRICS = Path("metrics/check_data.json")
+CHECK_DATA_TEXT = Path("data/check_data.txt")  # what the stage prints
 
 PSEUDO = Path("data/pseudo")  # test images labelled by networks: see stages/dataset/pseudo_labels.py
 PSEUDO_METRICS = Path("metrics/pseudo_label.json")

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from stages.dataset import rle
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Float32, UInt8
+from stages.pipeline.progress import counter
 from stages.synthetic import surface
 from stages.synthetic.defects import DRAWERS
 
@@ -95,7 +95,7 @@ def generate(folder: Path, train_images: int, test_images: int, seed: int) -> No
             raise ValueError(f"{name}: expected 0 or more, found {number}")
     train, test = plan(train_images, _TRAIN, seed), plan(test_images, _TEST, seed)
     with (
-        tqdm(total=len(train) + len(test), desc="drawing steel", unit="image", disable=None) as progress,
+        counter("download: drawing steel", len(train) + len(test)) as progress,
         (folder / "train.csv").open("w", newline="") as train_file,
         (folder / "sample_submission.csv").open("w", newline="") as test_file,
     ):

@@ -1,4 +1,4 @@
-"""What happens around the epochs of a training: random numbers, validation, the progress bar, and the saved state."""
+"""What happens around the epochs of a training: random numbers, validation, and the saved state."""
 
 import math
 import shutil
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from stages.dataset import label_maps
 from stages.dataset.layout import Metric
 from stages.dataset.prepared import Dataset, Sample
 from stages.inference import averaging, savedmodel
 from stages.pipeline.cli import UserError
+from stages.pipeline.progress import bar
 from stages.pipeline.settings import Train
 from stages.postprocessing import rules
 from stages.scoring import dice, metric, overlaps
@@ -49,7 +49,7 @@ def validate(
     images = (data.image(sample) for sample in own)
     counts = np.zeros((len(samples), 3, 1 + classes), np.int64)
     pairs = zip(
-        tqdm(own, "train: validation", unit=" images", leave=False, disable=None),
+        bar(own, "train: validation", leave=False),
         averaging.of_images([network], images, data.layout, batch_size),
         strict=True,
     )
@@ -83,31 +83,6 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Seed what draws random numbers inside the network, such as dropout."""
         tf.random.set_seed(self.seed)
-
-
-class Bar(keras.callbacks.Callback):  # type: ignore[misc]
-    """A progress bar per epoch on a terminal; elsewhere `Progress` prints one line per epoch."""
-
-    def __init__(self, title: str, steps: int, options: Train) -> None:
-        super().__init__()
-        self.title, self.steps, self.options = title, steps, options
-        self.validation = ""
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Open a bar."""
-        title = f"{self.title}, epoch {epoch + 1}/{self.options.epochs}"
-        self.bar = tqdm(total=self.steps, desc=title, unit=" steps", leave=False, disable=None)
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Move the bar by one step."""
-        self.bar.update()
-        self.bar.set_postfix_str(f"loss {(logs or {}).get('loss', math.nan):.4f}{self.validation}", refresh=False)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Close the bar; the next one shows this validation figure beside the loss."""
-        self.bar.close()
-        name = f"val_{self.options.monitor}"
-        self.validation = f", {name} {(logs or {}).get(name, math.nan):.4f}"
 
 
 class Validate(keras.callbacks.Callback):  # type: ignore[misc]
@@ -220,7 +195,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             vars(callback).update(remembered)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Print the figures, then write the state under a new name and switch to it in one step."""
+        """Write the state under a new name and switch to it in one step."""
         figures = {name: float(value) for name, value in (logs or {}).items()}
         if not math.isfinite(figures["loss"]):
             raise UserError(
@@ -229,7 +204,6 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             )
         self.history.append(figures)
         self.curve(epoch, figures)
-        print(f"train: epoch {epoch + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()), flush=True)
         if not self.cluster.is_chief:
             return
         folder = self.state / f"epoch_{epoch}"

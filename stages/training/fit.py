@@ -24,6 +24,7 @@ from stages.training import (
     batches,
     checksums,
     deep_supervision,
+    display,
     encoder,
     losses,
     mixed_crops,
@@ -31,8 +32,9 @@ from stages.training import (
     optimizer,
     weights_average,
 )
-from stages.training.callbacks import Bar, Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
+from stages.training.callbacks import Best, Curve, Logs, Progress, Reseed, Validate, best_epochs
 from stages.training.crops import Crops
+from stages.training.display import Display
 from stages.training.job import Job
 
 keras: Any = tf.keras
@@ -137,6 +139,9 @@ def _read_finished(state: Path, curve: Curve) -> TrainedNetwork | None:
         return None
     for epoch, logs in enumerate(trained.history):
         curve(epoch, logs)
+    print(
+        f"train: {state.name}: taken from data/state, trained before with these parameters, data and code", flush=True
+    )
     (state / FINISHED).touch()  # used recently: see network_cache.tidy
     return trained
 
@@ -197,6 +202,8 @@ def _phase(
     """One phase: from random or given weights to the average of its best epochs. `samples`: training and validation."""
     options, data, cluster = job.options, job.data, job.cluster
     crops, validation = samples
+    name = state.parent.name + (f", {state.name.replace('_', ' ')}" if job.options.full_size_epochs else "")
+    display.begin(name, crops, validation)
     seed(job.seed)
     state.mkdir(parents=True, exist_ok=True)
     pixels = crops.pixels(most=COUNTED)
@@ -224,9 +231,9 @@ def _phase(
                     average,
                     [
                         Validate(data, validation, options, cluster),
-                        Bar(f"train: {state.parent.name}", crops.steps, options),
                         *progress.callbacks,
                         Best(progress, options),
+                        Display(name, crops.steps, progress, options),
                     ],
                 ),
                 progress,

@@ -76,7 +76,7 @@ def opened(crops: Crops, size: int, wanted: int) -> Iterator["Loader | None"]:
     if fitting < wanted:
         print(
             f"train: WARNING: {SHARED}: expected {wanted * _bytes(crops, size) / 1e6:,.0f} MB free for "
-            f"{wanted} processes that make crops, found {_free() / 1e6:,.0f} MB: "
+            f"{wanted} processes that make crops (train.loader_processes), found {_free() / 1e6:,.0f} MB: "
             f"{f'{fitting} of them start' if fitting else 'threads make the crops'}, which may be slower. A container "
             "gets more by docker run --shm-size=1g",
             flush=True,

@@ -117,7 +117,7 @@ def _train(job: Job) -> None:
         if options.final:
             final = replace(job, options=for_every_fold(options, trained))
             length = f"{final.options.epochs} + {final.options.full_size_epochs} epochs"
-            print(f"train: on every fold for {length}, without validation", flush=True)
+            print(f"train: on every fold (train.final) for {length}, without validation", flush=True)
             used.append(network_cache.folder(final, None))
             last = _train_one(final, None, used[-1], targets)
             metrics["final"] = summary(last, data.classes, final.options) | {"scored": 0}
@@ -154,6 +154,7 @@ def _train_one(job: Job, fold: int | None, state: Path, targets: _Targets) -> Tr
     targets.starting_over.prepare(state / name, fit.FINISHED)
     with curves.open_folder(targets.curves / name) as live, as_os_error(state):
         trained = fit.fit(job, fold, state / name, curves.logger(live))
+    print(f"train: {name}: writing the network to {paths.MODEL}", flush=True)
     export(fit.exported(job.options, job.data), job.data.layout, trained.weights, targets.networks / name)
     return trained
 
@@ -199,6 +200,5 @@ def _report_clipped_crops(options: settings.Train, data: Dataset) -> None:
     height, width = data.images.height, data.images.width
     if options.crop_height > height or options.crop_width > width:
         crop = f"{min(options.crop_height, height)}×{min(options.crop_width, width)}"
-        print(
-            f"train: crops of {options.crop_height}×{options.crop_width} clipped to {crop}: images are {height}×{width}"
-        )
+        asked = f"{options.crop_height}×{options.crop_width} (train.crop_height, train.crop_width)"
+        print(f"train: crops of {asked} clipped to {crop}: images are {height}×{width}")

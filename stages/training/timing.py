@@ -1,7 +1,5 @@
 """How long a training would take on this machine: a few steps and epochs of it, measured."""
 
-import contextlib
-import io
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -103,8 +101,7 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
         validation = Validate(data, samples, options)
         best = weights_average.around(average, [validation, Best(progress, options)])
         callbacks = [Reseed(job.seed), *best, progress, clock]
-        with contextlib.redirect_stdout(io.StringIO()):  # the figures of these epochs mean nothing
-            batches.fit(network, crops, job, steps_per_epoch=steps, epochs=EPOCHS, callbacks=callbacks, verbose=0)
+        batches.fit(network, crops, job, steps_per_epoch=steps, epochs=EPOCHS, callbacks=callbacks, verbose=0)
         ended = time.perf_counter()
         validate(validation.network, data, samples, options.validation_batch_size)
         image = (time.perf_counter() - ended) / len(samples)

@@ -49,7 +49,7 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
         seconds_a_step: without the first step, which includes reading ahead; seconds_an_image: of validation.
     """
     tensorflow_start.start(training=True)
-    from stages.training import callbacks, fit
+    from stages.training import callbacks, display, fit
     from stages.training.crops import Crops
 
     notes: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
         whole(self, *arguments)
         self.steps = min(steps, self.steps)
 
-    class Bar(callbacks.Bar):
+    class Display(display.Display):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             super().on_train_batch_end(batch, logs)
             if batch == 0:
@@ -74,7 +74,7 @@ def shorten_epochs(steps: int) -> dict[str, Any]:
             notes["seconds_an_image"] = (time.perf_counter() - started) / max(1, len(self.samples))
 
     Crops.__init__ = crops  # type: ignore[method-assign,assignment]
-    fit.Bar, fit.Validate = Bar, Validate  # type: ignore[attr-defined]
+    fit.Display, fit.Validate = Display, Validate  # type: ignore[attr-defined]
     return notes
 
 

@@ -28,7 +28,7 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
 
     def measure(place: Place) -> Iterator[Pair]:
         tensorflow_start.start(training=True)
-        from stages.training import callbacks, fit, precision
+        from stages.training import display, fit, precision
         from stages.training.crops import Crops
         from stages.training.job import Job
 
@@ -46,7 +46,7 @@ def steps(downscale: int) -> Callable[[Place], Iterator[Pair]]:
 
             state = folder / "data/state"
             shutil.rmtree(state, ignore_errors=True)
-            with patch.object(fit, "Bar", clocked(callbacks.Bar)):
+            with patch.object(fit, "Display", clocked(display.Display)):
                 fit.fit(Job(prepared, training, options.seed), 0, state, after_epoch)
             yield from pairs[1:]
 

@@ -17,6 +17,7 @@ from stages.scoring import evaluation, overlaps
 from stages.scoring.evaluation import ScoredImage
 
 ROOT = Path(__file__).parents[2]
+FINDING = "PROBLEM: leakage: 1 pair(s) of near-duplicates lie in different folds"
 
 
 def printed(capsys: pytest.CaptureFixture[str], **competition: Any) -> list[str]:
@@ -36,7 +37,7 @@ def printed(capsys: pytest.CaptureFixture[str], **competition: Any) -> list[str]
     outputs.write_metrics(paths.EVALUATION_METRICS, figures)
     outputs.write_metrics(paths.INFER_METRICS, {"engine": "tensorflow", "precision": "float32"})
     outputs.write_metrics(paths.DOWNLOAD_METRICS, {"source": "drawn", "size": 1})
-    outputs.write_metrics(paths.CHECK_DATA_METRICS, {"problems": 0, "warnings": 0})
+    outputs.write_metrics(paths.CHECK_DATA_METRICS, {"problems": 1, "warnings": 0, "findings": {"1": FINDING}})
     paths.SUBMISSION.parent.mkdir(exist_ok=True)
     paths.SUBMISSION.write_text("")
     summary.run(Namespace())
@@ -75,14 +76,21 @@ def test_the_score_is_named(
 def test_a_costly_search_is_warned_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Post-processing took a half of the Dice where there is a mask: the last line says so, and else there is none."""
+    """Post-processing took a half of the Dice where there is a mask: the last line says so, after the data checks.
+
+    Else what the data checks found is the last.
+    """
     monkeypatch.chdir(tmp_path)
     printed(capsys)
     summary.run(Namespace())
-    assert "WARNING" not in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert "data checks: 1 problems, 0 warnings, listed below" in lines
+    assert lines[-1] == FINDING
     metrics = json.loads(paths.EVALUATION_METRICS.read_text())
     metrics["validation"] |= {"positive_mean_dice": 0.35, "without_postprocessing": {"positive_mean_dice": 0.7}}
     metrics["validation"]["without_postprocessing"]["mean_dice"] = 0.5
     paths.EVALUATION_METRICS.write_text(json.dumps(metrics))
     summary.run(Namespace())
-    assert capsys.readouterr().out.splitlines()[-1].startswith("WARNING: post-processing costs 50.0% of the Dice")
+    *_, finding, warning = capsys.readouterr().out.splitlines()
+    assert finding == FINDING
+    assert warning.startswith("WARNING: post-processing costs 50.0% of the Dice")

@@ -48,6 +48,7 @@ def test_dry_run_without_an_account(
     assert "data/submission.csv: 3 images, 3 masks, SHA-256" in result.stdout
     assert "no credentials: Kaggle is not asked how many submissions are left" in result.stdout
     assert server.requests == []
+    assert stage("submit", "--dry-run").returncode == 0, "what is not sent needs no description"
     result = stage("submit", "-m", "first idea")
     assert result.returncode == 1
     assert "kaggle: expected credentials, found none: make a token" in result.stderr

@@ -167,6 +167,27 @@ def test_dry_run(project: Call, stage: Stage, server: KaggleServer) -> None:
     assert server.requested("StartSubmissionUpload") == []
 
 
+def test_dry_run_with_an_account_that_does_not_work(
+    project: Call, stage: Stage, folder: Path, server: KaggleServer, environment: dict[str, str]
+) -> None:
+    """The file is checked all the same; with --kernel, which needs the account, it is a mistake."""
+    environment["KAGGLE_KEY"] = "f" * 32
+    result = stage("submit", "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert "data/submission.csv: 3 images, 3 masks, SHA-256" in result.stdout
+    assert "submit: how many submissions are left is not known: kaggle: " in result.stdout
+    assert stage("submit", "--dry-run", "--kernel").returncode == 1
+    assert server.submissions == []
+
+
+def test_a_description_is_needed_to_send(project: Call, stage: Stage, server: KaggleServer) -> None:
+    """It is asked for before anything is checked or sent."""
+    result = stage("submit")
+    assert result.returncode == 1
+    assert "submit: expected a description, which Kaggle shows, found none" in result.stderr
+    assert server.requests == []
+
+
 def test_a_stale_submission_is_refused(project: Call, stage: Stage, folder: Path, server: KaggleServer) -> None:
     """Parameters that changed since, or a file that was edited by hand."""
     params = (folder / "params.yaml").read_text()

@@ -16,9 +16,9 @@ HEIGHT, WIDTH = 32, 64
 # What each stage leaves that needs no TensorFlow.
 OUTPUTS = {
     "download": ("data/raw", "metrics/download.json"),
-    "explore": ("metrics/explore", "metrics/explore.json"),
+    "explore": ("data/explore.txt", "metrics/explore", "metrics/explore.json"),
     "preprocess": ("data/prepared", "metrics/preprocess.json"),
-    "check_data": ("metrics/check_data.json",),
+    "check_data": ("data/check_data.txt", "metrics/check_data.json"),
 }
 
 

@@ -16,7 +16,7 @@ from tests.support import tiny_project
 from tests.support.tiny_project import call
 
 FORCE = ("dvc", "repro", "--force", "--single-item", "train")
-TRAINED = "train: epoch 1:"  # printed by a training, and not for a network that is taken from its state
+TRAINED = "epoch 1 of 1: loss"  # printed by a training, and not for a network that is taken from its state
 
 
 def network(state: Path) -> Path:

@@ -28,12 +28,14 @@ WITHOUT_EFFECT = {
     "stages.pipeline.limits",
     "stages.pipeline.outputs",
     "stages.pipeline.paths",
+    "stages.pipeline.progress",
     "stages.pipeline.sections",
     "stages.pipeline.settings",
     "stages.pipeline.source_code",
     "stages.pipeline.train_settings",
     "stages.pipeline.unchanged",
     "stages.pipeline.yaml_files",
+    "stages.training.display",
     "stages.training.job",
 }
 

@@ -39,7 +39,7 @@ class Arrivals:
     """
 
     def __init__(self, folders: Iterable[Path], now: Callable[[], float] = time.monotonic) -> None:
-        self._folders, self._now = {folder.resolve(): folder for folder in folders}.values(), now
+        self._folders, self._now = list({folder.resolve(): folder for folder in folders}.values()), now
         self.unreachable: set[Path] = set()
         self._seen: dict[Path, _Seen] = {}
         self._done: set[Path] = set()

@@ -58,12 +58,8 @@ def photographs(places: Iterable[Path], names: Names, refuse: Refuse) -> list[Ph
         names: what is taken already.
         refuse: called for a place without photographs, and for a photograph that gets no masks.
     """
-    found: dict[Path, Photograph] = {}
-    for path in (path for named in places for path in _at(named, refuse)):
-        photograph = names.named(path, refuse) if place(path) not in found else None
-        if photograph:
-            found[place(path)] = photograph
-    return list(found.values())
+    files = {place(path): path for named in places for path in _at(named, refuse)}
+    return [photograph for path in files.values() if (photograph := names.named(path, refuse))]
 
 
 def place(path: Path) -> Path:

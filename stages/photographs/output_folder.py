@@ -37,8 +37,10 @@ def claimed(folder: Path, sources: Iterable[Path]) -> Iterator[None]:
     made = not folder.exists()
     try:
         with lock.held(folder / LOCK, "segment", "or name another --out"):
-            yield
-            (folder / LOCK).unlink()
+            try:
+                yield
+            finally:
+                (folder / LOCK).unlink(missing_ok=True)  # while it is held: nobody else's
     finally:
         if made:
             with suppress(OSError):  # it is not empty

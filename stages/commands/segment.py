@@ -1,4 +1,4 @@
-"""Masks of new photographs, by the networks and rules of the last run.
+"""Segment new photographs by the networks and rules of the last run: masks, overlays and a table.
 
     python -m stages segment strip.jpg --out masks
     python -m stages segment photos more-photos --out masks
@@ -43,7 +43,7 @@ class _Refusals:
     def check(self) -> None:
         """Raise a `UserError` if there are any."""
         if self.paths:
-            raise UserError(f"{len(self.paths)} of the photographs or folders named have no masks, see above")
+            raise UserError(f"expected masks of everything that was named, got none for {len(self.paths)}: see above")
 
 
 def segment(given: argparse.Namespace) -> None:

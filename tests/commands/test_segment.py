@@ -220,7 +220,7 @@ def test_bad_photographs_are_reported_and_the_others_segmented(capsys: pytest.Ca
     assert len(reported) == len(expected) + 1
     for line, (path, reason) in zip(reported, expected, strict=False):
         assert line.startswith(f"segment: {path}: {reason}")
-    assert reported[-1] == "segment: 10 of the photographs or folders named have no masks, see above"
+    assert reported[-1] == "segment: expected masks of everything that was named, got none for 10: see above"
     assert files("out") == ["masks.csv", "masks/F.png", "overlays/F.jpg", "segment.json"]
     assert {row["image"] for row in table("out")} == {"F.jpg"}
 
@@ -309,6 +309,12 @@ def bfloat16() -> None:
     trained.record(Path())
 
 
+def int8() -> None:
+    """A run with quantised networks, of which nothing is recorded."""
+    engines.write(paths.PROBABILITIES, Engine("openvino", "int8"), AS_IT_IS)
+    trained.record(Path())
+
+
 FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     "no run": (lambda: Path("dvc.lock").unlink(), "dvc.lock: expected the record of the stages' outputs"),
     "no model": (
@@ -329,6 +335,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
         other_engine,
         "data/probabilities/engine.json: expected the file that dvc.lock records, found an",
     ),
+    "no int8 networks": (int8, "dvc.lock: expected the MD5 of data/quantized, found none: run dvc repro"),
     "no bfloat16 here": (
         bfloat16,
         "data/probabilities/engine.json: the rules were chosen with openvino in bfloat16: expected a processor with "
@@ -350,6 +357,24 @@ def test_a_model_that_is_not_the_recorded_one(
     (reported,) = capsys.readouterr().err.splitlines()
     assert reported.startswith(f"segment: {reason}")
     assert not Path("out").exists()
+
+
+def test_tensorflow_gets_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last bits depend on the batch; OpenVINO computes each image by itself, a single one without company."""
+    trained.make(Path())
+    sizes: list[int] = []
+
+    def network(images: UInt8) -> tuple[Any, Any]:
+        sizes.append(len(images))
+        return trained.network(images)
+
+    monkeypatch.setattr(engines, "load", lambda *name_and_place: network)
+    path = str(photograph("a.png"))
+    segment(path, "--out", "openvino")
+    engines.write(paths.PROBABILITIES, engines.NOTEBOOK, AS_IT_IS)
+    trained.record(Path())
+    segment(path, "--out", "tensorflow")
+    assert sizes == [1, 4]
 
 
 def test_parameters_are_those_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,19 @@
 
 import csv
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 
+from stages.dataset import sample_submission, submission
+from stages.dataset.layout import Layout
+from stages.pipeline import settings
 from tests.support import repository
 from tests.support.repository import ROOT, SMALL, check_submission, setting
 
@@ -115,6 +121,22 @@ def test_post_processing_changes_without_a_network(clone: Path) -> None:
     metrics = json.loads((clone / "metrics/evaluation.json").read_text())
     for of in (metrics, metrics["validation"]):
         assert of["mean_dice"] == of["without_postprocessing"]["mean_dice"]
+    call(clone, "git", "checkout", "--force", "--quiet", ".")
+
+
+def test_segment_makes_the_masks_of_the_submission(clone: Path) -> None:
+    """From DVC's own dvc.lock, with thresholds so low that there are masks: the bytes of data/submission.csv."""
+    experiment(clone, "masks", *FAST, "postprocess.thresholds=[30,30,30,30]", "postprocess.gates=[0,0,0,0]")
+    call(clone, sys.executable, "-m", "stages", "segment", "data/raw/test_images", "--out", "segmented")
+    layout = Layout.of(settings.load(clone / "params.yaml").competition)
+    sample = sample_submission.read(clone / "data/raw/sample_submission.csv", layout)
+    names = [clone / f"segmented/masks/{Path(image).stem}.png" for image in sample.images]
+    masks = (np.asarray(cv2.imread(str(name), cv2.IMREAD_UNCHANGED), np.uint8) for name in names)
+    submission.write(clone / "ours.csv", sample, masks, "sample")
+    assert (clone / "ours.csv").read_bytes() == (clone / "data/submission.csv").read_bytes()
+    assert submission.check(clone / "ours.csv", sample, "sample")["masks"] > 0
+    for name in ("ours.csv", "segmented"):
+        shutil.rmtree(clone / name) if (clone / name).is_dir() else (clone / name).unlink()
     call(clone, "git", "checkout", "--force", "--quiet", ".")
 
 

@@ -1,4 +1,4 @@
-"""From photograph files to label maps in one go: infer_test and predict together, for a Kaggle notebook."""
+"""From photographs to label maps in one go: infer_test and predict together, for segment and for a Kaggle notebook."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ from stages.inference import averaging
 from stages.inference.averaging import Network, Views
 from stages.pipeline import parallel
 from stages.pipeline.arrays import UInt8
+from stages.postprocessing.prediction import Prediction
 from stages.postprocessing.rules import Rules, label_map
 
 
@@ -37,12 +38,34 @@ def label_maps(
     Raises:
         ImageError: a file is not an image as the competition has them.
     """
+    photographs = parallel.in_order(lambda file: geometry.read(file, layout), files)
+    return (labels for labels, _ in segmented(networks, photographs, layout, batch_size, views, rules))
+
+
+def segmented(
+    networks: list[Network],
+    photographs: Iterable[tuple[UInt8, Size]],
+    layout: Layout,
+    batch_size: int,
+    views: Views,
+    rules: Rules,
+) -> Iterator[tuple[UInt8, Prediction]]:
+    """The same for photographs that have been read, with the probabilities from which the masks were made.
+
+    Args:
+        networks, layout, batch_size, views, rules: as of `label_maps`.
+        photographs: each as `geometry.read` returns it.
+
+    Yields:
+        The label map or planes, and the prediction, both at the size at which the competition scores.
+    """
     sizes: deque[Size] = deque()
 
-    def photographs() -> Iterator[UInt8]:
-        for image, size in parallel.in_order(lambda file: geometry.read(file, layout), files):
+    def fitted() -> Iterator[UInt8]:
+        for image, size in photographs:
             sizes.append(size)
             yield image
 
-    for prediction in averaging.of_images(networks, photographs(), layout, batch_size, views):
-        yield label_map(prediction.restored(layout, sizes.popleft()), rules)
+    for found in averaging.of_images(networks, fitted(), layout, batch_size, views):
+        prediction = found.restored(layout, sizes.popleft())
+        yield label_map(prediction, rules), prediction

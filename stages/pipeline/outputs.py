@@ -27,11 +27,23 @@ def file(path: Path) -> Iterator[IO[str]]:
     Raises:
         UserError: the file cannot be written (no space, no permission).
     """
+    with _replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that appears complete or not at all; raises as `file` does."""
+    with _replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """The path of a file that replaces `path` when the block, which writes and closes it, ends without an error."""
     partial = _partial(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
+        yield partial
         check()
         os.replace(partial, path)
     except OSError as error:

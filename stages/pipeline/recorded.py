@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,13 @@ def check(path: Path) -> None:
     """Check that a stage's output is the one that dvc.lock records.
 
     Args:
-        path: a file or a folder, as dvc.yaml names it.
+        path: a file or a folder, as dvc.yaml names it; or a file in such a folder on which a stage depends by itself.
 
     Raises:
         UserError: it is not recorded, missing, or another one; the message names the file, and its copy in DVC's cache
             if that was changed too.
     """
-    recorded = _recorded(path)
+    recorded = md5_recorded(path)
     if not path.exists():
         raise UserError(f"{path}: expected the output that {LOCK} records, found none: run dvc checkout or dvc repro")
     if recorded.endswith(".dir") != path.is_dir():
@@ -39,6 +40,38 @@ def check(path: Path) -> None:
     found = md5(path) if hashes is None else md5_of_folder(hashes)
     if found != recorded:
         raise UserError(_difference(path, recorded, found, hashes))
+
+
+def check_read(stage: str, path: Path) -> None:
+    """Check that a stage's results were made from the output that dvc.lock records now.
+
+    Args:
+        stage: its name in dvc.yaml.
+        path: an output of another stage, which this one reads.
+
+    Raises:
+        UserError: they were made from an earlier one, as after `dvc repro` of a single stage; or nothing is recorded.
+    """
+    read = next((entry for entry in _entries("deps", stage) if entry["path"] == path.as_posix()), {})
+    if read.get("md5") != md5_recorded(path):
+        raise UserError(
+            f"{LOCK}: expected results of {stage} from the {path} that is recorded, found some from another one: "
+            "run dvc repro"
+        )
+
+
+def parameters(stage: str, section: str) -> Any:
+    """The section of params.yaml with which a stage ran, as dvc.lock records it: not checked.
+
+    Raises:
+        UserError: none is recorded.
+    """
+    found = _stages().get(stage, {}).get("params") or {}
+    for key in ("params.yaml", section):
+        found = found.get(key) if isinstance(found, dict) else None
+    if found is None:
+        raise UserError(f"{LOCK}: expected the parameters {section} of the stage {stage}, found none: run dvc repro")
+    return found
 
 
 def md5(path: Path) -> str:
@@ -69,18 +102,42 @@ def md5_of_folder(hashes: dict[str, str]) -> str:
 _RESTORE = "run dvc checkout, and dvc repro if that cannot restore it"
 
 
-def _recorded(path: Path) -> str:
-    """The hash of an output in dvc.lock."""
+def md5_recorded(path: Path) -> str:
+    """The hash of an output in dvc.lock; of a part of an output, that by which a stage depends on it.
+
+    Raises:
+        UserError: there is none.
+    """
+    entries = [*_entries("outs"), *_entries("deps")]
+    entry = next((entry for entry in entries if entry["path"] == path.as_posix()), {})
+    if entry.get("hash") != "md5":
+        raise UserError(f"{LOCK}: expected the MD5 of {path}, found none: run dvc repro")
+    return str(entry["md5"])
+
+
+def _entries(kind: str, stage: str | None = None) -> list[dict[str, Any]]:
+    """What dvc.lock records of the outputs (outs) or inputs (deps) of one stage, or of all."""
+    stages = _stages()
+    return [entry for name, one in stages.items() if stage in (None, name) for entry in one.get(kind) or []]
+
+
+def _stages() -> dict[str, dict[str, Any]]:
+    """The stages in dvc.lock, by name."""
+    return _read(md5(LOCK) if LOCK.is_file() else None)
+
+
+@lru_cache(maxsize=1)
+def _read(digest: str | None) -> dict[str, dict[str, Any]]:
+    """The same for a dvc.lock with this MD5: reading it takes a tenth of a second."""
     lock = yaml_files.read(LOCK, "the record of the stages' outputs (dvc repro writes it)")
     try:
-        outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
-        entry: dict[str, Any] = next((out for out in outs if out["path"] == path.as_posix()), {})
-        found = str(entry["md5"]) if entry.get("hash") == "md5" else None
+        stages: dict[str, dict[str, Any]] = lock["stages"]
+        entries = [entry for one in stages.values() for kind in ("outs", "deps") for entry in one.get(kind) or []]
+        if not all(entry["path"] and (entry.get("hash") != "md5" or entry["md5"]) for entry in entries):
+            raise TypeError("path or md5")
     except (TypeError, KeyError, AttributeError):
         raise UserError(f"{LOCK}: expected stages with their outputs, found others: restore it from git") from None
-    if found is None:
-        raise UserError(f"{LOCK}: expected the MD5 of {path}, found none: run dvc repro")
-    return found
+    return stages
 
 
 def _difference(path: Path, recorded: str, found: str, hashes: dict[str, str] | None) -> str:

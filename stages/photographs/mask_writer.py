@@ -1,0 +1,99 @@
+"""One call of segment: photographs in, files out, and what has been done so far."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+from stages.photographs import mask_files, segmenting
+from stages.photographs.found import Photograph
+from stages.photographs.mask_files import MaskTable, Row
+from stages.photographs.segmenting import SegmentedPhotograph
+from stages.photographs.trained_model import TrainedModel
+from stages.pipeline import parallel
+
+PUBLISHED_EVERY = 10.0  # seconds, while there are photographs
+
+
+class MaskWriter:
+    """Writes masks, overlays and the table into a folder.
+
+    Args:
+        model: makes the masks.
+        folder: empty.
+
+    Attributes:
+        count: of photographs that have been segmented.
+        with_mask: how many of them have a mask of each class, and of "any" class.
+    """
+
+    def __init__(self, model: TrainedModel, folder: Path) -> None:
+        self.model, self.folder = model, folder
+        self.count, self.with_mask = 0, Counter[str]()
+        self._table = MaskTable(folder / mask_files.TABLE)
+        self._published = time.monotonic()
+
+    def segment(
+        self,
+        photographs: Sequence[Photograph],
+        refuse: Callable[[Photograph, str], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[Photograph, list[Row]]]:
+        """Segment photographs; yields each that is done, with its rows of the table.
+
+        Args:
+            photographs, refuse, stopped: as of `segmenting.segmented`.
+
+        Raises:
+            UserError: a file cannot be written. The table then holds what was done before.
+        """
+
+        def written(one: SegmentedPhotograph) -> tuple[Photograph, list[Row]]:
+            return one.photograph, mask_files.write(self.folder, one, self.model.layout)
+
+        try:
+            masks = segmenting.segmented(self.model, photographs, refuse, stopped)
+            for photograph, rows in parallel.in_order(written, masks):
+                self._add(rows)
+                yield photograph, rows
+        finally:
+            if self.count:
+                self._table.publish()
+
+    def _add(self, rows: list[Row]) -> None:
+        if not self.count:
+            mask_files.write_legend(self.folder, self.model)
+        self.count += 1
+        shown = [name for _, name, pixels, *_ in rows if pixels]
+        self.with_mask.update([*shown, *(["any"] if shown else [])])
+        self._table.add(rows)
+        if time.monotonic() - self._published >= PUBLISHED_EVERY:
+            self._table.publish()
+            self._published = time.monotonic()
+
+    def close(self) -> None:
+        """Give up the table's rows, once they are published."""
+        self._table.close()
+
+
+@contextmanager
+def interruptible() -> Iterator[Event]:
+    """An event that Ctrl-C, or the end of a service (SIGTERM), sets. A second one ends the process at once."""
+    stop = Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

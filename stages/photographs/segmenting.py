@@ -1,0 +1,98 @@
+"""From photographs to masks, with the probabilities from which they were made."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from stages.dataset import geometry, image_sizes, images, label_maps
+from stages.dataset.images import ImageError, Size
+from stages.dataset.layout import Layout
+from stages.inference import segmentation
+from stages.photographs.found import Photograph
+from stages.photographs.trained_model import TrainedModel
+from stages.pipeline import parallel
+from stages.pipeline.arrays import UInt8
+from stages.postprocessing.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class SegmentedPhotograph:
+    """A photograph and its masks.
+
+    Attributes:
+        photograph: the file, and the name of its masks.
+        image: the photograph as decoded, uint8 (height, width) or (height, width, 3).
+        labels: label map or planes, at the photograph's own size.
+        prediction: from which they were made, at the size at which the competition scores.
+    """
+
+    photograph: Photograph
+    image: UInt8
+    labels: UInt8
+    prediction: Prediction
+
+
+@dataclass(frozen=True)
+class _Readable:
+    """A decoded photograph: as it is, and as networks see it."""
+
+    image: UInt8
+    fitted: UInt8
+
+    @property
+    def size(self) -> Size:
+        return self.image.shape[0], self.image.shape[1]
+
+
+def segmented(
+    model: TrainedModel,
+    photographs: Sequence[Photograph],
+    refuse: Callable[[Photograph, str], None],
+    stopped: Callable[[], bool],
+) -> Iterator[SegmentedPhotograph]:
+    """Segment photographs. Their masks are those that `predict` would make of them as test images.
+
+    Args:
+        model: networks and rules.
+        photographs: read a few at a time, in all cores.
+        refuse: called for each photograph that cannot be read or that the recipe does not allow, with the reason; the
+            others are segmented.
+        stopped: whether to begin no further photograph.
+
+    Yields:
+        Each of the others, in order. Where the competition scores at another size than the photograph's
+        (competition.submission.height, width), the masks are brought from there to the photograph's.
+    """
+    waiting: deque[tuple[Photograph, UInt8]] = deque()
+
+    def readable() -> Iterator[tuple[UInt8, Size]]:
+        every = parallel.in_order(lambda one: _read(one, model.layout), photographs)
+        for photograph, found in zip(photographs, every, strict=True):
+            if stopped():
+                return
+            if isinstance(found, str):
+                refuse(photograph, found)
+            else:
+                waiting.append((photograph, found.image))
+                yield found.fitted, found.size
+
+    batch_size = model.batch_for(len(photographs))
+    masks = segmentation.segmented(model.networks, readable(), model.layout, batch_size, model.views, model.rules)
+    for labels, prediction in masks:
+        photograph, image = waiting.popleft()
+        own = label_maps.resized(labels, (image.shape[0], image.shape[1]))
+        yield SegmentedPhotograph(photograph, image, own, prediction)
+
+
+def _read(photograph: Photograph, layout: Layout) -> _Readable | str:
+    """A photograph, or why it is refused; the reason begins with its path."""
+    path, form = photograph.path, layout.images
+    try:
+        raw = geometry.contents(path, layout)
+        image = geometry.native(raw, path, layout)
+        if form.channels == 1 and not form.grey_from_colour:
+            images.refuse_colours(raw, path)
+        image_sizes.check_storable(geometry.fitted_size((image.shape[0], image.shape[1]), layout), layout, path)
+        return _Readable(image, geometry.fitted(image, layout, path))
+    except ImageError as error:
+        return str(error)

@@ -9,6 +9,7 @@ dataset/dataset-metadata.json
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,9 @@ def write(folder: Path, options: settings.Settings) -> None:
     _write_json(dataset / "parameters.json", parameters(options, networks, rules))
 
 
-def copy_code(root: Path, folder: Path) -> None:
-    """Copy `MODULES`, and the `__init__.py` of their packages, from the repository; the paths stay the same."""
-    files = {f"{name.replace('.', '/')}.py" for name in MODULES}
+def copy_code(root: Path, folder: Path, modules: Iterable[str] = MODULES) -> None:
+    """Copy modules, and the `__init__.py` of their packages, from the repository; the paths stay the same."""
+    files = {f"{name.replace('.', '/')}.py" for name in modules}
     files |= {f"{parent.as_posix()}/__init__.py" for name in files for parent in Path(name).parents if parent.name}
     for name in sorted(files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,9 @@
 """`README.md` of an export: the model card, from what the run has written. No figure stands in the template."""
 
 import json
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ def write(folder: Path, **content: Any) -> None:
         finalize=lambda value: readable(str(value)) if isinstance(value, str) else value,
     )
     try:
-        text = environment.get_template("card.md.j2").render(figure=_figure, **content)
+        text = environment.get_template("card.md.j2").render(figure=_figure, number=partial(next, count(1)), **content)
     except (KeyError, TypeError, jinja2.TemplateError) as error:
         raise UserError(
             f"{paths.EVALUATION_METRICS}: expected the figures of this version, found others ({error}): {AGAIN}"
@@ -97,26 +99,25 @@ def _figures(splits: dict[str, ImageScores]) -> dict[str, Any]:
     held_out, validation = (splits[name] for name in ("held_out", "validation"))
     both = [bootstrap.headline(scores, {}) for scores in (held_out, validation)]
     rows = [
-        {"title": _title(one), "held_out": _with_interval(one), "validation": _with_interval(other)}
+        {
+            "title": "… of " * one["of_class"] + one["title"],
+            "held_out": _with_interval(one),
+            "validation": _with_interval(other),
+        }
         for one, other in zip(*both, strict=True)
     ]
-    few = [row["title"].partition(".")[2] for row in both[0] if row["of_class"] and row["few"]]
+    few = [row["title"] for row in both[0] if row["of_class"] and row["few"]]
     counts = {
         name: {"images": len(scores.images), "groups": len(np.unique(scores.groups))} for name, scores in splits.items()
     }
     return {"rows": rows, "few": few, "fewest": bootstrap.FEWEST} | counts
 
 
-def _title(row: dict[str, Any]) -> str:
-    _, _, name = row["title"].partition(".")
-    return f"… of {name}" if row["of_class"] else str(row["title"])
-
-
 def _with_interval(row: dict[str, Any]) -> str:
     if row["value"] is None:
         return "undefined"
     interval = row["interval"]
-    shown = "too few images" if row["few"] or interval is None else " … ".join(map(_figure, interval))
+    shown = "too few images for an interval" if row["few"] or interval is None else " … ".join(map(_figure, interval))
     return f"{_figure(row['value'])} ({shown})"
 
 

@@ -15,7 +15,7 @@ from stages.exporting.networks import Format
 from stages.kaggle.bundle import LONGEST_NAME
 from stages.pipeline.cli import UserError
 
-MODEL, VARIATION = "model-metadata.json", "model-instance-metadata.json"
+FILES = MODEL, VARIATION = "model-metadata.json", "model-instance-metadata.json"
 FRAMEWORKS = {"onnx": "onnx", "openvino": "other", "savedmodel": "tensorFlow2"}  # as the client names them
 OWNER, SLUG = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*"), re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as the client checks
 

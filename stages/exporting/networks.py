@@ -9,8 +9,6 @@ import shutil
 from pathlib import Path
 from typing import Literal, get_args
 
-from tqdm import tqdm
-
 from stages.exporting import onnx_conversion
 from stages.inference import ensemble, openvino, quantized
 from stages.inference.ensemble import Ensemble
@@ -52,7 +50,8 @@ def write(form: Format, precision: str, channels: int, target: Path) -> dict[str
     saved = ensemble.read(paths.MODEL)
     names = [member.folder for member in saved.members]
     differences = {}
-    for name in tqdm(names, "export", unit=" networks", disable=None):
+    for number, name in enumerate(names, start=1):
+        print(f"export: network {number} of {len(names)}: {name}", flush=True)
         ensemble.check_files(paths.MODEL, saved, name)
         place = f"{FOLDER}/{name}"
         differences[place] = 0.0

@@ -96,14 +96,15 @@ def _floor_mod(context: Any, node: Any, name: str, arguments: Any) -> None:
 def _compared(network: Path, folder: Path, channels: int) -> float:
     from stages.inference import savedmodel
 
-    ours, theirs, largest = savedmodel.load(network), onnx.load(folder), 0.0
+    ours, theirs, differences = savedmodel.load(network), onnx.load(folder), []
     for number, size in enumerate(SIZES):
         shape = (number + 1, *size) if channels == 1 else (number + 1, *size, channels)
         images = np.random.default_rng(number).integers(0, 256, shape).astype(np.uint8)
         for one, other in zip(ours(images), theirs(images), strict=True):
             if np.shape(one) != np.shape(other):
                 raise _unconvertible(network, f"answers of shape {np.shape(other)}, not {np.shape(one)}")
-            largest = max(largest, float(np.abs(np.asarray(one) - np.asarray(other)).max(initial=0)))
+            differences.append(np.abs(np.asarray(one) - np.asarray(other)).max(initial=0))
+    largest = float(np.max(differences))  # NaN if one is
     if not largest <= MOST:
         raise _unconvertible(network, f"probabilities that differ by {largest:.2g}, more than {MOST}")
     return largest

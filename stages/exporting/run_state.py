@@ -23,8 +23,8 @@ def check(artifacts: tuple[Path, ...] = ARTIFACTS) -> None:
         recorded.check(path)
 
 
-def revision() -> str | None:
-    """The commit of the run, after a check that it is up to date; None without git.
+def revision() -> str:
+    """The commit of the run in words, after a check that it is up to date.
 
     Raises:
         UserError: parameters, data or code have changed since, or this is no project of DVC.
@@ -42,9 +42,12 @@ def revision() -> str | None:
     with repo:
         refuse_stale(repo)
         try:
-            return None if isinstance(repo.scm, NoSCM) else str(repo.scm.get_rev())
+            if isinstance(repo.scm, NoSCM):
+                return "a folder without git"
+            changed = ", with changes that are not committed," if repo.scm.is_dirty() else ""
+            return f"revision `{repo.scm.get_rev()}`{changed}"
         except (SCMError, DvcSCMError):
-            return None
+            return "a git repository without a commit"
 
 
 def refuse_stale(repo: Any) -> None:

@@ -39,6 +39,7 @@ MODULES = (
     "stages.dataset.tiles",
     "stages.inference.averaging",
     "stages.inference.cpu",
+    "stages.inference.ensemble",
     "stages.inference.gpus",
     "stages.inference.savedmodel",
     "stages.inference.segmentation",
@@ -46,6 +47,7 @@ MODULES = (
     "stages.kaggle.notebook",
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
+    "stages.pipeline.hashes",
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",
     "stages.postprocessing.class_weights",
@@ -55,13 +57,20 @@ MODULES = (
 
 
 def write(folder: Path, options: settings.Settings) -> None:
-    """Write script, metadata and data set into an empty folder, from data/model and data/postprocess.json."""
+    """Write script, metadata and data set into an empty folder, from data/model and data/postprocess.json.
+
+    Raises:
+        UserError: a network that was copied is not the one that train wrote.
+    """
     shutil.copyfile(Path(__file__).with_name("script.py"), folder / "submission.py")
     write_metadata(folder, options.kernel.owner, options.competition.slug, options.kernel.accelerator)
     dataset = folder / "dataset"
     copy_code(ROOT, dataset / "code")
     shutil.copytree(paths.MODEL, dataset / "model")
-    networks = [member.folder for member in ensemble.read(paths.MODEL).members]
+    saved = ensemble.read(dataset / "model")
+    networks = [member.folder for member in saved.members]
+    for network in networks:
+        ensemble.check_files(dataset / "model", saved, network)
     rules = rules_file.read(paths.RULES).rules
     _write_json(dataset / "parameters.json", parameters(options, networks, rules))
 

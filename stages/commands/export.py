@@ -85,9 +85,9 @@ def _engine() -> Engine:
 
 
 def _report(target: Path, engine: Engine, largest: float, kaggle: KaggleModel | None) -> None:
-    files = [path for path in target.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files)
-    print(f"export: {target}: {len(files)} files, {size / 1e6:.1f} MB, for {engine}")
+    count = manifest.check(target)  # as it lies on the disk now
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    print(f"export: {target}: {count} files, {size / 1e6:.1f} MB, for {engine}")
     if largest:
         print(f"export: on noise, probabilities differ from those of the trained networks by {largest:.1g} at most")
     print(f"export: SHA-256 of {manifest.FILE}: {hashes.sha256(target / manifest.FILE)}")

@@ -12,18 +12,17 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.commands import export as command
 from stages.dataset import geometry
 from stages.dataset.layout import Layout
-from stages.exporting import exported, manifest, networks, onnx_conversion, run_state
-from stages.inference import averaging, gpus
+from stages.exporting import exported, kaggle_model, manifest, networks, onnx_conversion, run_state
+from stages.inference import averaging, ensemble, gpus, quantized
 from stages.inference.averaging import Views
 from stages.pipeline import cli, paths, settings
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.rules import label_map
 from tests.exporting.conftest import few_layers, options
-from tests.support import export_project
+from tests.support import export_project, locks
 
 __all__ = ["few_layers", "options"]
 
@@ -152,7 +151,7 @@ def test_a_network_that_train_did_not_write(project: Path, capsys: pytest.Captur
     (paths.MODEL / "blend_0/fold_1/saved_model.pb").write_text("another one")
     export_project.record(project)
     paths.ENSEMBLE.write_text(saved)
-    export_project.locks.write(project, *(path.as_posix() for path in run_state.ARTIFACTS))
+    locks.write(project, *(path.as_posix() for path in run_state.ARTIFACTS))
     message = refused(capsys, "--format", "savedmodel", "--out", "steel")
     assert "blend_0/fold_1/saved_model.pb: expected the file that train wrote, found another" in message
 
@@ -183,13 +182,32 @@ def test_a_folder_that_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_for_kaggle(project: Path) -> None:
     """Both files that its client reads; the client leaves them behind, so the manifest does not name them."""
     export("--format", "savedmodel", "--out", "steel", "--kaggle-model", "some-one/steel-defects")
-    model, variation = (json.loads(Path("steel", name).read_text()) for name in command.kaggle_model.FILES)
+    model, variation = (json.loads(Path("steel", name).read_text()) for name in kaggle_model.FILES)
     assert (model["ownerSlug"], model["slug"], model["isPrivate"]) == ("some-one", "steel-defects", True)
     assert (variation["modelSlug"], variation["framework"]) == ("steel-defects", "tensorFlow2")
     assert model["description"] == Path("steel/README.md").read_text()
-    for name in command.kaggle_model.FILES:
+    for name in kaggle_model.FILES:
         Path("steel", name).unlink()
     assert manifest.check(Path("steel")) > 5
+
+
+def test_int8_goes_out_as_it_was_quantised(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """OpenVINO gets the networks of data/quantized, which must be made from these weights; other formats float32."""
+    for name in ("fold_0", "blend_0/fold_1"):
+        (paths.QUANTIZED / name).mkdir(parents=True)
+        for file in ("network.xml", "network.bin"):
+            (paths.QUANTIZED / name / file).write_text(f"{name} in int8")
+    quantized.write(paths.QUANTIZED, ensemble.read(paths.MODEL), ["fold_0", "blend_0/fold_1"])
+    paths.INFER_METRICS.write_text('{"engine": "openvino", "precision": "int8"}')
+    locks.write(project, *(path.as_posix() for path in (*run_state.ARTIFACTS, paths.QUANTIZED)))
+    export("--format", "openvino", "--out", "steel")
+    assert Path("steel/networks/blend_0/fold_1/network.bin").read_text() == "blend_0/fold_1 in int8"
+    assert json.loads(Path("steel/model.json").read_text())["precision"] == "int8"
+    assert "for openvino in int8" in capsys.readouterr().out
+    export("--format", "savedmodel", "--out", "exact")
+    assert json.loads(Path("exact/model.json").read_text())["precision"] == "float32"
+    (paths.QUANTIZED / "fold_0/network.bin").write_text("another one")
+    assert "data/quantized: expected the files" in refused(capsys, "--format", "openvino", "--out", "again")
 
 
 def steel(folder: Path) -> list[Path]:
@@ -253,7 +271,7 @@ def run_example(project: Path, files: list[Path]) -> subprocess.CompletedProcess
     """Run example.py as a stranger does: elsewhere, with nothing of this project on the path of modules."""
     elsewhere = project / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
-    command = [sys.executable, "-I", project / "steel/example.py", project / "masks", *files]
+    command = [sys.executable, "-I", *map(str, (project / "steel/example.py", project / "masks", *files))]
     return subprocess.run(command, cwd=elsewhere, env={}, text=True, capture_output=True)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.exporting import code
+from stages.exporting import code, networks
 from tests.test_kernel import imports
 
 ROOT = Path(__file__).parents[2]
@@ -37,8 +37,8 @@ def test_the_example_is_short() -> None:
     assert sum(bool(line.strip()) for part in lines for line in part.splitlines()) <= 30
 
 
-@pytest.mark.parametrize("form", ["onnx", "openvino", "savedmodel"])
-def test_requirements_are_pinned(tmp_path: Path, form: code.Format) -> None:
+@pytest.mark.parametrize("form", networks.FORMATS)
+def test_requirements_are_pinned(tmp_path: Path, form: networks.Format) -> None:
     """One that runs the networks, NumPy and OpenCV, as they are here."""
     code.write(tmp_path, form)
     lines = (tmp_path / "requirements.txt").read_text().splitlines()

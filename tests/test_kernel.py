@@ -149,6 +149,36 @@ def test_what_is_not_recorded_is_not_bundled(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "data/kernel").exists()
 
 
+@pytest.mark.slow
+def test_the_notebook_checks_its_networks(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that changed on its way to Kaggle is named before any is loaded."""
+    monkeypatch.chdir(project)
+    kernel.kernel()
+    mounted = mount(project, tmp_path / "input", zips=False)
+    with (mounted / "steel-model/model/fold_1/saved_model.pb").open("ab") as file:
+        file.write(b"more")
+    result = ran(sys.executable, project / "data/kernel/submission.py", mounted, tmp_path / "working")
+    assert result.returncode == 1
+    assert "fold_1/saved_model.pb: expected the file that the stage kernel bundled, found another" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_what_train_did_not_write_is_not_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dvc.lock records it, as after `dvc commit`, but ensemble.json names another SHA-256."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "data/model/fold_0").mkdir(parents=True)
+    (tmp_path / "data/model/fold_0/saved_model.pb").write_text("as train wrote it")
+    member = ensemble.EnsembleMember("fold_0", 0, True, False, (1.0,) * 5, (0.2,) * 5)
+    ensemble.write(tmp_path / "data/model", ensemble.Ensemble({}, [member]))
+    (tmp_path / "data/model/fold_0/saved_model.pb").write_text("another one")
+    rules_file.write(tmp_path / "data/postprocess.json", postprocess.plain(4), [])
+    locks.write(tmp_path, "data/model", "data/postprocess.json")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"fold_0/saved_model.pb: expected the file that train wrote, found another"):
+        kernel.kernel()
+    assert not (tmp_path / "data/kernel").exists()
+
+
 def test_the_listed_modules_are_those_that_the_script_imports() -> None:
     """None is missing, none superfluous. Of other packages Kaggle has four.
 

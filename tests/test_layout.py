@@ -15,6 +15,7 @@ STAGES = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "
 # The packages of stages/, from top to bottom. A module imports from its own package and from the lines below it.
 PACKAGES = (
     {"commands"},
+    {"exporting"},
     {"ablation", "kaggle", "photographs", "training"},
     {"figures"},
     {"inference"},

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from stages.inference import averaging, cpu
-from stages.pipeline import settings
 from stages.pipeline.arrays import Float32, UInt8
 from stages.pipeline.cli import UserError
 
-QUANTIZED = "network.xml"  # in the folder of a quantised network, beside its weights, network.bin
+QUANTIZED = "network.xml"  # in the folder of a quantised or exported network, beside its weights, network.bin
 # What OpenVINO computes with where a network does not say otherwise: by default it takes what the processor has.
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
@@ -33,29 +32,32 @@ def imported() -> Any:
         import openvino  # type: ignore[import-untyped]
     except ImportError as error:
         raise UserError(
-            f"params.yaml: inference: engine: openvino cannot be imported ({error}): {settings.installing('openvino')}"
+            f"params.yaml: inference: engine: openvino cannot be imported ({error}): {sys.executable} -m pip install "
+            "openvino"
         ) from None
     return openvino
 
 
 def load(folder: Path, precision: str = "float32") -> averaging.Network:
-    """Load what `stages.inference.savedmodel.save` has written, or what `stages.inference.quantization` has made of it.
+    """Load what `stages.inference.savedmodel.save` has written, or what `stages.inference.quantization` or
+    `stages.exporting.networks` has made of it: network.xml, which is taken where it lies in the folder.
 
     The network is compiled at its first call, for the size of those images: with known sizes, padding and cropping are
     resolved in advance. The images of a batch are computed in parallel, each on its share of the cores.
 
     Args:
-        folder: of a SavedModel; for int8, of a quantised network.
+        folder: of a SavedModel, or of network.xml; for int8, of a quantised network.
         precision: a key of `HINTS`.
 
     Raises:
         UserError: there is no network, or OpenVINO is not installed.
     """
-    if precision != "int8":
+    own = precision == "int8" or (folder / QUANTIZED).is_file()
+    if not own:
         averaging.check(folder)
     openvino = imported()
     core = openvino.Core()
-    network_on_disk = core.read_model(folder / QUANTIZED if precision == "int8" else folder)
+    network_on_disk = core.read_model(folder / QUANTIZED if own else folder)
     cores = cpu.threads() or os.cpu_count() or 1
 
     @cache

@@ -9,6 +9,7 @@ dataset/dataset-metadata.json
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ MODULES = (
     "stages.dataset.tiles",
     "stages.inference.averaging",
     "stages.inference.cpu",
+    "stages.inference.ensemble",
     "stages.inference.gpus",
     "stages.inference.savedmodel",
     "stages.inference.segmentation",
@@ -45,6 +47,7 @@ MODULES = (
     "stages.kaggle.notebook",
     "stages.pipeline.arrays",
     "stages.pipeline.cli",
+    "stages.pipeline.hashes",
     "stages.pipeline.outputs",
     "stages.pipeline.parallel",
     "stages.postprocessing.class_weights",
@@ -54,20 +57,27 @@ MODULES = (
 
 
 def write(folder: Path, options: settings.Settings) -> None:
-    """Write script, metadata and data set into an empty folder, from data/model and data/postprocess.json."""
+    """Write script, metadata and data set into an empty folder, from data/model and data/postprocess.json.
+
+    Raises:
+        UserError: a network that was copied is not the one that train wrote.
+    """
     shutil.copyfile(Path(__file__).with_name("script.py"), folder / "submission.py")
     write_metadata(folder, options.kernel.owner, options.competition.slug, options.kernel.accelerator)
     dataset = folder / "dataset"
     copy_code(ROOT, dataset / "code")
     shutil.copytree(paths.MODEL, dataset / "model")
-    networks = [member.folder for member in ensemble.read(paths.MODEL).members]
+    saved = ensemble.read(dataset / "model")
+    networks = [member.folder for member in saved.members]
+    for network in networks:
+        ensemble.check_files(dataset / "model", saved, network)
     rules = rules_file.read(paths.RULES).rules
     _write_json(dataset / "parameters.json", parameters(options, networks, rules))
 
 
-def copy_code(root: Path, folder: Path) -> None:
-    """Copy `MODULES`, and the `__init__.py` of their packages, from the repository; the paths stay the same."""
-    files = {f"{name.replace('.', '/')}.py" for name in MODULES}
+def copy_code(root: Path, folder: Path, modules: Iterable[str] = MODULES) -> None:
+    """Copy modules, and the `__init__.py` of their packages, from the repository; the paths stay the same."""
+    files = {f"{name.replace('.', '/')}.py" for name in modules}
     files |= {f"{parent.as_posix()}/__init__.py" for name in files for parent in Path(name).parents if parent.name}
     for name in sorted(files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

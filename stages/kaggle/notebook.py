@@ -18,14 +18,13 @@ from stages.dataset import images, path_patterns, sample_submission, submission
 from stages.dataset.image_names import ImageNames
 from stages.dataset.images import Size
 from stages.dataset.layout import Layout
-from stages.inference import savedmodel, segmentation
+from stages.inference import ensemble, savedmodel, segmentation
 from stages.inference.averaging import Views
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 from stages.postprocessing.rules import Rules
 
 PARAMETERS = "parameters.json"
-ENSEMBLE = "ensemble.json"  # lies beside the networks
 REPORT_EVERY = 50  # images
 
 
@@ -56,6 +55,7 @@ def _run(mounted: Path, target: Path, scratch: Path) -> None:
     layout = Layout.from_json(parameters["layout"])
     competition, names = _competition(mounted, layout)
     sample = _sample(competition / layout.files.sample_submission, layout, names)
+    _check_networks(model, parameters["networks"])
     networks = [savedmodel.load(model / name) for name in parameters["networks"]]
     rules = Rules.from_json(parameters["rules"])
     by_id = ImageNames(names)
@@ -97,10 +97,24 @@ def _model(bundle: Path, scratch: Path) -> Path:
     if packed.is_file():
         with zipfile.ZipFile(packed) as archive:
             archive.extractall(scratch / "model")
-    found = {path.parent for folder in (bundle, scratch) for path in folder.rglob(ENSEMBLE)}
+    found = {path.parent for folder in (bundle, scratch) for path in folder.rglob(ensemble.FILE)}
     if len(found) != 1:
         raise UserError(f"{bundle}: expected one folder of networks, found {len(found)}")
     return found.pop()
+
+
+def _check_networks(model: Path, networks: list[str]) -> None:
+    """See that the networks are those that train wrote, by their SHA-256 in ensemble.json, before any is loaded."""
+    try:
+        saved = ensemble.read(model)
+        for network in networks:
+            ensemble.check_files(model, saved, network)
+    except UserError as error:
+        damaged = str(error).partition(": ")[0]
+        raise UserError(
+            f"{damaged}: expected the file that the stage kernel bundled, found another or none: send the data set "
+            "again"
+        ) from None
 
 
 def _competition(mounted: Path, layout: Layout) -> tuple[Path, dict[str, str]]:

@@ -1,0 +1,72 @@
+"""`manifest.json`, which names every file of an export with its SHA-256.
+
+It notices damage, a copy that is not whole and files of two exports that were mixed. Whoever changes a file on purpose
+can change the manifest too: compare the SHA-256 of manifest.json itself with the one that the export printed.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from stages.pipeline import hashes
+from stages.pipeline.cli import UserError
+
+FILE = "manifest.json"
+# Kaggle's client reads the last two, and does not send them with the model.
+UNLISTED = {FILE, "model-metadata.json", "model-instance-metadata.json"}
+AGAIN = "copy the folder again, or export again"
+
+
+def write(folder: Path) -> None:
+    """Write manifest.json into a folder that is complete."""
+    content = {"sha256": {name: hashes.sha256(folder / name) for name in sorted(_names(folder))}}
+    (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def check(folder: Path) -> int:
+    """See that a folder holds the files that were exported, and no others. Returns how many there are.
+
+    What Python writes beside the code that it has run (`__pycache__`) does not count.
+
+    Raises:
+        UserError: a file is missing, changed or too many, or there is no manifest.
+    """
+    expected = _read(folder)
+    found = _names(folder)
+    missing = sorted(expected.keys() - found)
+    if missing:
+        raise UserError(f"{folder / missing[0]}: expected the exported file, found none{_others(missing)}: {AGAIN}")
+    more = sorted(found - expected.keys())
+    if more:
+        raise UserError(f"{folder / more[0]}: expected no such file in the export, found one{_others(more)}: remove it")
+    changed = [name for name in sorted(expected) if hashes.sha256(folder / name) != expected[name]]
+    if changed:
+        raise UserError(
+            f"{folder / changed[0]}: expected the exported file (SHA-256 {expected[changed[0]][:16]}…), found another "
+            f"one{_others(changed)}: {AGAIN}"
+        )
+    return len(expected)
+
+
+def _read(folder: Path) -> dict[str, str]:
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))["sha256"]
+        if not content or not all(isinstance(text, str) for text in content.values()):
+            raise TypeError("sha256")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{folder}: expected a folder that python -m stages export has written, with {FILE}, found none"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{folder / FILE}: expected what export writes, found a damaged file: {AGAIN}") from None
+    return dict(content)
+
+
+def _names(folder: Path) -> set[str]:
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    return {name.as_posix() for name in files if "__pycache__" not in name.parts} - UNLISTED
+
+
+def _others(names: Iterable[str]) -> str:
+    count = len(list(names)) - 1
+    return f" (and {count} more like it)" if count else ""

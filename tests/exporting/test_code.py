@@ -1,0 +1,47 @@
+"""The code of an export: complete, and in need of little."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.exporting import code, networks
+from tests.test_kernel import imports
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_listed_modules_are_those_that_the_example_imports() -> None:
+    """None is missing, none superfluous; of other packages only NumPy, OpenCV and one that runs networks.
+
+    simplejpeg, pydicom and Pillow are imported only where they are there or needed, segmentation_models for training.
+    """
+    found, others = set(), set()
+    waiting = ["stages.exporting.example"]
+    while waiting:
+        for imported in imports(waiting.pop()):
+            if not imported.startswith("stages"):
+                others.add(imported.split(".")[0])
+            elif (ROOT / f"{imported.replace('.', '/')}.py").is_file() and imported not in found:
+                found.add(imported)
+                waiting.append(imported)
+    assert found == set(code.MODULES)
+    assert others - set(sys.stdlib_module_names) == {
+        "numpy", "cv2", "onnxruntime", "openvino", "tensorflow", "PIL", "simplejpeg", "pydicom", "segmentation_models",
+    }  # fmt: skip
+
+
+def test_the_example_is_short() -> None:
+    """About 30 lines without its docstrings and blank lines."""
+    lines = (ROOT / "stages/exporting/example.py").read_text().split('"""')[2::2]
+    assert sum(bool(line.strip()) for part in lines for line in part.splitlines()) <= 30
+
+
+@pytest.mark.parametrize("form", networks.FORMATS)
+def test_requirements_are_pinned(tmp_path: Path, form: networks.Format) -> None:
+    """One that runs the networks, NumPy and OpenCV, as they are here."""
+    code.write(tmp_path, form)
+    lines = (tmp_path / "requirements.txt").read_text().splitlines()
+    assert lines[0].startswith(code.ENGINES[form][0].partition("-")[0])
+    assert [line.partition("==")[0] for line in lines[1:]] == ["numpy", "opencv-python-headless"]
+    assert all("==" in line for line in lines)

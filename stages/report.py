@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from tqdm import tqdm
 
-from stages.dataset.layout import Layout
+from stages.dataset.layout import Layout, Metric
 from stages.dataset.prepared import Dataset, Sample
 from stages.figures import charts, data_warnings, gallery, headline, pages, predicted, report_galleries, submitted
 from stages.figures.definitions import DEFINITIONS, DICE
@@ -29,7 +29,7 @@ def report() -> None:
     """Run the stage."""
     options, data = settings.load(), Dataset(paths.PREPARED)
     layout, samples = Layout.of(options.competition), data.fold(data.held_out)
-    scores = _scores(layout)
+    scores = _scores(layout.metric)
     if [sample.image for sample in samples] != scores["held_out"].images:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
     sent = submitted.read(paths.SUBMISSION, paths.TEST_IMAGES, layout)
@@ -68,12 +68,23 @@ def _content(options: Settings, scores: dict[str, ImageScores]) -> dict[str, Any
         "groups": len(set(held_out.groups.tolist())),
         "options": options,
         "warning": evaluation.warning(metrics["validation"], options.postprocess.objective),
-        "warnings": data_warnings.sentences(_read(paths.CHECK_DATA_METRICS, problems=int, warnings=int)),
+        "warnings": _data_warnings(),
         "engine": _read(paths.INFER_METRICS, engine=str, precision=str),
         "source": source,
         "definitions": DEFINITIONS,
         "dice": DICE,
     }
+
+
+def _data_warnings() -> list[str]:
+    checks = _read(paths.CHECK_DATA_METRICS, problems=int, warnings=int)
+    try:
+        return data_warnings.sentences(checks)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # a figure is missing, or no number
+        raise UserError(
+            f"{paths.CHECK_DATA_METRICS}: expected the figures of this version, found others ({error}): "
+            "run dvc repro --force check_data"
+        ) from None
 
 
 def title(source: str, slug: str) -> str:
@@ -100,11 +111,11 @@ def _galleries(
     ], width
 
 
-def _scores(layout: Layout) -> dict[str, ImageScores]:
+def _scores(named: Metric) -> dict[str, ImageScores]:
     """Of the images of each split."""
     try:
         with paths.IMAGES_TABLE.open(encoding="utf-8", newline="") as file:
-            splits = per_image.read(file, str(paths.IMAGES_TABLE), layout.metric)
+            splits = per_image.read(file, str(paths.IMAGES_TABLE), named)
     except UserError as error:
         raise UserError(f"{error}: {AGAIN}") from None
     for split in ("held_out", "validation"):

@@ -201,3 +201,52 @@ def test_a_figure_is_missing(page: Path) -> None:
     with pytest.raises(UserError, match=expected):
         report.report()
     assert page.read_bytes() == before
+
+
+def test_check_data_of_another_version(page: Path) -> None:
+    """Its file is named, and the earlier report stays."""
+    from stages import report
+    from stages.pipeline import outputs, paths
+
+    before = page.read_bytes()
+    for damaged in ({"problems": 1, "warnings": 0}, drawn_report.CHECKS | {"classes": {"bright": 3}}):
+        outputs.write_metrics(paths.CHECK_DATA_METRICS, damaged)
+        with pytest.raises(UserError, match=r"metrics/check_data.json: .* run dvc repro --force check_data"):
+            report.report()
+    assert page.read_bytes() == before
+
+
+def test_warnings_stand_before_the_figures(page: Path) -> None:
+    """Those of check_data, as many as there are."""
+    text = page.read_text(encoding="utf-8").partition('id="figures"')[0]
+    assert "Few examples of dark" in text
+    assert "Data checks: 0 problem(s), 1 warning(s); python -m stages.check_data says what to do" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "title"),
+    [("sample", "Built-in sample"), ("kaggle", "steel"), ("~/scans/coils.zip", "coils.zip"), ("/", "/")],
+)
+def test_the_title_is_the_source(source: str, title: str) -> None:
+    """Not the competition's slug, which the sample and one's own images have too."""
+    from stages import report
+
+    assert report.title(source, "steel") == title
+
+
+def test_many_test_images_do_not_fill_the_page(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 700, 300 are on the page; photographs are reduced where all of them together are too large."""
+    from stages import report
+    from stages.figures import gallery
+    from stages.pipeline import paths
+
+    assert "Photographs are stored" not in page.read_text(encoding="utf-8")
+    drawn_report.submit_drawn(yaml.safe_load(paths.PARAMS.read_text())["competition"], images=700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "MOST_PIXELS", 300 * 40 * 72)
+        report.report()
+    assert "report: 4 held-out and 300 test images" in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert "466 of 700 images have a mask. Shown: 300 of 700, at most 100 for each predicted class" in text
+    assert text.count('class="item" data-gallery="test"') == 300
+    assert "Photographs are stored 800 pixels wide at most; masks are not reduced." in text

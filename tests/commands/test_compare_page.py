@@ -52,6 +52,7 @@ def runs(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     better: dict[str, Prediction] = {image: stored[image] for image in stored.presence}
     for prediction in better.values():
         prediction.pixels[:4, :4] = 0
+    shutil.rmtree(paths.HELD_OUT_PROBABILITIES)
     probabilities.write(paths.HELD_OUT_PROBABILITIES, better.items())
     evaluate.evaluate()
     return tmp_path

@@ -27,11 +27,11 @@ def tiles(rows: Sequence[Row], held_out: ImageScores, metrics: dict[str, Any]) -
     found = {
         "title": f"True masks found: {counted.found:,} of {counted.there:,}",
         "value": counted.found / counted.there if counted.there else None,
-        "interval": None,
-        "few": False,
+        "interval": verdict.found_interval(held_out),
+        "few": bootstrap.groups(held_out, "positive_mean_dice") < bootstrap.FEWEST,
         "nothing": None,
-        "definition": f"{DEFINITIONS['found']}. False alarms: {counted.alarms:,} of {counted.clean:,} "
-        f"{DEFINITIONS['false_alarms']}",
+        "definition": f"{DEFINITIONS['found']}. False alarms ({DEFINITIONS['false_alarms']}): {counted.alarms:,} of "
+        f"{counted.clean:,}",
     }
     return [score | {"nothing": nothing}, positive | {"nothing": None}, found]
 

@@ -41,6 +41,15 @@ def detected(scores: ImageScores) -> Detected:
     return Detected(*(int(np.count_nonzero(pairs)) for pairs in counts))
 
 
+def found_interval(scores: ImageScores) -> tuple[float, float] | None:
+    """95% interval of the share of the true masks that are found; None if there are none."""
+    weights = bootstrap.draws(scores.groups)
+    there = scores.true > 0
+    found = weights @ (there & (scores.intersection > 0)).sum(axis=1)  # (rounds,)
+    pairs = weights @ there.sum(axis=1)
+    return bootstrap.interval(found[pairs > 0] / pairs[pairs > 0])
+
+
 def nothing(scores: ImageScores) -> ImageScores:
     """The scores of the same images if every predicted mask were empty."""
     empty = np.zeros_like(scores.predicted)

@@ -55,6 +55,13 @@ def test_nothing_is_claimed_without_need(pairs: list[tuple[int, int, int]], word
     assert verdict.sentences(scores(pairs), scores(pairs))[0].startswith(words)
 
 
+def test_the_share_of_masks_found_has_an_interval() -> None:
+    """It holds the share; there is none without masks."""
+    low, high = verdict.found_interval(scores([FOUND] * 6 + [MISSED] * 6 + [CLEAN] * 6)) or (1, 0)
+    assert 0.1 < low < 0.5 < high < 0.9
+    assert verdict.found_interval(scores([CLEAN] * 6)) is None
+
+
 def test_no_true_mask() -> None:
     """There is no share of masks found."""
     assert (

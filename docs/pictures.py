@@ -122,7 +122,8 @@ def report(path: Path) -> None:
         ready = "return document.documentElement.dataset.ready"
         WebDriverWait(chromium, 60).until(lambda page: page.execute_script(ready) == "yes")
         halves = []
-        for place in ("header", "#controls"):
+        for tab, place in (("results", "header"), ("held-out", "#held-out .controls")):
+            chromium.execute_script("document.getElementById(arguments[0]).click()", f"tab-{tab}")
             chromium.execute_script("document.querySelector(arguments[0]).scrollIntoView()", place)
             time.sleep(2)  # images are drawn when they come into view
             png = np.frombuffer(chromium.get_screenshot_as_png(), np.uint8)

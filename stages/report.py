@@ -1,6 +1,7 @@
-"""Write data/report.html: figures with intervals, charts and every held-out image, in one file that needs no network.
+"""Write data/report.html: a verdict, figures with intervals, charts and images, in one file that needs no network.
 
-Reads what evaluate and train have written to metrics/ and data/. The charts are those of `dvc plots`.
+Reads what the stages before it have written to metrics/ and data/. The charts are those of `dvc plots`; the masks of
+the test images are those of data/submission.csv.
 """
 
 import json
@@ -8,43 +9,39 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 
 from stages.dataset.layout import Layout, Metric
-from stages.dataset.prepared import Dataset
-from stages.figures import gallery, report_page
+from stages.dataset.prepared import Dataset, Sample
+from stages.figures import charts, data_warnings, gallery, headline, pages, predicted, report_galleries, submitted
+from stages.figures.definitions import DEFINITIONS, DICE
+from stages.figures.pages import Gallery
 from stages.pipeline import outputs, paths, settings, stage
 from stages.pipeline.cli import UserError
 from stages.pipeline.progress import bar
-from stages.scoring import bootstrap, evaluation, metric, per_image
+from stages.pipeline.settings import Settings
+from stages.scoring import evaluation, per_image, verdict
 from stages.scoring.per_image import ImageScores
 
 AGAIN = "run dvc repro --force evaluate"
-MASKS_HEADER = ["image", "class", "run_lengths"]
 
 
 def report() -> None:
     """Run the stage."""
     options, data = settings.load(), Dataset(paths.PREPARED)
-    samples = data.fold(data.held_out)
-    named = Layout.of(options.competition).metric
-    scores = _scores(named)
-    if [sample.image for sample in samples] != scores.images:
+    layout, samples = Layout.of(options.competition), data.fold(data.held_out)
+    scores = _scores(layout.metric)
+    if [sample.image for sample in samples] != scores["held_out"].images:
         raise UserError(f"{paths.IMAGES_TABLE}: expected the images of the held-out fold, found others: run dvc repro")
-    metrics = _read(paths.EVALUATION_METRICS, validation=dict)
-    items = gallery.items(data, samples, scores, _predicted_masks())
+    sent = submitted.read(paths.SUBMISSION, paths.TEST_IMAGES, layout)
+    galleries, width = _galleries(data, samples, scores["held_out"], sent)
     try:
-        page = report_page.render(
+        page = pages.render(
+            "report.html.j2",
             data.classes,
-            bar(items, "report: images", len(samples)),
-            metrics=metrics,
-            headline=bootstrap.headline(scores, metrics["validation"]),
-            groups=len(set(scores.groups.tolist())),
-            options=options,
-            warning=evaluation.warning(metrics["validation"], options.postprocess),
-            score_title=metric.title(named).capitalize() if named != Metric() else None,
-            engine=_read(paths.INFER_METRICS, engine=str, precision=str),
-            source=_read(paths.DOWNLOAD_METRICS, source=str, sha256=str),
+            charts.specifications(),
+            galleries,
+            reduced=width if width == gallery.WIDTH else None,
+            **_content(options, scores),
         )
         with outputs.file(paths.REPORT) as stream:
             stream.writelines(page)
@@ -52,19 +49,79 @@ def report() -> None:
         raise UserError(
             f"{paths.EVALUATION_METRICS}: expected the figures of this version, found others ({error}): {AGAIN}"
         ) from None
-    print(f"report: {len(samples)} held-out images, {paths.REPORT.stat().st_size / 1e6:.1f} MB: {paths.REPORT}")
+    size = paths.REPORT.stat().st_size / 1e6
+    print(f"report: {len(samples)} held-out and {len(sent.shown)} test images, {size:.1f} MB: {paths.REPORT}")
 
 
-def _scores(named: Metric) -> ImageScores:
-    """Of the images of the held-out fold."""
+def _content(options: Settings, scores: dict[str, ImageScores]) -> dict[str, Any]:
+    """What the page says besides charts and images."""
+    metrics = _read(paths.EVALUATION_METRICS, validation=dict)
+    source = _read(paths.DOWNLOAD_METRICS, source=str, sha256=str)
+    held_out, validation = scores["held_out"], scores["validation"]
+    rows = headline.table(held_out, validation, metrics)
+    return {
+        "title": title(source["source"], options.competition.slug),
+        "verdict": verdict.sentences(held_out, validation),
+        "tiles": headline.tiles(rows, held_out, metrics),
+        "rows": rows,
+        "metrics": metrics,
+        "groups": len(set(held_out.groups.tolist())),
+        "options": options,
+        "warning": evaluation.warning(metrics["validation"], options.postprocess),
+        "warnings": _data_warnings(),
+        "engine": _read(paths.INFER_METRICS, engine=str, precision=str),
+        "source": source,
+        "definitions": DEFINITIONS,
+        "dice": DICE,
+    }
+
+
+def _data_warnings() -> list[str]:
+    checks = _read(paths.CHECK_DATA_METRICS, problems=int, warnings=int)
+    try:
+        return data_warnings.sentences(checks)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # a figure is missing, or no number
+        raise UserError(
+            f"{paths.CHECK_DATA_METRICS}: expected the figures of this version, found others ({error}): "
+            "run dvc repro --force check_data"
+        ) from None
+
+
+def title(source: str, slug: str) -> str:
+    """What the report is called, by `download.source`.
+
+    >>> title("sample", "steel"), title("kaggle", "steel"), title("~/scans/coils.zip", "steel")
+    ('Built-in sample', 'steel', 'coils.zip')
+    """
+    return {"sample": "Built-in sample", "kaggle": slug}.get(source, Path(source).name or source)
+
+
+def _galleries(
+    data: Dataset, samples: list[Sample], scores: ImageScores, sent: submitted.SentImages
+) -> tuple[list[Gallery], int]:
+    """The held-out and the test images, and to which width their photographs are reduced."""
+    pixels = sum(height * width for height, width in (sample.size for sample in samples))
+    width = gallery.width(pixels + sent.pixels)
+    held_out = gallery.items(data, samples, scores, _predicted_masks(), width)
+    shown = bar(held_out, "report: images", len(samples))
+    test = bar(sent.items(width), "report: test images", len(sent.shown))
+    return [
+        report_galleries.held_out(shown, len(samples), data.classes),
+        report_galleries.test(test, sent, data.classes),
+    ], width
+
+
+def _scores(named: Metric) -> dict[str, ImageScores]:
+    """Of the images of each split."""
     try:
         with paths.IMAGES_TABLE.open(encoding="utf-8", newline="") as file:
             splits = per_image.read(file, str(paths.IMAGES_TABLE), named)
     except UserError as error:
         raise UserError(f"{error}: {AGAIN}") from None
-    if "held_out" not in splits:
-        raise UserError(f"{paths.IMAGES_TABLE}: expected images of the split held_out, found none: {AGAIN}")
-    return splits["held_out"]
+    for split in ("held_out", "validation"):
+        if split not in splits:
+            raise UserError(f"{paths.IMAGES_TABLE}: expected images of the split {split}, found none: {AGAIN}")
+    return splits
 
 
 def _read(path: Path, **kinds: type) -> dict[str, Any]:
@@ -80,18 +137,8 @@ def _read(path: Path, **kinds: type) -> dict[str, Any]:
 
 def _predicted_masks() -> dict[str, dict[str, str]]:
     """Run lengths by image and class."""
-    try:
-        table = pd.read_csv(paths.PREDICTED_MASKS, dtype=str, keep_default_na=False)
-        if list(table.columns) != MASKS_HEADER:
-            raise ValueError(f"the columns {', '.join(table.columns)}"[:200])
-    except ValueError as error:  # of pandas too
-        reason = " ".join(str(error).split())
-        raise UserError(f"{paths.PREDICTED_MASKS}: expected what evaluate writes, found: {reason}: {AGAIN}") from None
-    names = table[["image", "class"]].map(outputs.unescaped, na_action="ignore")
-    return {
-        str(image): dict(zip(masks["class"], masks["run_lengths"], strict=True))
-        for image, masks in table.assign(**names).groupby("image", sort=False)
-    }
+    with paths.PREDICTED_MASKS.open(encoding="utf-8", newline="") as file:
+        return predicted.read(file, str(paths.PREDICTED_MASKS), AGAIN)
 
 
 if __name__ == "__main__":

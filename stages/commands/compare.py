@@ -3,6 +3,7 @@
     python -m stages compare cce cce_dice
     python -m stages compare cce-1,cce-2,cce-3 cce_dice-1,cce_dice-2,cce_dice-3      # several seeds of each
     python -m stages compare --losses cce cce_dice           # trains both first: what `make compare` does
+    python -m stages compare cce cce_dice --html cce.html    # and a page with the images that differ most
 
 Arguments are names of experiments, branches, tags or commits, or `workspace`. Differences are second minus first, with
 95% intervals of a paired bootstrap: in each round both are scored on the same draw of groups of near-duplicates.
@@ -14,7 +15,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,14 +23,16 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 
 from stages.ablation import variants
 from stages.dataset.layout import Layout, Metric
-from stages.pipeline import git_place, outputs, paths, settings, yaml_files
+from stages.pipeline import free_path, outputs, paths, revisions, settings, yaml_files
 from stages.pipeline.arrays import Float64, Int64
 from stages.pipeline.cli import UserError
 from stages.pipeline.settings import Train
 from stages.scoring import bootstrap, comparison, confusion, metric, per_image
 from stages.scoring.per_image import ImageScores
 
-WORKSPACE = "workspace"
+if TYPE_CHECKING:
+    from stages.figures import comparison_page
+
 LOSSES = get_args(Train.model_fields["loss"].annotation)
 SPLITS = {"validation": "Validation folds (choose by these)", "held_out": "Held-out fold (report this)"}
 TITLES = {
@@ -60,10 +63,12 @@ class Experiment:
 
 
 def compare(first: Sequence[str], second: Sequence[str]) -> str:
-    """The comparison as text, with Markdown tables.
+    """The comparison of experiments as text; see `load_pairs` and `text`."""
+    return text(*load_pairs(first, second))
 
-    Args:
-        first, second: experiments, compared in pairs. Both of a pair are scored on the images that they share.
+
+def load_pairs(first: Sequence[str], second: Sequence[str]) -> tuple[list[Experiment], list[Experiment]]:
+    """Read experiments that are compared in pairs. Both of a pair are scored on the images that they share.
 
     Raises:
         UserError: an experiment or its metrics are missing, or a pair shares no image, or has other masks of one.
@@ -71,19 +76,22 @@ def compare(first: Sequence[str], second: Sequence[str]) -> str:
     if len(first) != len(second):
         raise UserError(f"expected as many experiments on both sides, found {len(first)} and {len(second)}")
     both = [on_shared_images(load(one), load(other)) for one, other in zip(first, second, strict=True)]
-    before, after = [one for one, _ in both], [other for _, other in both]
-    names = ", ".join(first), ", ".join(second)
-    parts = [f"A: {names[0]}\nB: {names[1]}"]
+    return [one for one, _ in both], [other for _, other in both]
+
+
+def text(before: Sequence[Experiment], after: Sequence[Experiment]) -> str:
+    """The comparison with Markdown tables."""
+    sides = [f"{side}: {', '.join(run.name for run in runs)}" for side, runs in zip("AB", (before, after), strict=True)]
+    parts = ["\n".join(sides)]
     for split, title in SPLITS.items():
         pooled = [comparison.pool([run.scores[split] for run in runs]) for runs in (before, after)]
-        parts.append(
-            f"{title}: {_counted(pooled[0], len(first))}{_left_out(before, after, split)}\n\n{differences(*pooled)}"
-        )
+        counted = f"{_counted(pooled[0], len(before))}{_left_out(before, after, split)}"
+        parts.append(f"{title}: {counted}\n\n{differences(*pooled)}")
     if _left_out(before, after, "held_out"):
         parts.append("No confusion matrices: they count all held-out images of a run, and those of A and B differ.")
     else:
         parts.append(matrices([run.matrix for run in before], [run.matrix for run in after], before[0].names))
-    if len(first) > 1:
+    if len(before) > 1:
         parts.append(pairs(before, after))
     return "\n\n".join(parts)
 
@@ -106,6 +114,33 @@ def on_shared_images(one: Experiment, other: Experiment) -> tuple[Experiment, Ex
     return first, second
 
 
+def write_page(path: Path, before: Sequence[Experiment], after: Sequence[Experiment]) -> None:
+    """Write the comparison as one HTML file, which appears whole or not at all."""
+    from stages.figures import comparison_page  # with what draws charts, which takes longer than all other imports
+
+    page = comparison_page.render(_side(before), _side(after), before[0].names, _titles(before[0].scores["held_out"]))
+    with outputs.file(path) as stream:
+        stream.writelines(page)
+    print(f"compare: {path.stat().st_size / 1e6:.1f} MB: {path}")
+
+
+def _side(runs: Sequence[Experiment]) -> "comparison_page.Side":
+    from stages.figures import comparison_page, predicted
+
+    name, shown = runs[0].name, str(paths.PREDICTED_MASKS)
+    found: dict[str, dict[str, str]] | str
+    try:
+        masks = revisions.read(name, paths.PREDICTED_MASKS)
+        found = predicted.read(io.StringIO(masks), f"{name}: {shown}", "run dvc repro --force evaluate")
+    except UserError as error:
+        found = f"{error} (dvc fetch or dvc pull --all-commits brings what another clone has pushed)"
+    pooled = {split: comparison.pool([run.scores[split] for run in runs]) for split in SPLITS}
+    matrices = [run.matrix for run in runs]
+    names, first = [run.name for run in runs], runs[0].scores["held_out"]
+    left_out = sum(run.left_out.get("held_out", 0) for run in runs)
+    return comparison_page.Side(names, pooled, first, matrices, _mean_shares(matrices), found, left_out)
+
+
 def load(name: str) -> Experiment:
     """Read an experiment's metrics from git.
 
@@ -113,11 +148,11 @@ def load(name: str) -> Experiment:
         UserError: there is no such experiment or commit, or it has no such metrics.
     """
     where = f"{name}: {paths.IMAGES_TABLE}"
-    scores = per_image.read(io.StringIO(_read(name, paths.IMAGES_TABLE)), where, _metric(name))
+    scores = per_image.read(io.StringIO(revisions.read(name, paths.IMAGES_TABLE)), where, _metric(name))
     missing = [split for split in SPLITS if split not in scores]
     if missing:
         raise UserError(f"{where}: expected images of every split, found none of {', '.join(missing)}")
-    text = _read(name, paths.CONFUSION_TABLE)
+    text = revisions.read(name, paths.CONFUSION_TABLE)
     try:
         table = pd.read_csv(io.StringIO(text), dtype={"actual": str}, keep_default_na=False)
         names = [outputs.unescaped(name) for name in table["actual"].unique()]
@@ -169,9 +204,9 @@ def _titles(scores: ImageScores) -> dict[str, str]:
 
 def _metric(name: str) -> Metric:
     """By what an experiment is scored; mean Dice for those of before it could be stated."""
-    if name == WORKSPACE and not paths.PARAMS.is_file():
+    if name == revisions.WORKSPACE and not paths.PARAMS.is_file():
         return Metric()
-    content = yaml_files.parsed(_read(name, paths.PARAMS), f"{name}: {paths.PARAMS}")
+    content = yaml_files.parsed(revisions.read(name, paths.PARAMS), f"{name}: {paths.PARAMS}")
     competition = content.get("competition") if isinstance(content, dict) else None
     if not isinstance(competition, dict) or "metric" not in competition:
         return Metric()
@@ -196,33 +231,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return str(tabulate(rows, header, tablefmt="pipe", colalign=align, disable_numparse=True))
 
 
-def _read(name: str, path: Path) -> str:
-    """The text of a file in an experiment, in any git revision, or in the workspace."""
-    if not name:
-        raise UserError("expected the name of an experiment, found an empty one")
-    if name == WORKSPACE:
-        if not path.is_file():
-            raise UserError(f"{name}: expected {path}, found none: run dvc repro")
-        try:
-            return path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{name}: {path}: expected text in UTF-8, found: {error}: run dvc repro") from None
-    import dvc.api  # the import takes a second
-    from dvc.exceptions import DvcException
-    from dvc.scm import RevError
-    from scmrepo.exceptions import SCMError
-
-    try:
-        content: str = dvc.api.read(git_place.in_repository(path), rev=name)
-    except RevError:
-        raise UserError(
-            f"expected the name of an experiment (dvc exp show lists them), a commit or 'workspace', found {name!r}"
-        ) from None
-    except (DvcException, SCMError, OSError, AttributeError) as error:  # AttributeError: a tag on a file
-        raise UserError(f"{name}: expected {path} among its metrics, found none ({error})") from None
-    return content
-
-
 def _counted(scores: ImageScores, seeds: int) -> str:
     runs = f" of {seeds} runs" if seeds > 1 else ""
     return f"{len(scores.images)} images{runs} in {len(np.unique(scores.groups))} groups of near-duplicates"
@@ -243,10 +251,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="A", help="an experiment, or several separated by commas")
     parser.add_argument("second", metavar="B", help="the same number of others")
     parser.add_argument("--losses", action="store_true", help="A and B are losses: run compare-A and compare-B first")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page with images, too")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if there is one")
 
 
 def run(given: argparse.Namespace) -> None:
     """Run the command."""
+    if given.html is not None:
+        free_path.check("--html", given.html, overwrite=given.overwrite)
     first, second = given.first.split(","), given.second.split(",")
     if given.losses:
         for loss in (*first, *second):
@@ -254,4 +266,7 @@ def run(given: argparse.Namespace) -> None:
                 raise UserError(f"expected losses, one of {', '.join(LOSSES)}; found {loss!r}")
         names = variants.run("train.loss", [*first, *second])
         first, second = names[: len(first)], names[len(first) :]
-    print(compare(first, second))
+    before, after = load_pairs(first, second)
+    print(text(before, after))
+    if given.html is not None:
+        write_page(given.html, before, after)

@@ -97,7 +97,7 @@ def collected(options: Settings, rules: Rules, engine: Engine, evaluated_by: Eng
 def _figures(splits: dict[str, ImageScores]) -> dict[str, Any]:
     """Rows of the headline table, the numbers of images and groups, and the classes that too few images show."""
     held_out, validation = (splits[name] for name in ("held_out", "validation"))
-    both = [bootstrap.headline(scores, {}) for scores in (held_out, validation)]
+    both = [bootstrap.headline(scores) for scores in (held_out, validation)]
     rows = [
         {
             "title": "… of " * one["of_class"] + one["title"],

@@ -22,10 +22,30 @@ def specifications() -> dict[str, dict[str, Any]]:
     tables = {"curves": ("curves", _curves(), "step", "value")}
     tables |= {name: (template, vega.read(table, RUN), x, y) for name, (template, table, x, y) in CHARTS.items()}
     return {
-        name: vega.fill(template, paths.PLOT_TEMPLATES, rows, x, y)
+        name: _of_one_run(vega.fill(template, paths.PLOT_TEMPLATES, rows, x, y))
         for name, (template, rows, x, y) in tables.items()
         if rows
     }
+
+
+def _of_one_run(chart: Any) -> Any:
+    """The same chart without legends and headings that would name the one run that it shows."""
+    if isinstance(chart, list):
+        return [_of_one_run(part) for part in chart]
+    if not isinstance(chart, dict):
+        return chart
+    nameless = {channel: _nameless(channel, part) for channel, part in chart.items() if channel != "data"}
+    return {channel: _of_one_run(part) for channel, part in nameless.items()} | {
+        key: chart[key] for key in ("data",) if key in chart
+    }
+
+
+def _nameless(channel: str, part: Any) -> Any:
+    if not isinstance(part, dict) or part.get("field") != "rev":
+        return part
+    if channel in ("column", "row", "facet"):
+        return part | {"header": {"labels": False, "title": None}}
+    return part | {"legend": None} if channel in ("color", "stroke", "strokeDash", "shape") else part
 
 
 def _curves() -> vega.Rows:

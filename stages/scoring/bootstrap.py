@@ -106,16 +106,15 @@ def groups(scores: ImageScores, name: str) -> int:
     return len(np.unique(scores.groups[(pixels[:, chosen] > 0).any(axis=1)]))
 
 
-def headline(scores: ImageScores, validation: dict[str, Any]) -> list[dict[str, Any]]:
+def headline(scores: ImageScores) -> list[dict[str, Any]]:
     """Rows of the report's headline table.
 
     Args:
-        scores: the images of the held-out fold. The first row is their score by the competition's metric.
-        validation: figures of the validation folds by name, as far as there are any.
+        scores: the images of a split. The first row is their score by the competition's metric.
 
     Returns:
-        title, of_class, value (None if undefined), interval (95%, None if undefined), few (whether too few groups
-        count for an interval) and validation.
+        name (as in `figures`), title, of_class, value (None if undefined), interval (95%, None if undefined) and few
+        (whether too few groups count for an interval).
     """
     drawn, once = figures(scores, draws(scores.groups)), figures(scores)
     titles = {"mean_dice": "Mean Dice, the competition's score"}
@@ -125,12 +124,12 @@ def headline(scores: ImageScores, validation: dict[str, Any]) -> list[dict[str, 
     titles |= {f"positive_dice.{name}": name for name in scores.classes}
     return [
         {
+            "name": name,
             "title": title,
             "of_class": "." in name,
             "value": None if np.isnan(once[name][0]) else float(once[name][0]),
             "interval": interval(drawn[name]),
             "few": groups(scores, name) < FEWEST,
-            "validation": validation.get(name),
         }
         for name, title in titles.items()
     ]

@@ -135,7 +135,10 @@ def pool(several: list[ImageScores]) -> ImageScores:
     """The images of several experiments as one set. Groups of different experiments that share an image become one.
 
     An image is the same if its name and the areas of its true masks are: another seed draws another built-in sample.
+    A single experiment stays as it is, so that its intervals are those of its report.
     """
+    if len(several) == 1:
+        return several[0]
     image_numbers: dict[Any, int] = {}
     group_numbers: dict[tuple[int, int], int] = {}
     images, groups = [], []

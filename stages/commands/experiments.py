@@ -1,4 +1,4 @@
-"""List the experiments of the current commit with what one chooses by, not the hundreds of columns of dvc exp show.
+"""List the experiments of the current commit: what one chooses by, not the hundreds of columns of `dvc exp show`.
 
     python -m stages experiments
     python -m stages experiments --all          # with all parameters in which they differ

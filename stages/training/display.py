@@ -39,7 +39,7 @@ def begin(name: str, crops: Crops, validation: list[Sample]) -> None:
     options = crops.options
     network, size = f"{options.architecture} on {options.backbone}", f"{crops.height}×{crops.width}"
     steps = f"{crops.steps} steps ({options.batch_size} crops of {size} each)"
-    print(f"train: {name}: {network}, {options.epochs} epoch(s) of {steps}", flush=True)
+    print(f"train: {name}: {network}, {options.epochs} epoch(s) of {steps}; the first step takes longest", flush=True)
     if validation:
         print(
             f"train: {name}: after each epoch, {len(validation)} images are validated; the best epoch is the one with "

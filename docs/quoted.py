@@ -24,8 +24,8 @@ NEEDED = ("Makefile", "ablation.yaml", "docs", "metrics", "params.yaml", "stages
 
 
 def pages() -> list[Path]:
-    """README.md and the pages of docs/."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    """README.md and the pages of docs/ and its folders."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def update(text: str) -> str:

@@ -12,7 +12,7 @@ import jinja2
 
 from stages.dataset.layout import Layout, Metric
 from stages.dataset.prepared import Dataset, Sample
-from stages.figures import charts, data_warnings, gallery, headline, pages, predicted, report_galleries, submitted
+from stages.figures import charts, gallery, headline, pages, predicted, report_galleries, submitted
 from stages.figures.definitions import DEFINITIONS, DICE
 from stages.figures.pages import Gallery
 from stages.pipeline import outputs, paths, settings, stage
@@ -77,14 +77,9 @@ def _content(options: Settings, scores: dict[str, ImageScores]) -> dict[str, Any
 
 
 def _data_warnings() -> list[str]:
-    checks = _read(paths.CHECK_DATA_METRICS, problems=int, warnings=int)
-    try:
-        return data_warnings.sentences(checks)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:  # a figure is missing, or no number
-        raise UserError(
-            f"{paths.CHECK_DATA_METRICS}: expected the figures of this version, found others ({error}): "
-            "run dvc repro --force check_data"
-        ) from None
+    """What check_data found, in one sentence each, the most serious first."""
+    found = _read(paths.CHECK_DATA_METRICS, findings=dict)["findings"]
+    return [*map(str, found.values())]
 
 
 def title(source: str, slug: str) -> str:

@@ -22,18 +22,9 @@ HOSTILE = "5 <img src=x onerror=document.title='owned'>.png"  # the name of an i
 
 # Of check_data: two classes, one of them rare, and nothing else.
 CHECKS = {
-    "problems": 0,
-    "warnings": 1,
-    "validation": {"fold_0": {"auc": 0.5, "auc_low": 0.4, "auc_high": 0.6}},
-    "held_out": {"auc": None, "auc_low": None, "auc_high": None},
-    "test": {"auc": 0.5, "auc_low": 0.4, "auc_high": 0.6}
-    | {name: {"d": 0.1, "test": 1, "training": 1} for name in ("brightness", "spread", "black")},
-    "leakage": {"pairs_across_folds": 0},
-    "classes": {
-        "bright": {"validation_groups": 9, "held_out_groups": 9},
-        "dark": {"validation_groups": 9, "held_out_groups": 1},
-    },
-}
+    "problems": 0, "warnings": 1,
+    "findings": {"1": "WARNING: dark: only 1 group of near-duplicates shows it in the held-out fold"},
+}  # fmt: skip
 
 
 def by_grey_level(grey: np.ndarray) -> Prediction:

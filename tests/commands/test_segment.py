@@ -1,11 +1,6 @@
 """Masks of new photographs, by a network that is arithmetic: see `tests.support.trained`."""
 
-import csv
 import json
-import os
-import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +12,13 @@ import yaml
 from stages import infer_test, predict
 from stages.dataset import sample_submission, submission
 from stages.dataset.layout import Layout
-from stages.inference import engines, processor
+from stages.inference import engines
 from stages.inference.averaging import AS_IT_IS
-from stages.inference.engines import Engine
-from stages.photographs import mask_files, progress
-from stages.pipeline import cli, paths, settings
+from stages.pipeline import paths, settings
 from stages.pipeline.arrays import UInt8
 from tests.support import trained
 from tests.support.pictures import encoded
-
-Run = Callable[..., str]
+from tests.support.segmenting import files, photograph, segment, table
 
 
 @pytest.fixture(autouse=True)
@@ -34,40 +26,6 @@ def _arithmetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are arithmetic; the current folder is an empty one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(engines, "load", lambda *name_and_place: trained.network)
-
-
-def segment(*words: str, status: int = 0) -> None:
-    """The command, which ends with this exit status."""
-    if not status:
-        return cli.run_command("segment", words)
-    with pytest.raises(SystemExit) as stopped:
-        cli.run_command("segment", words)
-    if isinstance(stopped.value.code, str):  # what Python prints before it ends with 1
-        print(stopped.value.code, file=sys.stderr)
-    assert status == (1 if isinstance(stopped.value.code, str) else stopped.value.code)
-    return None
-
-
-def photograph(place: str, *bright: tuple[int, int, int, int], size: tuple[int, int] = (32, 64)) -> Path:
-    """A grey photograph, level 110, with rectangles (top, bottom, left, right) of level 204."""
-    image = np.full(size, 110, np.uint8)
-    for top, bottom, left, right in bright:
-        image[top:bottom, left:right] = 204
-    path = Path(place)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(path.suffix, image))
-    return path
-
-
-def files(folder: str) -> list[str]:
-    """All files in a folder, by their paths in it."""
-    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
-
-
-def table(folder: str) -> list[dict[str, str]]:
-    """The rows of masks.csv."""
-    with Path(folder, mask_files.TABLE).open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def mask(path: str) -> UInt8:
@@ -183,182 +141,6 @@ def test_a_name_that_a_spreadsheet_would_run() -> None:
     assert table("out")[0]["image"] == "'=1+1.png"
 
 
-def damaged(path: str) -> Path:
-    """A photograph whose last bytes have not arrived."""
-    whole = photograph(path)
-    whole.write_bytes(whole.read_bytes()[:-2])
-    return whole
-
-
-def test_bad_photographs_are_reported_and_the_others_segmented(capsys: pytest.CaptureFixture[str]) -> None:
-    """One message each, nothing of them in the output, and exit status 1."""
-    trained.make(Path())
-    damaged("in/a.jpg")
-    photograph("in/b.png", size=(30, 64))
-    Path("in/c.png").write_bytes(encoded(".png", np.full((32, 64), 900, np.uint16)))
-    Path("in/d.jpg").write_bytes(encoded(".jpg", np.full((32, 64, 3), (9, 90, 200), np.uint8)))
-    Path("in/e.png").write_text("text")
-    photograph("in/f.png")
-    photograph("in/F.jpg")
-    photograph("again/f.png")
-    photograph(f"in/{'g' * 160}.png")
-    Path("empty").mkdir()
-    segment("in", "again/f.png", "in/f.png", "empty", "no-such", "--out", "out", status=1)
-    reported = capsys.readouterr().err.splitlines()
-    expected = [
-        ("empty", "expected photographs (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .dcm), found none"),
-        ("no-such", "expected a photograph or a folder, found nothing"),
-        ("in/f.png", "expected another name than in/F.jpg, whose masks have the same: rename one"),
-        (f"in/{'g' * 160}.png", "expected a name of at most 150 bytes, found one of 164: rename it"),
-        ("again/f.png", "expected another name than in/F.jpg"),
-        ("in/a.jpg", "expected a whole JPEG, found one that is cut off or damaged: "),
-        ("in/b.png", "expected 32×64 pixels (competition.image_height, image_width), found 30×64; "),
-        ("in/c.png", "expected 8 bits per channel, found uint16"),
-        ("in/d.jpg", "expected grey levels (competition.images.channels: 1), found colours"),
-        ("in/e.png", "expected one of JPEG, PNG, TIFF, BMP, DICOM, found 4 bytes that begin as none of them"),
-    ]
-    assert len(reported) == len(expected) + 1
-    for line, (path, reason) in zip(reported, expected, strict=False):
-        assert line.startswith(f"segment: {path}: {reason}")
-    assert reported[-1] == "segment: expected masks of everything that was named, got none for 10: see above"
-    assert files("out") == ["masks.csv", "masks/F.png", "overlays/F.jpg", "segment.json"]
-    assert {row["image"] for row in table("out")} == {"F.jpg"}
-
-
-def test_nothing_is_left_if_no_photograph_is_good(capsys: pytest.CaptureFixture[str]) -> None:
-    """The same command may be given again once they are mended."""
-    trained.make(Path())
-    segment(str(damaged("a.jpg")), "--out", "new/out", status=1)
-    assert not Path("new/out").exists()
-    Path("out").mkdir()
-    segment("no-such", "--out", "out", status=1)
-    assert os.listdir("out") == []
-
-
-def test_an_output_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    """Not empty, a file, one that DVC empties, the photographs' own folder, or one that another process writes to."""
-    trained.make(Path())
-    photograph("in/a.png")
-    Path("file").touch()
-    Path("empty").mkdir()
-    for words, reason in (
-        (
-            ["in", "--out", "data"],
-            "data: expected a new or an empty folder for the masks, found model in it and 3 more",
-        ),
-        (["in", "--out", "file"], "file: expected a new or an empty folder for the masks, found a file"),
-        (
-            ["in", "--out", "data/raw/x"],
-            "data/raw/x: expected a folder outside of data/raw, which DVC or a stage empties",
-        ),
-        (["empty", "--out", "empty", "--watch"], "empty: expected another folder than that of the photographs"),
-    ):
-        segment(*words, status=1)
-        assert f"segment: {reason}" in capsys.readouterr().err
-    from stages.pipeline import lock
-
-    with lock.held(Path("out/.segment.lock"), "segment", ""):
-        segment("in", "--out", "out", status=1)
-    assert "expected no other segment at work in this folder, found process" in capsys.readouterr().err
-    segment("in", "--out", "out")  # the file that a killed one left does not count
-
-
-def test_photographs_where_dvc_empties_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
-    """In data/raw they will be gone; elsewhere nothing is said."""
-    trained.make(Path())
-    segment("data/raw/test_images/test_0.jpg", "--out", "one")
-    line = (
-        "segment: data/raw/test_images/test_0.jpg: DVC empties data/raw when its stage runs: keep photographs outside"
-    )
-    assert capsys.readouterr().out.startswith(line)
-    segment(str(photograph("a.png")), "--out", "two")
-    assert "DVC empties" not in capsys.readouterr().out
-
-
-def other_network() -> None:
-    """As after a training that was never recorded."""
-    Path("data/model/fold_0/saved_model.pb").write_bytes(b"another")
-
-
-def trained_again() -> None:
-    """As after `dvc repro train`: the network is recorded, but rules were chosen with another."""
-    lock = yaml.safe_load(Path("dvc.lock").read_text())
-    old = lock["stages"]["train"]["outs"][0]["md5"]
-    Path("dvc.lock").write_text(Path("dvc.lock").read_text().replace(old, "0" * 32 + ".dir", 1))
-    shutil.rmtree("data/model")
-    trained.make(Path("other"))
-    Path("other/data/model/fold_0/saved_model.pb").write_bytes(b"another")
-    Path("other/data/model").rename("data/model")
-    text = Path("dvc.lock").read_text()
-    trained.record(Path())
-    now = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["train"]["outs"][0]["md5"]
-    lock = yaml.safe_load(text)
-    lock["stages"]["train"]["outs"][0]["md5"] = now
-    lock["stages"]["infer"]["deps"][0]["md5"] = old
-    Path("dvc.lock").write_text(yaml.safe_dump(lock))
-
-
-def other_engine() -> None:
-    """Probabilities by an engine that dvc.lock does not record."""
-    engines.write(paths.PROBABILITIES, Engine("openvino", "bfloat16"), AS_IT_IS)
-
-
-def bfloat16() -> None:
-    """A run on another machine."""
-    other_engine()
-    trained.record(Path())
-
-
-def int8() -> None:
-    """A run with quantised networks, of which nothing is recorded."""
-    engines.write(paths.PROBABILITIES, Engine("openvino", "int8"), AS_IT_IS)
-    trained.record(Path())
-
-
-FAULTS: dict[str, tuple[Callable[[], object], str]] = {
-    "no run": (lambda: Path("dvc.lock").unlink(), "dvc.lock: expected the record of the stages' outputs"),
-    "no model": (
-        lambda: shutil.rmtree("data/model"),
-        "data/model: expected the output that dvc.lock records, found none",
-    ),
-    "another model": (other_network, "data/model: expected the files that dvc.lock records, found others or changed"),
-    "another model, recorded": (
-        trained_again,
-        "dvc.lock: expected results of infer from the data/model that is recorded",
-    ),
-    "no rules": (paths.RULES.unlink, "data/postprocess.json: expected the output that dvc.lock records, found none"),
-    "other rules": (
-        lambda: paths.RULES.write_text("{}"),
-        "data/postprocess.json: expected the file that dvc.lock records",
-    ),
-    "another engine": (
-        other_engine,
-        "data/probabilities/engine.json: expected the file that dvc.lock records, found an",
-    ),
-    "no int8 networks": (int8, "dvc.lock: expected the MD5 of data/quantized, found none: run dvc repro"),
-    "no bfloat16 here": (
-        bfloat16,
-        "data/probabilities/engine.json: the rules were chosen with openvino in bfloat16: expected a processor with "
-        "amx_bf16 or avx512_bf16, found none: segment on such a machine, or run dvc repro on this machine",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_model_that_is_not_the_recorded_one(
-    fault: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One message, and nothing is written."""
-    trained.make(Path())
-    change, reason = FAULTS[fault]
-    change()
-    monkeypatch.setattr(processor, "has_bfloat16", lambda: False)
-    segment(str(photograph("a.png")), "--out", "out", status=1)
-    (reported,) = capsys.readouterr().err.splitlines()
-    assert reported.startswith(f"segment: {reason}")
-    assert not Path("out").exists()
-
-
 def test_tensorflow_gets_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last bits depend on the batch; OpenVINO computes each image by itself, a single one without company."""
     trained.make(Path())
@@ -390,35 +172,3 @@ def test_parameters_are_those_of_the_run(capsys: pytest.CaptureFixture[str]) -> 
     segment(str(path), "--out", "after")
     assert "without flips" in capsys.readouterr().out
     assert Path("before/masks/a.png").read_bytes() == Path("after/masks/a.png").read_bytes()
-
-
-def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line now and then; here for each photograph."""
-    trained.make(Path())
-    monkeypatch.setattr(progress, "EVERY", 0.0)
-    for number in range(3):
-        photograph(f"in/{number}.png")
-    damaged("in/9.jpg")
-    segment("in", "--out", "out", status=1)
-    lines = [line for line in capsys.readouterr().out.splitlines() if " of 4 photographs" in line]
-    assert lines == [f"segment: {number} of 4 photographs" for number in (1, 2, 3, 4)]
-
-
-def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """One message; no file is cut off, and the table has what was done."""
-    trained.make(Path())
-    for number in range(3):
-        photograph(f"in/{number}.png")
-    real = Path.write_bytes
-
-    def full(path: Path, content: bytes) -> int:
-        if path.name.startswith(".2."):
-            raise OSError(28, "No space left on device", str(path))
-        return real(path, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    segment("in", "--out", "out", status=1)
-    (reported,) = capsys.readouterr().err.splitlines()
-    assert reported == "segment: out/masks/2.png: cannot be written (No space left on device)"
-    assert not [name for name in files("out") if "partial" in name]
-    assert {row["image"] for row in table("out")} == {"0.png", "1.png"}

@@ -219,7 +219,7 @@ def test_check_data_of_another_version(page: Path) -> None:
 def test_warnings_stand_before_the_figures(page: Path) -> None:
     """Those of check_data."""
     text = page.read_text(encoding="utf-8").partition('id="figures"')[0]
-    assert f"<li>{drawn_report.CHECKS['findings']['1']}</li>" in text
+    assert f"<li>{drawn_report.FINDING}</li>" in text
 
 
 @pytest.mark.parametrize(

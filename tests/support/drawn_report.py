@@ -21,10 +21,8 @@ ROOT = Path(__file__).parents[2]
 HOSTILE = "5 <img src=x onerror=document.title='owned'>.png"  # the name of an image, as a stranger's archive may have
 
 # Of check_data: two classes, one of them rare, and nothing else.
-CHECKS = {
-    "problems": 0, "warnings": 1,
-    "findings": {"1": "WARNING: dark: only 1 group of near-duplicates shows it in the held-out fold"},
-}  # fmt: skip
+FINDING = "WARNING: dark: only 1 group of near-duplicates shows it in the held-out fold"
+CHECKS = {"problems": 0, "warnings": 1, "findings": {"1": FINDING}}
 
 
 def by_grey_level(grey: np.ndarray) -> Prediction:

@@ -26,13 +26,18 @@ from stages.photographs.segmenting import SegmentedPhotograph
 from stages.photographs.trained_model import TrainedModel
 from stages.pipeline import outputs
 from stages.pipeline.arrays import UInt8
+from stages.postprocessing import evidence
+from stages.postprocessing.expectations import Expected
 from stages.postprocessing.prediction import FULL
 
 TABLE, LEGEND, MASKS, OVERLAYS = "masks.csv", "segment.json", "masks", "overlays"
 # pixels: of the mask, in the photograph's own. share: of the photograph. components: 8-connected parts of the mask.
 # Probabilities are the networks' own, before post-processing: the largest of the class anywhere in the photograph, and
-# the mean over its mask, empty without one.
-HEADER = ("image", "class", "pixels", "share", "components", "largest_probability", "mean_probability")
+# the mean over its mask, empty without one. Expected Dice and its interval: see `stages.postprocessing.expectations`.
+HEADER = (
+    "image", "class", "pixels", "share", "components", "largest_probability", "mean_probability", "expected_dice",
+    "expected_low", "expected_high",
+)  # fmt: skip
 INSIDE = 255  # in the picture of a class that may overlap others
 
 Row = list[Any]
@@ -69,13 +74,13 @@ class MaskTable:
         self._rows.close()
 
 
-def write(folder: Path, segmented: SegmentedPhotograph, layout: Layout) -> list[Row]:
+def write(folder: Path, segmented: SegmentedPhotograph, model: TrainedModel) -> list[Row]:
     """Write mask and overlay of a photograph, each complete or not at all; returns its rows of the table.
 
     Raises:
         UserError: they cannot be written.
     """
-    name, labels = segmented.photograph.name, segmented.labels
+    name, labels, layout = segmented.photograph.name, segmented.labels, model.layout
     if label_maps.are_planes(labels):
         for class_id, title in enumerate(layout.classes, start=1):
             mask = label_maps.of_class(labels, class_id).astype(np.uint8) * np.uint8(INSIDE)
@@ -84,7 +89,7 @@ def write(folder: Path, segmented: SegmentedPhotograph, layout: Layout) -> list[
         outputs.write_bytes(folder / MASKS / f"{name}.png", _encoded(".png", labels))
     picture = overlay(segmented, layout)
     outputs.write_bytes(folder / OVERLAYS / f"{name}.jpg", _encoded(".jpg", picture[:, :, ::-1]))
-    return rows(segmented, layout)
+    return rows(segmented, model)
 
 
 def write_legend(folder: Path, model: TrainedModel) -> None:
@@ -100,10 +105,10 @@ def write_legend(folder: Path, model: TrainedModel) -> None:
         stream.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def rows(segmented: SegmentedPhotograph, layout: Layout) -> list[Row]:
+def rows(segmented: SegmentedPhotograph, model: TrainedModel) -> list[Row]:
     """The rows of a photograph, one for each class, in the order of `HEADER`."""
-    found = []
-    for class_id, name in enumerate(layout.classes, start=1):
+    found, every = [], expected(segmented, model)
+    for class_id, name in enumerate(model.layout.classes, start=1):
         mask = label_maps.of_class(segmented.labels, class_id)
         levels = segmented.prediction.pixels[..., class_id - 1]
         pixels = int(np.count_nonzero(mask))
@@ -112,8 +117,19 @@ def rows(segmented: SegmentedPhotograph, layout: Layout) -> list[Row]:
         mean = round(float(inside.mean()) / FULL, 4) if inside.size else None
         largest = round(int(levels.max(initial=0)) / FULL, 4)
         image = segmented.photograph.path.name
-        found.append([image, name, pixels, f"{pixels / mask.size:.6f}", components, largest, mean])
+        of_class = every[class_id - 1]
+        expectation = [None] * 3 if of_class is None else [f"{number:.3f}" for number in of_class]
+        found.append([image, name, pixels, f"{pixels / mask.size:.6f}", components, largest, mean, *expectation])
     return found
+
+
+def expected(segmented: SegmentedPhotograph, model: TrainedModel) -> list[Expected | None]:
+    """What to expect of the mask of each class; None where nothing is."""
+    if model.fitted is None:
+        return [None] * len(model.layout.classes)
+    prediction, distance = segmented.prediction, model.fitted.training.distance(segmented.features)
+    labels = label_maps.resized(segmented.labels, prediction.pixels.shape[:2])
+    return model.fitted.model.expected(evidence.of_image(prediction, labels, model.rules, distance))
 
 
 def overlay(segmented: SegmentedPhotograph, layout: Layout) -> UInt8:

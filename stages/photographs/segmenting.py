@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from stages.dataset import geometry, image_sizes, images, label_maps
+from stages.dataset import geometry, image_sizes, images, label_maps, shift
 from stages.dataset.images import ImageError, Size
 from stages.dataset.layout import Layout
 from stages.inference import segmentation
 from stages.photographs.found import Photograph
 from stages.photographs.trained_model import TrainedModel
 from stages.pipeline import parallel
-from stages.pipeline.arrays import UInt8
+from stages.pipeline.arrays import Float32, UInt8
 from stages.postprocessing.prediction import Prediction
 
 
@@ -24,20 +24,23 @@ class SegmentedPhotograph:
         image: the photograph as decoded, uint8 (height, width) or (height, width, 3).
         labels: label map or planes, at the photograph's own size.
         prediction: from which they were made, at the size at which the competition scores.
+        features: of `shift`, of the photograph as networks see it: float32 (len(shift.FEATURES),).
     """
 
     photograph: Photograph
     image: UInt8
     labels: UInt8
     prediction: Prediction
+    features: Float32
 
 
 @dataclass(frozen=True)
 class _Readable:
-    """A decoded photograph: as it is, and as networks see it."""
+    """A decoded photograph: as it is, as networks see it, and the latter's features of `shift`."""
 
     image: UInt8
     fitted: UInt8
+    features: Float32
 
     @property
     def size(self) -> Size:
@@ -63,7 +66,7 @@ def segmented(
         Each of the others, in order. Where the competition scores at another size than the photograph's
         (competition.submission.height, width), the masks are brought from there to the photograph's.
     """
-    waiting: deque[tuple[Photograph, UInt8]] = deque()
+    waiting: deque[tuple[Photograph, _Readable]] = deque()
 
     def readable() -> Iterator[tuple[UInt8, Size]]:
         every = parallel.in_order(lambda one: _read(one, model.layout), photographs)
@@ -73,15 +76,15 @@ def segmented(
             if isinstance(found, str):
                 refuse(photograph, found)
             else:
-                waiting.append((photograph, found.image))
+                waiting.append((photograph, found))
                 yield found.fitted, found.size
 
     batch_size = model.batch_for(len(photographs))
     masks = segmentation.segmented(model.networks, readable(), model.layout, batch_size, model.views, model.rules)
     for labels, prediction in masks:
-        photograph, image = waiting.popleft()
-        own = label_maps.resized(labels, (image.shape[0], image.shape[1]))
-        yield SegmentedPhotograph(photograph, image, own, prediction)
+        photograph, seen = waiting.popleft()
+        own = label_maps.resized(labels, seen.size)
+        yield SegmentedPhotograph(photograph, seen.image, own, prediction, seen.features)
 
 
 def _read(photograph: Photograph, layout: Layout) -> _Readable | str:
@@ -93,6 +96,7 @@ def _read(photograph: Photograph, layout: Layout) -> _Readable | str:
         if form.channels == 1 and not form.grey_from_colour:
             images.refuse_colours(raw, path)
         image_sizes.check_storable(geometry.fitted_size((image.shape[0], image.shape[1]), layout), layout, path)
-        return _Readable(image, geometry.fitted(image, layout, path))
+        fitted = geometry.fitted(image, layout, path)
+        return _Readable(image, fitted, shift.features(images.grey(fitted)))
     except ImageError as error:
         return str(error)

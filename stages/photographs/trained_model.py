@@ -10,7 +10,8 @@ from stages.inference.engines import Engine
 from stages.inference.networks import Networks
 from stages.pipeline import paths, recorded, sections, settings
 from stages.pipeline.cli import UserError
-from stages.postprocessing import rules_file
+from stages.postprocessing import expectation_file, rules_file
+from stages.postprocessing.expectation_file import Fitted
 from stages.postprocessing.rules import Rules
 
 ENGINE = paths.PROBABILITIES / engines.FILE  # what the rules were chosen with
@@ -27,6 +28,8 @@ class TrainedModel:
         views, batch_size: as in `averaging.of_images`.
         rules: from probabilities to masks.
         md5: of networks and rules, by their paths, as in dvc.lock.
+        fitted: what to expect of its masks, and the training images as numbers; None: the run has no stage
+            expected_dice.
     """
 
     layout: Layout
@@ -36,6 +39,7 @@ class TrainedModel:
     batch_size: int
     rules: Rules
     md5: dict[str, str]
+    fitted: Fitted | None = None
 
     def batch_for(self, photographs: int) -> int:
         """How many images the networks get at once, for so many photographs.
@@ -78,7 +82,23 @@ def load() -> TrainedModel:
         options.batch_size,
         rules_file.read(paths.RULES).rules,
         {path.as_posix(): recorded.md5_recorded(path) for path in (paths.MODEL, paths.RULES)},
+        _fitted(layout),
     )
+
+
+def _fitted(layout: Layout) -> Fitted | None:
+    """What the stage expected_dice has learned of these rules."""
+    if not paths.EXPECTED_DICE.exists():
+        return None
+    recorded.check(paths.EXPECTED_DICE)
+    recorded.check_read("expected_dice", paths.RULES)
+    fitted = expectation_file.read(paths.EXPECTED_DICE)
+    if fitted.model.classes != list(layout.classes):
+        raise UserError(
+            f"{paths.EXPECTED_DICE}: expected the classes {', '.join(layout.classes)}, found "
+            f"{', '.join(fitted.model.classes)}: {expectation_file.AGAIN}"
+        )
+    return fitted
 
 
 def _section(kind: type[sections.Checked], stage: str, name: str) -> sections.Checked:

@@ -40,20 +40,19 @@ class Reference:
         steps = (features - self.mean) / np.maximum(self.deviation, shift.LEAST_SPREAD)
         return float(np.sqrt(np.square(steps).mean()))
 
-    def moved(self, described: Float32) -> list[shift.Difference]:
+    def moved(self, means: Float64, count: int) -> list[shift.Difference]:
         """In what a set of photographs differs from the images trained on, beyond chance and enough to matter.
 
         Args:
-            described: float32 (photographs, len(shift.FEATURES)).
+            means: of their features, float64 (len(shift.FEATURES),).
+            count: how many photographs.
 
         Returns:
             Those of `COMPARED` that are problems (see `shift.Difference`); none for fewer than `FEWEST` photographs.
         """
-        if len(described) < FEWEST:
+        if count < FEWEST:
             return []
-        scale, count = np.maximum(self.deviation, shift.LEAST_SPREAD), len(described)
-        means = described.mean(axis=0, dtype=np.float64)
-        d = (means - self.mean) / scale
+        d = (means - self.mean) / np.maximum(self.deviation, shift.LEAST_SPREAD)
         error = np.sqrt(1 / max(1, self.groups) + 1 / count + d**2 / (2 * (self.groups + count)))
         table = np.stack([self.mean, means, d, error], axis=1).tolist()
         found = [shift.Difference(name, *row) for name, row in zip(shift.FEATURES, table, strict=True)]

@@ -133,7 +133,7 @@ def _described(rows: list[Row]) -> str:
 def _summarize(writer: MaskWriter, seconds: float) -> None:
     classes = ", ".join(f"{name} {writer.with_mask[name]}" for name in writer.model.layout.classes)
     print(
-        f"segment: {writer.count} photograph(s) in {seconds:.1f} s, {writer.with_mask['any']} with a mask ({classes})"
+        f"segment: {writer.count} photograph(s) in {seconds:.1f} s, {writer.marked} with a mask ({classes})"
         + (f": {writer.folder}" if writer.count else "")
     )
     writer.close()

@@ -28,12 +28,13 @@ class MaskWriter:
 
     Attributes:
         count: of photographs that have been segmented.
-        with_mask: how many of them have a mask of each class, and of "any" class.
+        marked: how many of them have a mask.
+        with_mask: how many of them have one of each class.
     """
 
     def __init__(self, model: TrainedModel, folder: Path) -> None:
         self.model, self.folder = model, folder
-        self.count, self.with_mask = 0, Counter[str]()
+        self.count, self.marked, self.with_mask = 0, 0, Counter[str]()
         self._table = MaskTable(folder / mask_files.TABLE)
         self._published = time.monotonic()
 
@@ -69,7 +70,8 @@ class MaskWriter:
             mask_files.write_legend(self.folder, self.model)
         self.count += 1
         shown = [name for _, name, pixels, *_ in rows if pixels]
-        self.with_mask.update([*shown, *(["any"] if shown else [])])
+        self.marked += bool(shown)
+        self.with_mask.update(shown)
         self._table.add(rows)
         if time.monotonic() - self._published >= PUBLISHED_EVERY:
             self._table.publish()

@@ -6,7 +6,7 @@
 
 OUT must be new or empty. It gets masks/NAME.png (0 for the background, 1 for the first class, and so on; where classes
 may overlap, NAME.CLASS.png for each class: 255 inside), overlays/NAME.jpg with outlines and class names, the table
-masks.csv, and segment.json with the numbers of the classes.
+masks.csv with an expected Dice for each mask, and segment.json with the numbers of the classes.
 
 Networks and rules are those that dvc.lock records, run by the engine and in the precision with which the rules were
 chosen: `predict` would make the same masks. Photographs must be as params.yaml described them in that run: size,
@@ -121,6 +121,7 @@ def _watch(writer: MaskWriter, folders: list[Path], names: Names, refusals: _Ref
             incoming.done(photograph.path)
             refusals.paths.discard(photograph.path)
             print(f"segment: {photograph.path.name}: {_described(rows)}", flush=True)
+        _tell_moved(writer)
         stop.wait(arrivals.POLL)
 
 
@@ -130,7 +131,17 @@ def _described(rows: list[Row]) -> str:
     return ", ".join(shown) or "no mask"
 
 
+def _tell_moved(writer: MaskWriter) -> None:
+    """Say in what the photographs differ from the images that networks were trained on."""
+    for moved in writer.moved():
+        progresses.report(
+            f"segment: WARNING: {moved.feature} has moved: {moved.second:.4g} on average in {writer.count} photographs,"
+            f" {moved.first:.4g} in the training images: trust masks and expected Dice less"
+        )
+
+
 def _summarize(writer: MaskWriter, seconds: float) -> None:
+    _tell_moved(writer)
     classes = ", ".join(f"{name} {writer.with_mask[name]}" for name in writer.model.layout.classes)
     print(
         f"segment: {writer.count} photograph(s) in {seconds:.1f} s, {writer.marked} with a mask ({classes})"

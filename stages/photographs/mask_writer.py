@@ -9,6 +9,9 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
+import numpy as np
+
+from stages.dataset import shift
 from stages.photographs import mask_files, segmenting
 from stages.photographs.found import Photograph
 from stages.photographs.mask_files import MaskTable, Row
@@ -35,6 +38,8 @@ class MaskWriter:
     def __init__(self, model: TrainedModel, folder: Path) -> None:
         self.model, self.folder = model, folder
         self.count, self.marked, self.with_mask = 0, 0, Counter[str]()
+        self._light = np.zeros(len(shift.FEATURES))  # sums of their features
+        self._moved = set[str]()
         self._table = MaskTable(folder / mask_files.TABLE)
         self._published = time.monotonic()
 
@@ -53,14 +58,15 @@ class MaskWriter:
             UserError: a file cannot be written. The table then holds what was done before.
         """
 
-        def written(one: SegmentedPhotograph) -> tuple[Photograph, list[Row]]:
-            return one.photograph, mask_files.write(self.folder, one, self.model.layout)
+        def written(one: SegmentedPhotograph) -> tuple[SegmentedPhotograph, list[Row]]:
+            return one, mask_files.write(self.folder, one, self.model)
 
         try:
             masks = segmenting.segmented(self.model, photographs, refuse, stopped)
-            for photograph, rows in parallel.in_order(written, masks):
+            for one, rows in parallel.in_order(written, masks):
+                self._light += one.features
                 self._add(rows)
-                yield photograph, rows
+                yield one.photograph, rows
         finally:
             if self.count:
                 self._table.publish()
@@ -76,6 +82,15 @@ class MaskWriter:
         if time.monotonic() - self._published >= PUBLISHED_EVERY:
             self._table.publish()
             self._published = time.monotonic()
+
+    def moved(self) -> list[shift.Difference]:
+        """In what the photographs so far differ from the training images; each is told once."""
+        if self.model.fitted is None or not self.count:
+            return []
+        found = self.model.fitted.training.moved(self._light / self.count, self.count)
+        new = [difference for difference in found if difference.feature not in self._moved]
+        self._moved |= {difference.feature for difference in new}
+        return new
 
     def close(self) -> None:
         """Give up the table's rows, once they are published."""

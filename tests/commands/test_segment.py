@@ -99,11 +99,12 @@ def test_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     np.testing.assert_array_equal(mask("out/masks/a.png"), expected)
     assert not mask("out/masks/b.png").any()
     assert Path("out/masks.csv").read_text().splitlines() == [
-        "image,class,pixels,share,components,largest_probability,mean_probability",
-        "a.png,pits,22,0.010742,2,0.8,0.8",  # 204 / 255; 22 of 2,048 pixels
-        "a.png,cracks,0,0.000000,0,0.5686,",  # (255 - 110) / 255
-        "b.jpg,pits,0,0.000000,0,0.4314,",
-        "b.jpg,cracks,0,0.000000,0,0.5686,",
+        "image,class,pixels,share,components,largest_probability,mean_probability,"
+        "expected_dice,expected_low,expected_high",
+        "a.png,pits,22,0.010742,2,0.8,0.8,,,",  # 204 / 255; 22 of 2,048 pixels
+        "a.png,cracks,0,0.000000,0,0.5686,,,,",  # (255 - 110) / 255
+        "b.jpg,pits,0,0.000000,0,0.4314,,,,",
+        "b.jpg,cracks,0,0.000000,0,0.5686,,,,",
     ]
     legend = json.loads(Path("out/segment.json").read_text())
     assert legend["classes"] == {"1": "pits", "2": "cracks"}

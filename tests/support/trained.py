@@ -76,6 +76,11 @@ def record(folder: Path) -> None:
         },
         "predict": {"deps": _entries(folder, engine, paths.RULES)},
     }
+    if (folder / paths.EXPECTED_DICE).exists():
+        stages["expected_dice"] = {
+            "deps": _entries(folder, paths.RULES),
+            "outs": _entries(folder, paths.EXPECTED_DICE),
+        }
     text = yaml.safe_dump({"schema": "2.0", "stages": stages})
     (folder / recorded.LOCK).write_text(text, encoding="utf-8")
 

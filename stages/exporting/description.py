@@ -31,11 +31,11 @@ def content(options: Settings, form: Format, engine: Engine, networks: list[str]
         "precision": engine.precision,
         "networks": networks,
         "input": {
-            "name": "grey_levels" if competition.images.channels == 1 else "colours, red first",
+            "name": "grey_levels" if competition.images.channels == 1 else "colours",
             "type": "uint8",
             "shape": size if competition.images.channels == 1 else [*size, 3],
-            "values": "0 … 255 as stored: the networks normalise them, scale them down by `downscale` and fill them up "
-            "to their stride themselves",
+            "values": "0 … 255 as stored, red first if colours: the networks normalise them, scale them down by "
+            "`downscale` and fill them up to their stride themselves",
         },
         "outputs": {
             "probabilities": {

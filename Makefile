@@ -46,7 +46,7 @@ GPU_SECONDS ?=
 MINUTES ?= 5
 KINDS ?=
 
-.PHONY: all setup develop repro compare ablation pictures test fresh current lint format prove fuzz bench bench-peers \
+.PHONY: all setup develop repro compare ablation pictures lesson test fresh current lint format prove fuzz bench bench-peers \
 	coverage audit scale gpu-check update clean help
 
 all: repro
@@ -96,6 +96,10 @@ ablation: setup
 pictures: develop
 	@python -m docs.pictures
 	@python -m docs.quoted
+
+# docs/lesson.ipynb, run in place: it works in a temporary clone of the last commit.
+lesson: develop
+	@python -m docs.lesson
 
 # Time, memory and disk space of every stage at the competition's size.
 scale: develop
@@ -197,6 +201,7 @@ help:
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
 	@echo "make ablation what each variant of ablation.yaml gains; DATA=PATH says on which data"
 	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
+	@echo "make lesson   run docs/lesson.ipynb, and keep what it prints and draws"
 	@echo "make scale    measure each stage at the competition's size; FOLDER=PATH names a folder with 25 GB of space;"
 	@echo "              GPU_SECONDS=\"STEP IMAGE\" computes the time with a GPU of this speed"
 	@echo "make gpu-check GPU=1  measure training, inference and memory on a GPU in at most six minutes"

@@ -125,7 +125,7 @@ def test_the_first_cell_with_neither(tmp_path: Path) -> None:
     assert "expected the repository's address in ADDRESS, or a clone around this notebook, found neither" in ran.stderr
 
 
-@pytest.mark.long
+@pytest.mark.prove
 def test_the_lesson_from_top_to_bottom(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every cell and every solution succeeds, the network finds something, and nothing is left behind."""
     (temporary := tmp_path / "temporary").mkdir()

@@ -69,6 +69,7 @@ def _content(options: Settings, scores: dict[str, ImageScores]) -> dict[str, Any
         "options": options,
         "warning": evaluation.warning(metrics["validation"], options.postprocess),
         "warnings": _data_warnings(),
+        "expected": _read(paths.EXPECTED_DICE_METRICS, held_out=dict, level=float),
         "engine": _read(paths.INFER_METRICS, engine=str, precision=str),
         "source": source,
         "definitions": DEFINITIONS,

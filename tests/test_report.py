@@ -61,6 +61,23 @@ def test_intervals_and_headline(page: Path) -> None:
     assert "too few images" in row  # four of them
 
 
+def test_the_expected_dice_is_told(page: Path) -> None:
+    """How many of its intervals hold; nothing where there were too few masks to learn from."""
+    from stages import report
+    from stages.pipeline import outputs, paths
+
+    assert "The expected Dice of" not in page.read_text(encoding="utf-8")
+    none = json.loads(paths.EXPECTED_DICE_METRICS.read_text())["held_out"]["empty"]
+    figures = {"pairs": 34, "expected": 0.7, "found": 0.6, "width": 0.3}
+    shares = {"coverage": 0.88, "coverage_low": 0.73, "coverage_high": 0.95}
+    content = {"level": 0.9, "held_out": {"marked": figures | shares, "empty": none | {"coverage": None}}}
+    outputs.write_metrics(paths.EXPECTED_DICE_METRICS, content)
+    report.report()
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert "The expected Dice of 34 predicted masks" in text
+    assert "88% lie in their interval of 90% (95% interval 73 to 95%)" in text
+
+
 def test_the_score_is_named(page: Path) -> None:
     """By another metric it has rows of its own, the first with an interval; mean Dice is not called the score."""
     from stages import evaluate, report

@@ -191,19 +191,21 @@ def rare_classes(data: Dataset, validation: Sequence[int], least: int) -> Result
     Args:
         data: the prepared data.
         validation: the validation folds.
-        least: fewer groups than this, in either, are a warning.
+        least: fewer groups than this, in either, are a warning, one for all such classes.
     """
-    metrics, findings = {}, []
+    metrics, rare = {}, []
     for number, name in enumerate(data.classes):
         showing = [sample for sample in data.index if sample.pixels[number]]
         chosen = len({sample.group for sample in showing if sample.fold in validation})
         reported = len({sample.group for sample in showing if sample.fold == data.held_out})
         metrics[name] = {"validation_groups": chosen, "held_out_groups": reported}
         if min(chosen, reported) < least:
-            message = (
-                f"{name} occurs in {chosen} group(s) of near-duplicates of the validation folds and in {reported} of "
-                f"the held-out fold: below {least}, its figures there mean little. Judge it by other data, by more "
-                "validation folds (train.folds), or by larger ones (fewer preprocess.folds)"
-            )
-            findings.append(Finding(Severity.WARNING, Check.RARE_CLASSES, message))
-    return metrics, findings
+            rare.append(f"{name} ({chosen} and {reported})")
+    if not rare:
+        return metrics, []
+    message = (
+        "groups of near-duplicates of the validation folds and of the held-out fold that show a class: "
+        f"{', '.join(rare)}; below {least}, its figures there mean little. Judge it by other data, by more validation "
+        "folds (train.folds), or by larger ones (fewer preprocess.folds)"
+    )
+    return metrics, [Finding(Severity.WARNING, Check.RARE_CLASSES, message)]

@@ -34,7 +34,7 @@ def by_grey_level(grey: np.ndarray) -> Prediction:
 
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run the stages from postprocess to report in a folder that has the fixture `prepared`; returns the report."""
-    from stages import evaluate, postprocess, report
+    from stages import evaluate, expected_dice, postprocess, report
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["competition"] |= {"image_height": 40, "image_width": 72, "classes": ["bright", "dark"]}
@@ -70,6 +70,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     outputs.write_metrics(paths.CHECK_DATA_METRICS, CHECKS)
     postprocess.postprocess()
     evaluate.evaluate()
+    expected_dice.expected_dice()
     report.report()
     return tmp_path / paths.REPORT
 

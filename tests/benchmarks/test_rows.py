@@ -156,9 +156,7 @@ def test_the_network_must_be_the_same(
 
 def test_only_the_opponents_process_imports_pytorch() -> None:
     """What is installed in .bench-peers alone is imported in tests/benchmarks/peer alone."""
-    alone = re.compile(
-        r"^\s*(?:import|from)\s+(torch|torchvision|segmentation_models_pytorch|onnxruntime)\b", re.MULTILINE
-    )
+    alone = re.compile(r"^\s*(?:import|from)\s+(torch|torchvision|segmentation_models_pytorch)\b", re.MULTILINE)
     files = [*(peers.ROOT / "stages").rglob("*.py"), *(peers.ROOT / "tests").rglob("*.py")]
     folders = {file.parent for file in files if alone.search(file.read_text(encoding="utf-8"))}
     assert folders == {peers.ROOT / "tests/benchmarks/peer"}

@@ -19,13 +19,11 @@ from pathlib import Path
 from threading import Event
 
 from stages.photographs import arrivals, found, output_folder, trained_model
-from stages.photographs import progress as progresses
 from stages.photographs.arrivals import Arrivals
 from stages.photographs.found import Names, Photograph
 from stages.photographs.mask_files import Row
 from stages.photographs.mask_writer import MaskWriter, interruptible
-from stages.photographs.progress import PhotographProgress
-from stages.pipeline import cli
+from stages.pipeline import cli, progress
 from stages.pipeline.cli import UserError
 
 
@@ -38,7 +36,7 @@ class _Refusals:
     def add(self, path: Path, reason: str) -> None:
         self.paths.add(path)
         message = reason if reason.startswith(str(path)) else f"{path}: {reason}"
-        progresses.report(cli.readable(f"segment: {message}"))
+        progress.message(cli.readable(f"segment: {message}"))
 
     def check(self) -> None:
         """Raise a `UserError` if there are any."""
@@ -84,17 +82,17 @@ def _writer(out: Path) -> MaskWriter:
 
 
 def _segment(writer: MaskWriter, photographs: list[Photograph], refusals: _Refusals, stop: Event) -> None:
-    progress = PhotographProgress(len(photographs))
+    done = progress.counter("segment", len(photographs), unit="photographs")
 
     def refuse(photograph: Photograph, reason: str) -> None:
         refusals.add(photograph.path, reason)
-        progress.advance()
+        done.update()
 
     try:
         for _ in writer.segment(photographs, refuse, stop.is_set):
-            progress.advance()
+            done.update()
     finally:
-        progress.close()
+        done.close()
 
 
 def _watch(writer: MaskWriter, folders: list[Path], names: Names, refusals: _Refusals, stop: Event) -> None:
@@ -115,7 +113,7 @@ def _watch(writer: MaskWriter, folders: list[Path], names: Names, refusals: _Ref
             else:
                 incoming.done(path)
         for folder in sorted(incoming.unreachable - away):
-            progresses.report(f"segment: {folder}: cannot be looked at; waiting for it")
+            progress.message(f"segment: {folder}: cannot be looked at; waiting for it")
         away = set(incoming.unreachable)
         for photograph, rows in writer.segment(photographs, refuse, stop.is_set) if photographs else ():
             incoming.done(photograph.path)
@@ -134,7 +132,7 @@ def _described(rows: list[Row]) -> str:
 def _tell_moved(writer: MaskWriter) -> None:
     """Say in what the photographs differ from the images that networks were trained on."""
     for moved in writer.moved():
-        progresses.report(
+        progress.message(
             f"segment: WARNING: {moved.feature} has moved: {moved.second:.4g} on average in {writer.count} photographs,"
             f" {moved.first:.4g} in the training images: trust masks and expected Dice less"
         )

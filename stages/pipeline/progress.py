@@ -48,6 +48,12 @@ def _shown(items: Any, title: str, total: int | None, unit: str, leave: bool) ->
     return _Lines(items, title, total, leave=False, file=io.StringIO(), unit=unit, miniters=1, mininterval=0.5)
 
 
+def message(text: str) -> None:
+    """Print a line on stderr, above the bar if there is one."""
+    tqdm.write(text, file=sys.stderr)
+    sys.stderr.flush()
+
+
 def duration(seconds: float) -> str:
     """A time as people say it.
 

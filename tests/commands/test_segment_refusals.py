@@ -12,7 +12,6 @@ import yaml
 from stages.inference import engines, processor
 from stages.inference.averaging import AS_IT_IS
 from stages.inference.engines import Engine
-from stages.photographs import progress
 from stages.pipeline import lock, paths
 from tests.support import trained
 from tests.support.pictures import encoded
@@ -191,18 +190,6 @@ def test_a_model_that_is_not_the_recorded_one(
     (reported,) = capsys.readouterr().err.splitlines()
     assert reported.startswith(f"segment: {reason}")
     assert not Path("out").exists()
-
-
-def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line now and then; here for each photograph."""
-    trained.make(Path())
-    monkeypatch.setattr(progress, "EVERY", 0.0)
-    for number in range(3):
-        photograph(f"in/{number}.png")
-    damaged("in/9.jpg")
-    segment("in", "--out", "out", status=1)
-    lines = [line for line in capsys.readouterr().out.splitlines() if " of 4 photographs" in line]
-    assert lines == [f"segment: {number} of 4 photographs" for number in (1, 2, 3, 4)]
 
 
 def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from stages.commands import segment
 from stages.inference import engines
-from stages.photographs import arrivals, mask_files, mask_writer, progress
-from stages.pipeline import cli
+from stages.photographs import arrivals, mask_files, mask_writer
+from stages.pipeline import cli, progress
 from tests.support import trained
 from tests.support.pictures import encoded
 
@@ -29,7 +29,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is reported, which takes half a second of standing still."""
     messages: list[str] = []
     monkeypatch.setattr(arrivals, "PATIENCE", 0.5)
-    monkeypatch.setattr(progress, "report", messages.append)
+    monkeypatch.setattr(progress, "message", messages.append)
     return messages
 
 

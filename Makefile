@@ -43,6 +43,8 @@ ROWS ?=
 DATA ?=
 # The tests that `make test` runs, by their marks in pyproject.toml.
 MARKS ?= not long and not prove and not committed
+# Files of tests for `make test` and `make fresh`; empty: all.
+TESTS ?=
 # For `make scale`: a folder with 25 GB of space, and the seconds of a GPU per training step and per image.
 FOLDER ?=
 GPU_SECONDS ?=
@@ -119,7 +121,7 @@ gpu-check: setup
 	@python -m tests.benchmarks.gpu_check
 
 test: develop
-	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$(MARKS)"
+	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$(MARKS)" $(TESTS)
 
 # Whether dvc.lock and metrics/ belong to the committed code and parameters. Another processor may round their last
 # digits differently.
@@ -131,7 +133,7 @@ fresh: develop
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	git clone --quiet "$(CURDIR)" "$$folder/clone"; ln -s "$(CURDIR)/.venv" "$$folder/clone/.venv"; \
 	env -u REAL_DATA -u REAL_DATA_FOLDER $(MAKE) --no-print-directory --directory="$$folder/clone" --assume-old=develop test \
-		MARKS="not slow and not long and not prove and not committed"
+		MARKS="not slow and not long and not prove and not committed" TESTS="$(TESTS)"
 
 # Tests that take minutes: kills during training, other servers, long trainings.
 prove: develop

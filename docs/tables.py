@@ -213,9 +213,11 @@ def expected_dice(path: Path = EXPECTED_DICE) -> str:
     kinds = {"marked": "with a predicted mask", "empty": "without one"}
     rows = [(title, _read(path)["held_out"][kind]) for kind, title in kinds.items()]
     header = ["pairs of image and class", "pairs", "expected", "found", "intervals that hold", "mean width"]
-    return _table(
-        header, [[title, str(of["pairs"]), of["expected"], of["found"], _held(of), of["width"]] for title, of in rows]
-    )
+    table = []
+    for title, of in rows:
+        figures = [of["expected"], of["found"], _held(of), of["width"], of["rank_correlation"]]
+        table.append([title, str(of["pairs"]), *figures])
+    return _table([*header, "rank correlation"], table)
 
 
 def _held(of: dict[str, Any]) -> str | None:

@@ -54,9 +54,6 @@ def read(shown: list[dict[str, Any]]) -> list[Line]:
 
     Args:
         shown: what `dvc exp show --json` prints.
-
-    Raises:
-        UserError: there are no experiments of the current commit.
     """
     found = []
     for baseline in shown:
@@ -64,11 +61,6 @@ def read(shown: list[dict[str, Any]]) -> list[Line]:
         for each in baseline["experiments"] or []:
             (newest, *_) = each["revs"]
             found.append(_experiment(newest, each["name"], each.get("executor")))
-    if len(found) == len(shown):
-        raise UserError(
-            "expected experiments of the current commit, found none: dvc exp run -n NAME -S train.loss=cce makes one, "
-            "and dvc exp show --all-commits lists those of other commits"
-        )
     return found
 
 
@@ -172,7 +164,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Run the command."""
-    found = read(_shown_by_dvc())
+    shown = _shown_by_dvc()
+    found = read(shown)
     title = "Held-out fold (report this)" if given.held_out else "Validation folds (choose by these)"
     print(f"{title}, with 95% intervals\n")
     print(table(found, "held_out" if given.held_out else "validation", given.all))
+    if len(found) == len(shown):
+        print(
+            "\nNo experiments of the current commit yet: dvc exp run -n NAME -S train.loss=cce makes one, and dvc exp "
+            "show --all-commits lists those of other commits"
+        )

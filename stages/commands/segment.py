@@ -121,6 +121,8 @@ def _watch(writer: MaskWriter, folders: list[Path], names: Names, refusals: _Ref
             print(f"segment: {photograph.path.name}: {_described(rows)}", flush=True)
         _tell_moved(writer)
         stop.wait(arrivals.POLL)
+    for path in incoming.waiting():
+        refusals.add(path, "expected a whole photograph, found one that could not be read before the command ended")
 
 
 def _described(rows: list[Row]) -> str:
@@ -131,9 +133,9 @@ def _described(rows: list[Row]) -> str:
 
 def _tell_moved(writer: MaskWriter) -> None:
     """Say in what the photographs differ from the images that networks were trained on."""
-    for moved in writer.moved():
+    for moved, count in writer.moved():
         progress.message(
-            f"segment: WARNING: {moved.feature} has moved: {moved.second:.4g} on average in {writer.count} photographs,"
+            f"segment: WARNING: {moved.feature} has moved: {moved.second:.4g} on average in {count} photographs,"
             f" {moved.first:.4g} in the training images: trust masks and expected Dice less"
         )
 

@@ -75,7 +75,8 @@ def read(path: Path, folds: int) -> list[KeptImage]:
     if found != folds:
         raise UserError(
             f"{path}: expected images of the folds 0 … {folds - 1} (preprocess.folds: {folds}), found folds up to "
-            f"{found - 1}: set preprocess.folds to what it was, or leave only the header, to divide all images anew"
+            f"{found - 1}: set preprocess.folds to what it was, name an image of the held-out fold {folds - 1}, or "
+            "leave only the header, to divide all images anew"
         )
     return rows
 

@@ -18,14 +18,19 @@ def segment(target: Path, photographs: list[Path]) -> None:
 
     from stages.dataset import label_maps
     from stages.exporting import exported
+    from stages.pipeline.cli import UserError
 
+    if len({photograph.stem for photograph in photographs}) < len(photographs):
+        raise UserError("expected photographs of different names, found two whose masks would have the same")
     model = exported.load(HERE)  # checks every file against manifest.json first
     target.mkdir(parents=True, exist_ok=True)
     for photograph, labels in zip(photographs, model.label_maps(photographs), strict=True):
         masks = {name: label_maps.of_class(labels, number) for number, name in enumerate(model.layout.classes, 1)}
         pictures = {f"_{name}": mask * 255 for name, mask in masks.items()} if labels.ndim == 3 else {"": labels}
         for ending, picture in pictures.items():
-            cv2.imwrite(str(target / f"{photograph.stem}{ending}.png"), picture.astype("uint8"))
+            file = target / f"{photograph.stem}{ending}.png"
+            if not cv2.imwrite(str(file), picture.astype("uint8")):
+                raise UserError(f"{file}: cannot be written")
         found = (f"{name} {mask.sum():,} pixels" for name, mask in masks.items() if mask.any())
         print(f"{photograph}: {', '.join(found) or 'nothing found'}")
 

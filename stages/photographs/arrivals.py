@@ -4,6 +4,7 @@ A camera or a network may take its time to write a file. What grows or was just 
 and cannot be read is tried again, at the latest after `PATIENCE` seconds, and then reported once.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from stages.photographs import found
 POLL = 1.0  # seconds between two looks
 SETTLED = 2.0  # a file whose size and time have stood still so many seconds is read; some shares count in whole seconds
 PATIENCE = 30.0  # a file that cannot be read has to stand still so many seconds before it is reported
+TRIES = 2
 
 State = tuple[int, int]  # size and time of the last change
 
@@ -39,7 +41,7 @@ class Arrivals:
     """
 
     def __init__(self, folders: Iterable[Path], now: Callable[[], float] = time.monotonic) -> None:
-        self._folders, self._now = list({folder.resolve(): folder for folder in folders}.values()), now
+        self._folders, self._now = list({os.path.realpath(folder): folder for folder in folders}.values()), now
         self.unreachable: set[Path] = set()
         self._seen: dict[Path, _Seen] = {}
         self._done: set[Path] = set()
@@ -48,12 +50,16 @@ class Arrivals:
         """Files to read now: they stand still, and are neither done nor given up as they are."""
         paths = [path for folder in self._folders for path in self._listed(folder) if path not in self._done]
         self._seen = {path: seen for path in paths if (seen := self._look(path)) is not None}
-        waits = (SETTLED, PATIENCE)  # for the first attempt, and for the last
+        waits = (SETTLED, PATIENCE)  # for the first of the `TRIES`, and for the last
         return [
             path
             for path, seen in self._seen.items()
             if seen.attempts < len(waits) and self._now() - seen.since >= waits[seen.attempts]
         ]
+
+    def waiting(self) -> list[Path]:
+        """Files that were seen and are neither done nor reported."""
+        return [path for path, seen in self._seen.items() if path not in self._done and seen.attempts < TRIES]
 
     def done(self, path: Path) -> None:
         """Hand a file out no more, whatever becomes of it."""
@@ -64,8 +70,8 @@ class Arrivals:
         seen = self._seen[path]
         seen.attempts += 1
         if self._now() - seen.since >= PATIENCE:
-            seen.attempts = 2
-        return seen.attempts == 2
+            seen.attempts = TRIES
+        return seen.attempts == TRIES
 
     def _listed(self, folder: Path) -> list[Path]:
         """The images in a folder; none, for now, if it cannot be looked at."""

@@ -64,7 +64,7 @@ def photographs(places: Iterable[Path], names: Names, refuse: Refuse) -> list[Ph
 
 def place(path: Path) -> Path:
     """A path that is the same however its folder is written. A link to a photograph is a photograph of its own."""
-    return path.parent.resolve() / path.name
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def listed(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,9 @@ from stages.photographs.mask_files import MaskTable, Row
 from stages.photographs.segmenting import SegmentedPhotograph
 from stages.photographs.trained_model import TrainedModel
 from stages.pipeline import parallel
+from stages.pipeline.arrays import Float32
 
+LATEST = 20  # photographs, which show that the light has just changed
 PUBLISHED_EVERY = 10.0  # seconds, while there are photographs
 
 
@@ -39,6 +41,7 @@ class MaskWriter:
         self.model, self.folder = model, folder
         self.count, self.marked, self.with_mask = 0, 0, Counter[str]()
         self._light = np.zeros(len(shift.FEATURES))  # sums of their features
+        self._latest = deque[Float32](maxlen=LATEST)
         self._moved = set[str]()
         self._table = MaskTable(folder / mask_files.TABLE)
         self._published = time.monotonic()
@@ -65,6 +68,7 @@ class MaskWriter:
             masks = segmenting.segmented(self.model, photographs, refuse, stopped)
             for one, rows in parallel.in_order(written, masks):
                 self._light += one.features
+                self._latest.append(one.features)
                 self._add(rows)
                 yield one.photograph, rows
         finally:
@@ -83,13 +87,21 @@ class MaskWriter:
             self._table.publish()
             self._published = time.monotonic()
 
-    def moved(self) -> list[shift.Difference]:
-        """In what the photographs so far differ from the training images; each is told once."""
+    def moved(self) -> list[tuple[shift.Difference, int]]:
+        """In what the photographs differ from the training images: the latest of them, or all.
+
+        Returns:
+            Each difference with the number of photographs that have it; one that was returned before is left out until
+            it has been gone for a while.
+        """
         if self.model.fitted is None or not self.count:
             return []
-        found = self.model.fitted.training.moved(self._light / self.count, self.count)
-        new = [difference for difference in found if difference.feature not in self._moved]
-        self._moved |= {difference.feature for difference in new}
+        latest = np.stack(self._latest).mean(axis=0, dtype=np.float64)
+        found: dict[str, tuple[shift.Difference, int]] = {}
+        for means, count in ((self._light / self.count, self.count), (latest, len(self._latest))):
+            found |= {each.feature: (each, count) for each in self.model.fitted.training.moved(means, count)}
+        new = [each for feature, each in found.items() if feature not in self._moved]
+        self._moved = set(found)
         return new
 
     def close(self) -> None:

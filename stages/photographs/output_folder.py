@@ -1,5 +1,6 @@
 """The folder that someone names for masks: empty, nobody else's, and out of the way of DVC."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,7 +33,7 @@ def claimed(folder: Path, sources: Iterable[Path]) -> Iterator[None]:
     emptied = emptied_by_dvc(folder)
     if emptied:
         raise UserError(f"{folder}: expected a folder outside of {emptied}, which DVC or a stage empties")
-    if folder.resolve() in [source.resolve() for source in sources]:
+    if os.path.realpath(folder) in map(os.path.realpath, sources):
         raise UserError(f"{folder}: expected another folder than that of the photographs, found the same")
     made = not folder.exists()
     try:
@@ -49,5 +50,5 @@ def claimed(folder: Path, sources: Iterable[Path]) -> Iterator[None]:
 
 def emptied_by_dvc(path: Path) -> Path | None:
     """The output of a stage in which a path lies, which DVC removes before that stage starts; None if in none."""
-    place = path.resolve()
+    place = Path(os.path.realpath(path))  # unlike resolve, without an error for links in a circle
     return next((each for each in paths.REMOVED if each.resolve() in (place, *place.parents)), None)

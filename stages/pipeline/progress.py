@@ -17,6 +17,8 @@ from tqdm import tqdm
 FIRST, NEXT = 2.0, 10.0  # seconds until the first line, and between two of them
 SHARE = 20  # of the time since the start, after which a line follows another: a day needs no line every ten seconds
 
+SURE = 10  # the time left is told after this part of the work: the first items take longer than others
+
 Item = TypeVar("Item")
 
 
@@ -94,5 +96,6 @@ class _Lines(tqdm):  # type: ignore[type-arg]
         more = f", {self.postfix}" if self.postfix else ""
         if not self.total:
             return f"{self.desc}: {self.n:,} {self.unit}{more}"
-        left = f", about {duration(elapsed * (self.total - self.n) / self.n)} left" if 0 < self.n < self.total else ""
+        sure = self.total <= SURE * self.n < SURE * self.total
+        left = f", about {duration(elapsed * (self.total - self.n) / self.n)} left" if sure else ""
         return f"{self.desc}: {self.n:,} of {self.total:,} {self.unit}{more}{left}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, spearmanr
 
 
 def figures(pairs: Iterable[tuple[tuple[float, float, float] | None, float, bool]]) -> dict[str, dict[str, Any]]:
@@ -17,7 +17,8 @@ def figures(pairs: Iterable[tuple[tuple[float, float, float] | None, float, bool
     Returns:
         For "marked" and "empty": the number of `pairs` with an expectation, the means of `expected`, `found` and of the
         `width` of the intervals, and the `coverage` with its Wilson interval of 95% (`coverage_low`, `coverage_high`;
-        pairs of one image count as independent, so it is a little too narrow). None where there are no pairs.
+        pairs of one image count as independent, so it is a little too narrow), and Spearman's `rank_correlation` of
+        expected and found: whether what is expected to be worse is worse. None where it is undefined.
 
         >>> figures([((0.5, 0.25, 0.75), 0.75, True), ((0.5, 0.25, 0.75), 0.0, True)])["marked"]["coverage"]
         0.5
@@ -28,7 +29,7 @@ def figures(pairs: Iterable[tuple[tuple[float, float, float] | None, float, bool
 
 
 def _of(table: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
-    names = ("expected", "found", "width", "coverage", "coverage_low", "coverage_high")
+    names = ("expected", "found", "width", "coverage", "coverage_low", "coverage_high", "rank_correlation")
     if not len(table):
         return {"pairs": 0} | dict.fromkeys(names)
     expected, low, high, found, _ = table.T
@@ -36,4 +37,6 @@ def _of(table: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
     ends = binomtest(inside, len(table)).proportion_ci(0.95, "wilson")
     means = (expected.mean(), found.mean(), (high - low).mean())
     values = (*means, inside / len(table), max(0.0, ends.low), min(1.0, ends.high))
-    return {"pairs": len(table)} | dict(zip(names, map(float, values), strict=True))
+    varies = min(np.ptp(expected), np.ptp(found)) > 0
+    rank = float(spearmanr(expected, found).statistic) if varies else None
+    return {"pairs": len(table)} | dict(zip(names, [*map(float, values), rank], strict=True))

@@ -1,5 +1,6 @@
 """The table of experiments, from what `dvc exp show` says of drawn ones."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -12,7 +13,6 @@ import yaml
 from stages.ablation import experiments as in_git
 from stages.commands import experiments
 from stages.pipeline import cli
-from stages.pipeline.cli import UserError
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
 IMAGES = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection\n"
@@ -101,10 +101,13 @@ def test_one_that_has_not_finished() -> None:
     assert table["broken (failed)"] == ["-", "-", "-"]
 
 
-def test_no_experiments() -> None:
-    """The message says how to make one, or where others are."""
-    with pytest.raises(UserError, match="expected experiments of the current commit, found none: dvc exp run -n NAME"):
-        experiments.read(listing())
+def test_no_experiments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines of the workspace and the commit, how to make an experiment, and where others are."""
+    monkeypatch.setattr(experiments, "_shown_by_dvc", listing)
+    experiments.run(argparse.Namespace(held_out=False, all=False))
+    printed = capsys.readouterr().out
+    assert "| workspace" in printed
+    assert "No experiments of the current commit yet: dvc exp run -n NAME" in printed
 
 
 @pytest.mark.parametrize("with_dvc", [True, False])

@@ -72,6 +72,15 @@ def test_photographs_in_the_same_light(capsys: pytest.CaptureFixture[str]) -> No
     assert "brightness" not in capsys.readouterr().err
 
 
+def test_light_that_changes_after_many_photographs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The latest twenty show it, although the mean of all is near; their number is told."""
+    for number in range(120):
+        photograph(f"in/{number:03}.png", *([] if number < 100 else [(0, 32, 0, 20)]))  # a part of level 204 at the end
+    segment("in", "--out", "out")
+    told = capsys.readouterr().err
+    assert "brightness has moved: 139.4 on average in 20 photographs, 110 in the training images" in told
+
+
 def test_another_file_than_the_recorded_one(capsys: pytest.CaptureFixture[str]) -> None:
     """It is not used; nor is one for other classes, or one of other rules."""
     path = str(photograph("a.png"))

@@ -192,6 +192,18 @@ def test_a_model_that_is_not_the_recorded_one(
     assert not Path("out").exists()
 
 
+def test_links_in_a_circle(capsys: pytest.CaptureFixture[str]) -> None:
+    """One message; the photograph beside them is segmented, and a folder of that kind is no output."""
+    trained.make(Path())
+    Path("loop.jpg").symlink_to("loop.jpg")
+    segment("loop.jpg", str(photograph("a.png")), "--out", "out", status=1)
+    assert "segment: loop.jpg: expected a photograph or a folder, found nothing" in capsys.readouterr().err
+    assert Path("out/masks/a.png").is_file()
+    Path("round").symlink_to("round")
+    segment("a.png", "--out", "round", status=1)
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One message; no file is cut off, and the table has what was done."""
     trained.make(Path())

@@ -10,6 +10,7 @@ does not find is named, and the other pictures are still drawn.
 import argparse
 import csv
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from matplotlib.figure import Figure
 from docs import network_diagram
 from stages.dataset.prepared import Dataset, Sample
 from stages.figures import confusion_chart, overlays
-from stages.pipeline import paths, settings
+from stages.pipeline import cli, paths, settings
 from stages.pipeline.arrays import UInt8
 from stages.pipeline.cli import UserError
 
@@ -133,6 +134,16 @@ def report(path: Path) -> None:
     overlays.save(np.hstack(halves), path)
 
 
+def segment(path: Path) -> None:
+    """What the command segment draws of the test image with the most masks in the submission."""
+    with paths.SUBMISSION.open(encoding="utf-8", newline="") as file:
+        rows = [row["ImageId"] for row in csv.DictReader(file) if row["ClassId"] != "0"]
+    photograph = paths.TEST_IMAGES / max(sorted(set(rows)), key=rows.count)
+    with tempfile.TemporaryDirectory() as folder:
+        cli.run_command("segment", [str(photograph), "--out", f"{folder}/masks"])
+        shutil.copyfile(f"{folder}/masks/overlays/{photograph.stem}.jpg", path)
+
+
 PICTURES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "defects": ("defects.jpg", defects),
     "large-mask": ("large-mask.jpg", large_mask),
@@ -140,6 +151,7 @@ PICTURES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "curves": ("curves.png", curves),
     "cce-and-dice": ("cce-and-dice.png", cce_and_dice),
     "report": ("report.png", report),
+    "segment": ("segment.jpg", segment),
 }
 
 

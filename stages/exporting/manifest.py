@@ -29,22 +29,25 @@ def check(folder: Path) -> int:
     What Python writes beside the code that it has run (`__pycache__`) does not count.
 
     Raises:
-        UserError: a file is missing, changed or too many, or there is no manifest.
+        UserError: files are missing, changed or too many (a line for each of the three), or there is no manifest.
     """
     expected = _read(folder)
     found = _names(folder)
+    faults = []
     missing = sorted(expected.keys() - found)
     if missing:
-        raise UserError(f"{folder / missing[0]}: expected the exported file, found none{_others(missing)}: {AGAIN}")
+        faults.append(f"{folder / missing[0]}: expected the exported file, found none{_others(missing)}: {AGAIN}")
     more = sorted(found - expected.keys())
     if more:
-        raise UserError(f"{folder / more[0]}: expected no such file in the export, found one{_others(more)}: remove it")
-    changed = [name for name in sorted(expected) if hashes.sha256(folder / name) != expected[name]]
+        faults.append(f"{folder / more[0]}: expected no such file in the export, found one{_others(more)}: remove it")
+    changed = [name for name in sorted(expected.keys() & found) if hashes.sha256(folder / name) != expected[name]]
     if changed:
-        raise UserError(
+        faults.append(
             f"{folder / changed[0]}: expected the exported file (SHA-256 {expected[changed[0]][:16]}…), found another "
             f"one{_others(changed)}: {AGAIN}"
         )
+    if faults:
+        raise UserError("\n".join(faults))
     return len(expected)
 
 

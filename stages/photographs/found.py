@@ -90,7 +90,10 @@ def _at(named: Path, refuse: Refuse) -> Iterator[Path]:
             refuse(named, f"expected a folder of photographs, found one that cannot be read ({error.strerror})")
             return
         yield from files
-        if not files:
+        lost = [path for name in images.listing(named) if not (path := named / name).is_file() and not path.is_dir()]
+        for path in lost:
+            refuse(path, f"expected a photograph, found {'a link to nothing' if path.is_symlink() else 'no file'}")
+        if not files and not lost:
             refuse(named, f"expected photographs ({', '.join(images.SUFFIXES)}), found none")
     elif named.is_file():
         yield named

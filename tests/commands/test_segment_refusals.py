@@ -192,6 +192,16 @@ def test_a_model_that_is_not_the_recorded_one(
     assert not Path("out").exists()
 
 
+def test_a_broken_link_in_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its share may be gone: it is named, not passed over; the others are segmented."""
+    trained.make(Path())
+    photograph("in/a.png")
+    Path("in/gone.jpg").symlink_to("/share/gone.jpg")
+    segment("in", "--out", "out", status=1)
+    assert "segment: in/gone.jpg: expected a photograph, found a link to nothing" in capsys.readouterr().err
+    assert Path("out/masks/a.png").is_file()
+
+
 def test_links_in_a_circle(capsys: pytest.CaptureFixture[str]) -> None:
     """One message; the photograph beside them is segmented, and a folder of that kind is no output."""
     trained.make(Path())

@@ -81,3 +81,15 @@ def test_a_name_outside_of_the_folder_is_not_read(folder: Path) -> None:
     (folder / manifest.FILE).write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"\.\./secret: expected the exported file, found none"):
         manifest.check(folder)
+
+
+def test_damage_of_every_kind_is_told_at_once(folder: Path) -> None:
+    """A line for what is missing, one for what is too many, one for what is changed."""
+    first, second, *_ = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != manifest.FILE)
+    first.unlink()
+    second.write_bytes(second.read_bytes() + b" ")
+    (folder / "more").write_text("")
+    with pytest.raises(UserError) as error:
+        manifest.check(folder)
+    lines = str(error.value).splitlines()
+    assert [str(path) in line for path, line in zip((first, folder / "more", second), lines, strict=True)] == [True] * 3

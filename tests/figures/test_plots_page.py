@@ -76,9 +76,11 @@ def test_a_page_without_the_script_and_the_network_says_what_is_missing(
 ) -> None:
     """Instead of empty space."""
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
 
     browser.get(write_page(tmp_path / "dvc_plots").as_uri())
-    assert "make setup writes" in browser.find_element(By.ID, "loss_tsv").text
+    places = WebDriverWait(browser, 60).until(lambda page: page.find_elements(By.ID, "loss_tsv"))
+    assert "python -m stages.figures.plots_script writes" in places[0].text
 
 
 def test_dvc_takes_the_page() -> None:

@@ -1,6 +1,5 @@
 """The notebook: a script and a data set that submit what predict submits, without this project."""
 
-import ast
 import json
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from stages.kaggle import bundle
 from stages.pipeline.cli import UserError
 from stages.postprocessing import rules as postprocess
 from stages.postprocessing import rules_file
-from tests.support import locks
+from tests.support import locks, reachable
 
 ROOT = Path(__file__).parents[1]
 SLUG = "severstal-steel-defect-detection"
@@ -185,31 +184,11 @@ def test_the_listed_modules_are_those_that_the_script_imports() -> None:
     The other three are imported only where they are used: simplejpeg is optional, pydicom reads DICOM images, and
     segmentation_models is imported for training alone.
     """
-    found, others = set(), set()
-    waiting = ["stages.kaggle.script"]
-    while waiting:
-        name = waiting.pop()
-        for imported in imports(name):
-            if not imported.startswith("stages"):
-                others.add(imported.split(".")[0])
-            elif (ROOT / f"{imported.replace('.', '/')}.py").is_file() and imported not in found:
-                found.add(imported)
-                waiting.append(imported)
+    found, others = reachable.from_module("stages.kaggle.script")
     assert found == set(bundle.MODULES)
-    assert others - set(sys.stdlib_module_names) == {
+    assert others == {
         "tensorflow", "numpy", "cv2", "PIL", "simplejpeg", "pydicom", "segmentation_models",
     }  # fmt: skip
-
-
-def imports(name: str) -> set[str]:
-    """The modules that a module names in its imports, wherever they stand in it."""
-    named = set()
-    for node in ast.walk(ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text())):
-        if isinstance(node, ast.Import):
-            named |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            named |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return named
 
 
 def test_the_code_is_copied_as_plain_files(tmp_path: Path) -> None:

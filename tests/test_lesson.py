@@ -85,10 +85,7 @@ def first_cell(folder: Path, address: str = "") -> subprocess.CompletedProcess[s
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository with the project as it is now."""
-    folder = tmp_path / "clone"
-    folder.mkdir()
-    repository.start(folder)
-    return folder
+    return repository.started(tmp_path / "clone")
 
 
 def test_the_first_cell_in_a_clone(clone: Path) -> None:

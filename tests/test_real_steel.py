@@ -17,10 +17,7 @@ STEEL_900 = ["competition.image_height=200", "competition.image_width=200"]
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository with the current state of the project, in which nothing has run."""
-    folder = tmp_path / "clone"
-    folder.mkdir()
-    repository.start(folder)
-    return folder
+    return repository.started(tmp_path / "clone")
 
 
 def experiment(folder: Path, name: str, *parameters: str) -> str:

@@ -1,12 +1,11 @@
 """The code of an export: complete, and in need of little."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from stages.exporting import code, networks
-from tests.test_kernel import imports
+from tests.support import reachable
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,17 +15,9 @@ def test_the_listed_modules_are_those_that_the_example_imports() -> None:
 
     simplejpeg, pydicom and Pillow are imported only where they are there or needed, segmentation_models for training.
     """
-    found, others = set(), set()
-    waiting = ["stages.exporting.example"]
-    while waiting:
-        for imported in imports(waiting.pop()):
-            if not imported.startswith("stages"):
-                others.add(imported.split(".")[0])
-            elif (ROOT / f"{imported.replace('.', '/')}.py").is_file() and imported not in found:
-                found.add(imported)
-                waiting.append(imported)
+    found, others = reachable.from_module("stages.exporting.example")
     assert found == set(code.MODULES)
-    assert others - set(sys.stdlib_module_names) == {
+    assert others == {
         "numpy", "cv2", "onnxruntime", "openvino", "tensorflow", "PIL", "simplejpeg", "pydicom", "segmentation_models",
     }  # fmt: skip
 

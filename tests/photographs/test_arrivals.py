@@ -80,6 +80,21 @@ def test_what_cannot_be_read_is_reported_once(tmp_path: Path, arrivals: Arrivals
     assert arrivals.ready() == [file]
 
 
+def test_what_is_still_waited_for(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
+    """What was seen, until it is done or reported: the command names it when it ends."""
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    for file in (first, second):
+        file.write_bytes(b"half")
+    arrivals.ready()
+    assert arrivals.waiting() == [first, second]
+    clock.wait(PATIENCE)
+    assert arrivals.ready() == [first, second]
+    arrivals.done(first)
+    assert arrivals.waiting() == [second]
+    assert arrivals.unreadable(second)
+    assert arrivals.waiting() == []
+
+
 def test_what_has_stood_still_for_long_is_reported_at_once(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
     """As when the photographs before it took minutes."""
     file = tmp_path / "a.png"

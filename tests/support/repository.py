@@ -53,6 +53,13 @@ def start(folder: Path) -> None:
     commit(folder, "start")
 
 
+def started(folder: Path) -> Path:
+    """Make a new folder such a repository; returns it."""
+    folder.mkdir()
+    start(folder)
+    return folder
+
+
 def name_author(folder: Path) -> None:
     """Set the author of commits in this repository; experiments are commits too."""
     for key, value in (("user.name", "A Tester"), ("user.email", "tester@example.org")):

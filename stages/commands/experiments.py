@@ -5,7 +5,8 @@
     python -m stages experiments --held-out     # of the held-out fold: report these figures, do not choose by them
 
 Figures are those of the validation folds, with 95% intervals of a bootstrap over groups of near-duplicates: two
-experiments whose intervals overlap may still differ, and `python -m stages compare A B` says whether they do.
+experiments whose intervals overlap may still differ, and `python -m stages compare A B` says whether they do. Minutes
+are known of the trainings that this machine ran.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 
 from stages.ablation import experiments
 from stages.dataset.layout import Layout, Metric
-from stages.pipeline import paths, settings
+from stages.pipeline import paths, settings, training_times
 from stages.pipeline.cli import UserError
 from stages.pipeline.progress import bar
 from stages.scoring import bootstrap, per_image
@@ -41,12 +42,14 @@ class Line:
         revision: the commit that holds it, or `workspace`.
         params: values by section and key; empty if it has none yet.
         metrics: the content of metrics/evaluation.json; empty if it has none yet.
+        trained: the content of metrics/train.json; empty if it has none yet.
     """
 
     name: str
     revision: str
     params: dict[str, Any]
     metrics: dict[str, Any]
+    trained: dict[str, Any]
 
 
 def read(shown: list[dict[str, Any]]) -> list[Line]:
@@ -77,24 +80,28 @@ def table(found: list[Line], split: str, every_parameter: bool) -> str:
     scored = any(_metric(each) != Metric() for each in found)
     names = [name for name in TITLES if scored or name != "score"]
     rows = []
-    for each, params in zip(bar(found, "experiments", unit="experiments"), flat, strict=True):
-        rows.append([each.name, *(_text(params, name) for name in shown), *_figures(each, split, names)])
+    times = training_times.kept([each.trained for each in found])
+    for each, params, seconds in zip(bar(found, "experiments", unit="experiments"), flat, times, strict=True):
+        figures = [*_figures(each, split, names), MISSING if seconds is None else f"{seconds / 60:.1f}"]
+        rows.append([each.name, *(_text(params, name) for name in shown), *figures])
     header = ["experiment", *(name.removeprefix("train.") if name == LOSS else name for name in shown)]
-    header += [TITLES[name] for name in names]
-    align = ["left"] * (1 + len(shown)) + ["right"] * len(names)
+    header += [*(TITLES[name] for name in names), "minutes of training"]
+    align = ["left"] * (1 + len(shown)) + ["right"] * (len(names) + 1)
     return str(tabulate(rows, header, tablefmt="pipe", colalign=align, disable_numparse=True))
 
 
 def _experiment(shown: dict[str, Any], name: str | None, executor: dict[str, Any] | None) -> Line:
     content = shown["data"] or {}
     name = name or (shown["rev"] if shown["rev"] == WORKSPACE else shown["rev"][:7])
-    params, metrics = (
+    params, metrics, trained = (
         (content.get(kind) or {}).get(path.as_posix(), {}).get("data") or {}
-        for kind, path in (("params", paths.PARAMS), ("metrics", paths.EVALUATION_METRICS))
-    )
+        for kind, path in (
+            ("params", paths.PARAMS), ("metrics", paths.EVALUATION_METRICS), ("metrics", paths.TRAIN_METRICS),
+        )
+    )  # fmt: skip
     state = "failed" if shown.get("error") else (executor or {}).get("state")
     state = None if state in (None, "success") else str(state)
-    return Line(f"{name} ({state.lower()})" if state else name, shown["rev"], params, metrics)
+    return Line(f"{name} ({state.lower()})" if state else name, shown["rev"], params, metrics, trained)
 
 
 def _figures(each: Line, split: str, names: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from stages.dataset import pseudo_labels
 from stages.dataset.prepared import Dataset
 from stages.dataset.pseudo_labels import PseudoSets
 from stages.inference import blend, ensemble, gpus
-from stages.pipeline import lock, outputs, paths, settings
+from stages.pipeline import lock, outputs, paths, settings, training_times
 from stages.training import curves, distribution, fit, forced, loader, network_cache, precision
 from stages.training.callbacks import Logs, best_epochs
 from stages.training.export import export
@@ -124,6 +124,8 @@ def _train(job: Job) -> None:
             members.append(_member("final", None, last, final.options))
         ensemble.write(folder, ensemble.Ensemble(data.summary, [*members, *joining]))
     outputs.write_metrics(paths.TRAIN_METRICS, metrics)
+    states = [state for folder in used for state in folder.iterdir() if state.is_dir()]
+    training_times.keep(metrics, training_times.read(states))
     starting_over.finish()
     network_cache.tidy(set(used))
 
@@ -153,7 +155,13 @@ def _train_one(job: Job, fold: int | None, state: Path, targets: _Targets) -> Tr
     name = "final" if fold is None else f"fold_{fold}"
     targets.starting_over.prepare(state / name, fit.FINISHED)
     with curves.open_folder(targets.curves / name) as live, as_os_error(state):
-        trained = fit.fit(job, fold, state / name, curves.logger(live))
+        watch, log = training_times.Stopwatch(state / name), curves.logger(live)
+
+        def note(epoch: int, logs: Logs) -> None:
+            log(epoch, logs)
+            watch.lap()
+
+        trained = fit.fit(job, fold, state / name, note)
     print(f"train: {name}: writing the network to {paths.MODEL}", flush=True)
     export(fit.exported(job.options, job.data), job.data.layout, trained.weights, targets.networks / name)
     return trained

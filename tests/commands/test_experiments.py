@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from stages.ablation import experiments as in_git
 from stages.commands import experiments
-from stages.pipeline import cli
+from stages.pipeline import cli, training_times
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
 IMAGES = "split,image,group,class,dice,true_pixels,predicted_pixels,intersection\n"
@@ -62,9 +63,9 @@ def test_a_line_for_each_with_what_one_chooses_by() -> None:
     """Name, loss and figures of the validation folds; an interval where the images' scores are known."""
     found = experiments.read(listing(experiment(shown("2" * 40, "cce", 0.7, train={"loss": "cce"}))))
     table = cells(experiments.table(found, "validation", every_parameter=False))
-    assert table["experiment"] == ["loss", "mean Dice", "Dice where there is a mask"]
-    assert table["workspace"] == [PARAMS["train"]["loss"], "0.500", "-"]
-    loss, dice, positive = table["cce"]
+    assert table["experiment"] == ["loss", "mean Dice", "Dice where there is a mask", "minutes of training"]
+    assert table["workspace"] == [PARAMS["train"]["loss"], "0.500", "-", "-"]
+    loss, dice, positive, _ = table["cce"]
     assert (loss, positive) == ("cce", "-")
     value, between = dice.split(" ", 1)
     low, high = map(float, between.strip("()").split(" … "))
@@ -88,8 +89,20 @@ def test_another_score_of_the_competition_comes_first() -> None:
     metric = {"metric": {"name": "global_dice", "empty_pair": 1}}
     found = experiments.read(listing(experiment(shown("2" * 40, "global", 0.7, competition=metric))))
     table = cells(experiments.table(found, "held_out", every_parameter=False))
-    assert table["experiment"] == ["loss", "score", "mean Dice", "Dice where there is a mask"]
+    assert table["experiment"] == ["loss", "score", "mean Dice", "Dice where there is a mask", "minutes of training"]
     assert table["global"][1].startswith("0.700 (")
+
+
+def test_minutes_of_the_trainings_of_this_machine() -> None:
+    """By what metrics/train.json holds; other trainings have none."""
+    Repo.init(no_scm=True).close()
+    here, elsewhere = shown("2" * 40, "here", 0.7), shown("3" * 40, "elsewhere", 0.7)
+    here["data"]["metrics"]["metrics/train.json"] = {"data": {"fold_0": {"loss": 0.25}}}
+    elsewhere["data"]["metrics"]["metrics/train.json"] = {"data": {"fold_0": {"loss": 0.5}}}
+    training_times.keep({"fold_0": {"loss": 0.25}}, 90)
+    found = experiments.read(listing(experiment(here), experiment(elsewhere)))
+    table = cells(experiments.table(found, "validation", every_parameter=False))
+    assert (table["here"][-1], table["elsewhere"][-1]) == ("1.5", "-")
 
 
 def test_one_that_has_not_finished() -> None:
@@ -97,8 +110,8 @@ def test_one_that_has_not_finished() -> None:
     failed = experiment(shown("3" * 40, "broken", None) | {"error": {"msg": "no", "type": "Error"}, "data": None})
     queued = experiment(shown("2" * 40, "later", None), "Queued")
     table = cells(experiments.table(experiments.read(listing(queued, failed)), "validation", every_parameter=True))
-    assert table["later (queued)"] == [PARAMS["train"]["loss"], "-", "-"]
-    assert table["broken (failed)"] == ["-", "-", "-"]
+    assert table["later (queued)"] == [PARAMS["train"]["loss"], "-", "-", "-"]
+    assert table["broken (failed)"] == ["-", "-", "-", "-"]
 
 
 def test_no_experiments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,8 @@
     python -m docs.pictures                     # all of them, into docs/pictures
     python -m docs.pictures network curves      # some
 
-They show params.yaml, the finished run in data/ and metrics/, and the study in docs/studies. What a picture needs and
-does not find is named, and the other pictures are still drawn.
+They show params.yaml, the finished run in data/ and metrics/, the experiments of `make compare`, the lesson, and the
+study in docs/studies. What a picture needs and does not find is named, and the other pictures are still drawn.
 """
 
 import argparse
@@ -13,17 +13,15 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from docs import network_diagram
+from docs import network_diagram, screenshots
 from stages.dataset.prepared import Dataset, Sample
 from stages.figures import confusion_chart, overlays
 from stages.pipeline import cli, paths, settings
@@ -107,33 +105,6 @@ def cce_and_dice(path: Path) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
-def report(path: Path) -> None:
-    """Two screens of the report in a browser: the figures, and the held-out images."""
-    if not paths.REPORT.is_file():
-        raise UserError(f"{paths.REPORT}: expected the report of a finished run, found none: run make")
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    from tests.support import browser
-
-    if reason := browser.missing():
-        raise UserError(reason)
-    with tempfile.TemporaryDirectory() as profile, browser.headless(Path(profile)) as chromium:
-        chromium.set_window_size(1000, 1400)
-        chromium.get(paths.REPORT.resolve().as_uri())
-        ready = "return document.documentElement.dataset.ready"
-        WebDriverWait(chromium, 60).until(lambda page: page.execute_script(ready) == "yes")
-        halves = []
-        for tab, place in (("results", "header"), ("held-out", "#held-out .controls")):
-            chromium.execute_script("document.getElementById(arguments[0]).click()", f"tab-{tab}")
-            chromium.execute_script("document.querySelector(arguments[0]).scrollIntoView()", place)
-            time.sleep(2)  # images are drawn when they come into view
-            png = np.frombuffer(chromium.get_screenshot_as_png(), np.uint8)
-            halves.append(
-                np.asarray(cv2.imdecode(png, cv2.IMREAD_COLOR_RGB), np.uint8)[:-16, :-16]
-            )  # without scroll bars
-    overlays.save(np.hstack(halves), path)
-
-
 def segment(path: Path) -> None:
     """What the command segment draws of the test image with the most masks in the submission."""
     with paths.SUBMISSION.open(encoding="utf-8", newline="") as file:
@@ -150,7 +121,10 @@ PICTURES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "network": ("network.png", network),
     "curves": ("curves.png", curves),
     "cce-and-dice": ("cce-and-dice.png", cce_and_dice),
-    "report": ("report.png", report),
+    "report": ("report.png", screenshots.report),
+    "compare": ("compare.png", screenshots.comparison),
+    "plots": ("plots.png", screenshots.plots),
+    "lesson": ("lesson.png", screenshots.lesson),
     "segment": ("segment.jpg", segment),
 }
 

@@ -23,6 +23,7 @@ from stages.photographs.arrivals import Arrivals
 from stages.photographs.found import Names, Photograph
 from stages.photographs.mask_files import Row
 from stages.photographs.mask_writer import MaskWriter, interruptible
+from stages.photographs.segmenting import Refusal
 from stages.pipeline import cli, progress
 from stages.pipeline.cli import UserError
 
@@ -84,8 +85,8 @@ def _writer(out: Path) -> MaskWriter:
 def _segment(writer: MaskWriter, photographs: list[Photograph], refusals: _Refusals, stop: Event) -> None:
     done = progress.counter("segment", len(photographs), unit="photographs")
 
-    def refuse(photograph: Photograph, reason: str) -> None:
-        refusals.add(photograph.path, reason)
+    def refuse(photograph: Photograph, refusal: Refusal) -> None:
+        refusals.add(photograph.path, refusal.reason)
         done.update()
 
     try:
@@ -99,9 +100,9 @@ def _watch(writer: MaskWriter, folders: list[Path], names: Names, refusals: _Ref
     """Segment what is in folders, and what arrives there, until it is interrupted."""
     incoming, away = Arrivals(folders), set[Path]()
 
-    def refuse(photograph: Photograph, reason: str) -> None:
-        if incoming.unreadable(photograph.path):
-            refusals.add(photograph.path, reason)
+    def refuse(photograph: Photograph, refusal: Refusal) -> None:
+        if incoming.refused(photograph.path, whole=refusal.whole):
+            refusals.add(photograph.path, refusal.reason)
 
     print(f"segment: watching {', '.join(map(str, folders))}; Ctrl-C ends it", flush=True)
     while not stop.is_set():

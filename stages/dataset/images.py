@@ -41,6 +41,10 @@ class ImageError(ValueError):
     """A file is not an image of the expected kind. The message says what was expected and what was found."""
 
 
+class UndecodableError(ImageError):
+    """A file cannot be decoded, but might be if it is written to its end."""
+
+
 def listing(folder: Path) -> list[str]:
     """Names of the image files in a folder, sorted; an empty list if there is no such folder."""
     if not folder.is_dir():
@@ -68,7 +72,7 @@ def contents(path: Path, expected: Size | None = None) -> bytes:
                 raise ImageError(f"{path}: expected an image of at most {most:,} bytes, found {length:,}")
             return file.read()
     except OSError as error:
-        raise ImageError(f"{path}: expected an image, found no readable file ({error.strerror})") from None
+        raise UndecodableError(f"{path}: expected an image, found no readable file ({error.strerror})") from None
 
 
 def native(raw: bytes, path: Path, form: Images, expected: Size | None = None) -> UInt8:
@@ -98,11 +102,11 @@ def native(raw: bytes, path: Path, form: Images, expected: Size | None = None) -
     except image_headers.UnsupportedError as error:
         raise ImageError(f"{path}: expected a {kind.value} of another kind, found one with {error}") from None
     except ValueError as error:
-        raise ImageError(
+        raise UndecodableError(
             f"{path}: expected a whole {kind.value}, found one that is cut off or damaged: {error}"
         ) from None
     if values is None or values.shape[:2] != size:
-        raise ImageError(f"{path}: expected an image, found {len(raw)} bytes that cannot be decoded")
+        raise UndecodableError(f"{path}: expected an image, found {len(raw)} bytes that cannot be decoded")
     return _channels(_levels(values, path, form), path, form)
 
 
@@ -158,10 +162,10 @@ def _checked_header(raw: bytes, path: Path, expected: Size | None) -> tuple[Form
     kind = image_headers.kind(raw)
     if kind is None:
         known = ", ".join(each.value for each in Format)
-        raise ImageError(f"{path}: expected one of {known}, found {len(raw)} bytes that begin as none of them")
+        raise UndecodableError(f"{path}: expected one of {known}, found {len(raw)} bytes that begin as none of them")
     found = image_headers.size(kind, raw)
     if found is None:
-        raise ImageError(f"{path}: expected a {kind.value}, found {len(raw)} bytes without a readable header")
+        raise UndecodableError(f"{path}: expected a {kind.value}, found {len(raw)} bytes without a readable header")
     if max(found) > LARGEST_SIDE:
         raise ImageError(
             f"{path}: expected sides of at most {LARGEST_SIDE:,} pixels, found {found[0]}×{found[1]} (height×width): "

@@ -1,7 +1,8 @@
 """Photographs that arrive in folders: each is handed out when it has arrived whole.
 
 A camera or a network may take its time to write a file. What grows or was just written is left alone. What stands still
-and cannot be read is tried again, at the latest after `PATIENCE` seconds, and then reported once.
+and cannot be read is tried again, at the latest after `PATIENCE` seconds, and then reported once. What can be read and
+is refused, for its size for example, is reported at once.
 """
 
 import os
@@ -65,11 +66,16 @@ class Arrivals:
         """Hand a file out no more, whatever becomes of it."""
         self._done.add(path)
 
-    def unreadable(self, path: Path) -> bool:
-        """Note that a file could not be read; returns whether to report it. It is handed out again if it changes."""
+    def refused(self, path: Path, *, whole: bool) -> bool:
+        """Note that a file was refused; returns whether to report it. It is handed out again if it changes.
+
+        Args:
+            path: of the file.
+            whole: whether it was read to its end, so that trying again would not help.
+        """
         seen = self._seen[path]
         seen.attempts += 1
-        if self._now() - seen.since >= PATIENCE:
+        if whole or self._now() - seen.since >= PATIENCE:
             seen.attempts = TRIES
         return seen.attempts == TRIES
 

@@ -15,7 +15,7 @@ from stages.dataset import shift
 from stages.photographs import mask_files, segmenting
 from stages.photographs.found import Photograph
 from stages.photographs.mask_files import MaskTable, Row
-from stages.photographs.segmenting import SegmentedPhotograph
+from stages.photographs.segmenting import Refusal, SegmentedPhotograph
 from stages.photographs.trained_model import TrainedModel
 from stages.pipeline import parallel
 from stages.pipeline.arrays import Float32
@@ -49,7 +49,7 @@ class MaskWriter:
     def segment(
         self,
         photographs: Sequence[Photograph],
-        refuse: Callable[[Photograph, str], None],
+        refuse: Callable[[Photograph, Refusal], None],
         stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[tuple[Photograph, list[Row]]]:
         """Segment photographs; yields each that is done, with its rows of the table.

@@ -9,6 +9,7 @@ from stages.pipeline import lock, paths
 from stages.pipeline.cli import UserError
 
 LOCK = ".segment.lock"
+PROJECT = (Path(".git"), Path(".dvc"), Path("stages"), Path("metrics"))  # what git, DVC and its stages read whole
 
 
 @contextmanager
@@ -20,7 +21,8 @@ def claimed(folder: Path, sources: Iterable[Path]) -> Iterator[None]:
         sources: the photographs and their folders.
 
     Raises:
-        UserError: it holds something, DVC empties it, it is one of the sources, or another process writes to it.
+        UserError: it holds something, DVC empties it, it belongs to the project, it is one of the sources, or another
+            process writes to it.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: expected a new or an empty folder for the masks, found a file")
@@ -33,6 +35,9 @@ def claimed(folder: Path, sources: Iterable[Path]) -> Iterator[None]:
     emptied = emptied_by_dvc(folder)
     if emptied:
         raise UserError(f"{folder}: expected a folder outside of {emptied}, which DVC or a stage empties")
+    own = _around(folder, PROJECT)
+    if own:
+        raise UserError(f"{folder}: expected a folder outside of {own}, which belongs to the project: name another one")
     if os.path.realpath(folder) in map(os.path.realpath, sources):
         raise UserError(f"{folder}: expected another folder than that of the photographs, found the same")
     made = not folder.exists()
@@ -50,5 +55,10 @@ def claimed(folder: Path, sources: Iterable[Path]) -> Iterator[None]:
 
 def emptied_by_dvc(path: Path) -> Path | None:
     """The output of a stage in which a path lies, which DVC removes before that stage starts; None if in none."""
+    return _around(path, paths.REMOVED)
+
+
+def _around(path: Path, folders: Iterable[Path]) -> Path | None:
+    """The folder in which a path lies; None if in none of them."""
     place = Path(os.path.realpath(path))  # unlike resolve, without an error for links in a circle
-    return next((each for each in paths.REMOVED if each.resolve() in (place, *place.parents)), None)
+    return next((each for each in folders if each.resolve() in (place, *place.parents)), None)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stages.dataset import geometry, image_sizes, images, label_maps, shift
-from stages.dataset.images import ImageError, Size
+from stages.dataset.images import ImageError, Size, UndecodableError
 from stages.dataset.layout import Layout
 from stages.inference import segmentation
 from stages.photographs.found import Photograph
@@ -35,6 +35,19 @@ class SegmentedPhotograph:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a photograph is not segmented.
+
+    Attributes:
+        reason: begins with the photograph's path.
+        whole: whether the file could be decoded, so that waiting for the rest of it would not help.
+    """
+
+    reason: str
+    whole: bool
+
+
+@dataclass(frozen=True)
 class _Readable:
     """A decoded photograph: as it is, as networks see it, and the latter's features of `shift`."""
 
@@ -50,7 +63,7 @@ class _Readable:
 def segmented(
     model: TrainedModel,
     photographs: Sequence[Photograph],
-    refuse: Callable[[Photograph, str], None],
+    refuse: Callable[[Photograph, Refusal], None],
     stopped: Callable[[], bool],
 ) -> Iterator[SegmentedPhotograph]:
     """Segment photographs. Their masks are those that `predict` would make of them as test images.
@@ -58,8 +71,8 @@ def segmented(
     Args:
         model: networks and rules.
         photographs: read a few at a time, in all cores.
-        refuse: called for each photograph that cannot be read or that the recipe does not allow, with the reason; the
-            others are segmented.
+        refuse: called for each photograph that cannot be read or that the recipe does not allow; the others are
+            segmented.
         stopped: whether to begin no further photograph.
 
     Yields:
@@ -73,7 +86,7 @@ def segmented(
         for photograph, found in zip(photographs, every, strict=True):
             if stopped():
                 return
-            if isinstance(found, str):
+            if isinstance(found, Refusal):
                 refuse(photograph, found)
             else:
                 waiting.append((photograph, found))
@@ -87,8 +100,7 @@ def segmented(
         yield SegmentedPhotograph(photograph, seen.image, own, prediction, seen.features)
 
 
-def _read(photograph: Photograph, layout: Layout) -> _Readable | str:
-    """A photograph, or why it is refused; the reason begins with its path."""
+def _read(photograph: Photograph, layout: Layout) -> _Readable | Refusal:
     path, form = photograph.path, layout.images
     try:
         raw = geometry.contents(path, layout)
@@ -99,4 +111,4 @@ def _read(photograph: Photograph, layout: Layout) -> _Readable | str:
         fitted = geometry.fitted(image, layout, path)
         return _Readable(image, fitted, shift.features(images.grey(fitted)))
     except ImageError as error:
-        return str(error)
+        return Refusal(str(error), whole=not isinstance(error, UndecodableError))

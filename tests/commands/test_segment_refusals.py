@@ -82,6 +82,13 @@ def test_an_output_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
             "data: expected a new or an empty folder for the masks, found model in it and 3 more",
         ),
         (["in", "--out", "file"], "file: expected a new or an empty folder for the masks, found a file"),
+        *(
+            (
+                ["in", "--out", f"{own}/x"],
+                f"{own}/x: expected a folder outside of {own}, which belongs to the project: name another one",
+            )
+            for own in (".git", "stages")
+        ),
         (
             ["in", "--out", "data/raw/x"],
             "data/raw/x: expected a folder outside of data/raw, which DVC or a stage empties",

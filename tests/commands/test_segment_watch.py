@@ -141,6 +141,18 @@ def test_a_photograph_that_stays_cut_off(monkeypatch: pytest.MonkeyPatch, report
     assert not Path("out/masks/a.png").exists()
 
 
+def test_a_photograph_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported at once, however long a cut off one is waited for."""
+    messages: list[str] = []
+    monkeypatch.setattr(progress, "message", messages.append)
+    Path("in/a.png").write_bytes(encoded(".png", np.zeros((16, 40), np.uint8)))
+    start = time.monotonic()
+    assert watch(monkeypatch, lambda: until(lambda: bool(messages))) == MISSING
+    assert time.monotonic() - start < LIMIT / 2
+    (message,) = messages
+    assert message.startswith("segment: in/a.png: expected ")
+
+
 def test_a_photograph_that_is_whole_after_all(monkeypatch: pytest.MonkeyPatch, reported: list[str]) -> None:
     """It was reported, and then the rest came: that is no failure."""
     Path("in/a.png").write_bytes(photograph()[:-4])

@@ -66,18 +66,30 @@ def test_what_cannot_be_read_is_reported_once(tmp_path: Path, arrivals: Arrivals
     arrivals.ready()
     clock.wait(SETTLED)
     assert arrivals.ready() == [file]
-    assert not arrivals.unreadable(file)
+    assert not arrivals.refused(file, whole=False)
     clock.wait(PATIENCE - SETTLED - 1)
     assert arrivals.ready() == []
     clock.wait(1)
     assert arrivals.ready() == [file]
-    assert arrivals.unreadable(file)
+    assert arrivals.refused(file, whole=False)
     clock.wait(10 * PATIENCE)
     assert arrivals.ready() == []
     file.write_bytes(b"the whole")
     arrivals.ready()
     clock.wait(SETTLED)
     assert arrivals.ready() == [file]
+
+
+def test_what_was_read_and_refused_is_reported_at_once(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
+    """Such as one of another size: waiting would not help."""
+    file = tmp_path / "a.png"
+    file.write_bytes(b"too wide")
+    arrivals.ready()
+    clock.wait(SETTLED)
+    assert arrivals.ready() == [file]
+    assert arrivals.refused(file, whole=True)
+    clock.wait(PATIENCE)
+    assert arrivals.ready() == arrivals.waiting() == []
 
 
 def test_what_is_still_waited_for(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
@@ -91,7 +103,7 @@ def test_what_is_still_waited_for(tmp_path: Path, arrivals: Arrivals, clock: Clo
     assert arrivals.ready() == [first, second]
     arrivals.done(first)
     assert arrivals.waiting() == [second]
-    assert arrivals.unreadable(second)
+    assert arrivals.refused(second, whole=False)
     assert arrivals.waiting() == []
 
 
@@ -102,7 +114,7 @@ def test_what_has_stood_still_for_long_is_reported_at_once(tmp_path: Path, arriv
     arrivals.ready()
     clock.wait(PATIENCE)
     assert arrivals.ready() == [file]
-    assert arrivals.unreadable(file)
+    assert arrivals.refused(file, whole=False)
     assert arrivals.ready() == []
 
 

@@ -93,7 +93,7 @@ def curves(path: Path) -> None:
 
 def cce_and_dice(path: Path) -> None:
     """The confusion matrices of both losses on real steel."""
-    study = json.loads(STUDY.read_text(encoding="utf-8"))["data"]["steel-900"]
+    study = json.loads(STUDY.read_text(encoding="utf-8"))["steel-900"]
     figure, both = _figure(11, 4.9)
     for axes, (loss, title) in zip(both, TITLES.items(), strict=True):
         shares = np.array(study["confusion"][loss])

@@ -118,14 +118,17 @@ def full_scale() -> str:
 
 def study(name: str) -> str:
     """Figures and differences of the two losses on one data set, then the differences of each seed."""
-    data = _read(STUDY)["data"][name]
+    data = _read(STUDY)[name]
     rows = []
     for row in data["figures"]:
-        low, high = row["interval"]
+        low, high = row["interval"] or (0, 0)
         verdict = "CCE+Dice is higher" if low > 0 else "CCE is higher" if high < 0 else "the data cannot tell"
-        interval = f"{low:+.4f} … {high:+.4f}"
-        cells = [f"{row['cce']:.4f}", f"{row['cce_dice']:.4f}", f"{row['difference']:+.4f}", interval, verdict]
-        rows.append([row["figure"], *cells])
+        interval = f"{low:+.4f} … {high:+.4f}" if row["interval"] else "too few images"
+        values = [
+            "undefined" if value is None else format(value, form)
+            for value, form in ((row["cce"], ".4f"), (row["cce_dice"], ".4f"), (row["difference"], "+.4f"))
+        ]
+        rows.append([row["figure"], *values, interval, verdict])
     seeds = [
         [str(seed), *(f"{value:+.4f}" for value in differences.values())]
         for seed, differences in enumerate(data["differences_by_seed"], start=1)
@@ -268,7 +271,7 @@ def main() -> None:
     names.add_parser("expected-dice")
     names.add_parser("loader")
     names.add_parser("precision")
-    names.add_parser("study").add_argument("data", choices=_read(STUDY)["data"])
+    names.add_parser("study").add_argument("data", choices=_read(STUDY))
     given = parser.parse_args()
     if given.table in ("evaluation", "classes"):
         print((evaluation if given.table == "evaluation" else classes)(given.path))

@@ -203,7 +203,7 @@ update: develop
 clean:
 	rm -rf .venv .bench-peers data/raw data/prepared data/pseudo data/model data/state data/quantized data/probabilities data/test_probabilities \
 		data/kaggle data/kernel
-	rm -f data/explore.txt data/check_data.txt data/predicted.csv data/postprocess.json data/report.html data/submission.csv
+	rm -f data/explore.txt data/check_data.txt data/predicted.csv data/postprocess.json data/expected_dice.json data/report.html data/submission.csv
 
 help:
 	@echo "make          set up and run the pipeline; GPU=1 installs TensorFlow's CUDA libraries"

@@ -1,4 +1,4 @@
-"""Record in docs/studies/cce-and-dice.json what two losses gave on one data set. docs/tables.py and pictures.py show it.
+"""Record in docs/studies/cce-and-dice.json what two losses gave on one data set: docs.tables and docs.pictures show it.
 
     python -m docs.study "built-in sample" cce-1,cce-2,cce-3 cce_dice-1,cce_dice-2,cce_dice-3
 

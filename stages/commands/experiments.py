@@ -1,4 +1,4 @@
-"""List the experiments of the current commit: what one chooses by, not the hundreds of columns of `dvc exp show`.
+"""List the experiments of the current commit: the figures to choose by, not the hundreds of columns of `dvc exp show`.
 
     python -m stages experiments
     python -m stages experiments --all          # with all parameters in which they differ
@@ -177,7 +177,5 @@ def run(given: argparse.Namespace) -> None:
     print(f"{title}, with 95% intervals\n")
     print(table(found, "held_out" if given.held_out else "validation", given.all))
     if len(found) == len(shown):
-        print(
-            "\nNo experiments of the current commit yet: dvc exp run -n NAME -S train.loss=cce makes one, and dvc exp "
-            "show --all-commits lists those of other commits"
-        )
+        print("\nNo experiments of the current commit yet: dvc exp run -n NAME -S train.loss=cce makes one")
+    print("\nThose of other commits: dvc exp show --all-commits")

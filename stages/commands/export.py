@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from stages.dataset import images
 from stages.exporting import card, code, description, kaggle_model, manifest, networks, run_state
 from stages.exporting.kaggle_model import KaggleModel
 from stages.exporting.networks import FORMATS, Format
@@ -70,12 +71,10 @@ def _refuse_existing(target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise UserError(f"--out {target}: expected a folder that does not exist, found one: remove it or name another")
     place = target.resolve()
-    for removed in map(Path.resolve, paths.REMOVED):
-        if removed in place.parents:
-            where = os.path.relpath(removed)
-            raise UserError(
-                f"--out {target}: expected a folder outside of {where}, which a stage empties: name another"
-            )
+    for folders, why in ((paths.REMOVED, "a stage empties"), (paths.PROJECT, "belongs to the project")):
+        for folder in folders:
+            if folder.resolve() in place.parents:
+                raise UserError(f"--out {target}: expected a folder outside of {folder}, which {why}: name another")
 
 
 def _engine() -> Engine:
@@ -91,7 +90,9 @@ def _report(target: Path, engine: Engine, largest: float, kaggle: KaggleModel | 
     if largest:
         print(f"export: on noise, probabilities differ from those of the trained networks by {largest:.1g} at most")
     print(f"export: SHA-256 of {manifest.FILE}: {hashes.sha256(target / manifest.FILE)}")
-    print(f"export: try it: python {target / 'example.py'} masks {paths.TEST_IMAGES}/*.jpg")
+    if names := images.listing(paths.TEST_IMAGES)[:2]:
+        shown = " ".join(str(paths.TEST_IMAGES / name) for name in names)
+        print(f"export: try it: python {target / 'example.py'} masks {shown}")
     if kaggle is not None:
         print(f"export: kaggle models create -p {target} && kaggle models variations create -p {target} -r zip")
 

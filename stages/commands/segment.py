@@ -122,8 +122,11 @@ def _watch(writer: MaskWriter, folders: list[Path], names: Names, refusals: _Ref
             print(f"segment: {photograph.path.name}: {_described(rows)}", flush=True)
         _tell_moved(writer)
         stop.wait(arrivals.POLL)
-    for path in incoming.waiting():
+    unreadable, untouched = incoming.waiting()
+    for path in unreadable:
         refusals.add(path, "expected a whole photograph, found one that could not be read before the command ended")
+    if untouched:
+        print(f"segment: {len(untouched)} photograph(s) had not been begun, among them {untouched[0]}", flush=True)
 
 
 def _described(rows: list[Row]) -> str:

@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> None:
         _print_headline(evaluation, Layout.of(options.competition).metric)
         _print_classes(evaluation)
         _print_engine(_read(paths.INFER_METRICS), evaluation.get("notebook"))
-        counts = f"{checks['problems']} problems, {checks['warnings']} warnings"
+        counts = f"{_counted(checks['problems'], 'problem')}, {_counted(checks['warnings'], 'warning')}"
         findings = [*map(str, checks["findings"].values())]
         warning = figures.warning(evaluation["validation"], options.postprocess)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
@@ -50,6 +50,10 @@ def run(given: argparse.Namespace) -> None:
         print(finding)
     if warning is not None:
         print(f"WARNING: {warning}")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _print_headline(evaluation: dict[str, Any], named: Metric) -> None:

@@ -151,7 +151,8 @@ def grey(image: UInt8) -> UInt8:
 
 def _without(error: ImportError) -> str:
     if error.name != "pydicom":
-        return f"this image needs the package {error.name}, which is not installed"
+        package = {"PIL": "pillow"}.get(error.name or "", error.name)
+        return f"this image needs the package {package}, which is not installed (pip install {package})"
     return (
         "this DICOM image needs the package pydicom, which is not installed (pip install pydicom, or the extra "
         '"dicom" of pyproject.toml)'

@@ -46,9 +46,14 @@ def write(folder: Path, form: Format) -> None:
 
 
 def requirements(form: Format) -> list[str]:
-    """The packages that example.py needs, in the versions that are installed here."""
+    """The packages that example.py needs, in the versions that are installed here.
+
+    PNG files and whole JPEG files need the engine, NumPy and OpenCV alone. Pillow reads TIFF and BMP files, pydicom
+    DICOM files, and simplejpeg refuses a damaged JPEG file, as the pipeline does.
+    """
     engine = next((line for package in ENGINES[form] if (line := _pinned(package))), ENGINES[form][0])
-    return [engine, *(_pinned(package) or package for package in ("numpy", "opencv-python-headless"))]
+    packages = ("numpy", "opencv-python-headless", "pillow", "simplejpeg")
+    return [engine, *(_pinned(package) or package for package in packages), *filter(None, [_pinned("pydicom")])]
 
 
 def _pinned(package: str) -> str | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.dataset import images
 from stages.dataset.images import ImageError
 from stages.dataset.layout import Layout
 from stages.exporting import manifest
@@ -57,19 +58,25 @@ class Exported:
         """
         try:
             yield from segmentation.label_maps(
-                self.networks, files, self.layout, self.batch_size, self.views, self.rules
+                self.networks, map(self._checked, files), self.layout, self.batch_size, self.views, self.rules
             )
         except ImageError as error:
             raise UserError(str(error)) from None
+
+    def _checked(self, file: Path) -> Path:
+        """Refuse colours where grey levels are wanted: decoded as grey levels they would not be noticed."""
+        if self.layout.images.channels == 1 and not self.layout.images.grey_from_colour:
+            images.refuse_colours(images.contents(file), file)
+        return file
 
 
 def load(folder: Path) -> Exported:
     """Check the files of an export against its manifest, then load its networks.
 
     Raises:
-        UserError: a file is missing, changed or too many, or the package that runs the networks is not installed.
+        UserError: a file is missing, changed or unexpected, or the package that runs the networks is not installed.
     """
-    manifest.check(folder)
+    manifest.check(folder, alone=False)
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
     try:
         networks = [_network(content["format"], folder / name, content["precision"]) for name in content["networks"]]

@@ -14,6 +14,7 @@ from stages.pipeline.cli import UserError
 FILE = "manifest.json"
 # Kaggle's client reads the last two, and does not send them with the model.
 UNLISTED = {FILE, "model-metadata.json", "model-instance-metadata.json"}
+LOADED = {"networks", "code"}
 AGAIN = "copy the folder again, or export again"
 
 
@@ -23,13 +24,18 @@ def write(folder: Path) -> None:
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def check(folder: Path) -> int:
+def check(folder: Path, *, alone: bool = True) -> int:
     """See that a folder holds the files that were exported, and no others. Returns how many there are.
 
     What Python writes beside the code that it has run (`__pycache__`) does not count.
 
+    Args:
+        folder: of the export.
+        alone: whether any other file is refused; False: only one in the folders that are loaded from, so that
+            photographs, masks or a virtual environment may lie beside them.
+
     Raises:
-        UserError: files are missing, changed or too many (a line for each of the three), or there is no manifest.
+        UserError: files are missing, changed or unexpected (a line for each of the three), or there is no manifest.
     """
     expected = _read(folder)
     found = _names(folder)
@@ -37,7 +43,7 @@ def check(folder: Path) -> int:
     missing = sorted(expected.keys() - found)
     if missing:
         faults.append(f"{folder / missing[0]}: expected the exported file, found none{_others(missing)}: {AGAIN}")
-    more = sorted(found - expected.keys())
+    more = sorted(name for name in found - expected.keys() if alone or name.split("/")[0] in LOADED)
     if more:
         faults.append(f"{folder / more[0]}: expected no such file in the export, found one{_others(more)}: remove it")
     changed = [name for name in sorted(expected.keys() & found) if hashes.sha256(folder / name) != expected[name]]

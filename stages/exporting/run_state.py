@@ -52,7 +52,12 @@ def revision() -> str:
 
 def refuse_stale(repo: Any) -> None:
     """Raise a `UserError` unless `STAGES`, and what they depend on, ran with the current parameters, data and code."""
-    changed = sorted(repo.status(targets=list(STAGES), with_deps=True))
+    from dvc.exceptions import DvcException
+
+    try:
+        changed = sorted(repo.status(targets=list(STAGES), with_deps=True))
+    except DvcException as error:  # such as the lock of a dvc that runs
+        raise UserError(f"dvc status: expected to learn what has changed, found: {error}") from None
     if changed:
         raise UserError(
             f"{paths.MODEL}: expected a run with the current parameters, data and code, found changes in "

@@ -58,9 +58,10 @@ class Arrivals:
             if seen.attempts < len(waits) and self._now() - seen.since >= waits[seen.attempts]
         ]
 
-    def waiting(self) -> list[Path]:
-        """Files that were seen and are neither done nor reported."""
-        return [path for path, seen in self._seen.items() if path not in self._done and seen.attempts < TRIES]
+    def waiting(self) -> tuple[list[Path], list[Path]]:
+        """Files that were seen and are neither done nor reported: those that were read in vain, and the others."""
+        left = {path: seen for path, seen in self._seen.items() if path not in self._done and seen.attempts < TRIES}
+        return [path for path in left if left[path].attempts], [path for path in left if not left[path].attempts]
 
     def done(self, path: Path) -> None:
         """Hand a file out no more, whatever becomes of it."""

@@ -94,8 +94,13 @@ def _at(named: Path, refuse: Refuse) -> Iterator[Path]:
         for path in lost:
             refuse(path, f"expected a photograph, found {'a link to nothing' if path.is_symlink() else 'no file'}")
         if not files and not lost:
-            refuse(named, f"expected photographs ({', '.join(images.SUFFIXES)}), found none")
+            refuse(named, f"expected photographs ({', '.join(images.SUFFIXES)}), found none{_deeper(named)}")
     elif named.is_file():
         yield named
     else:
         refuse(named, f"expected a photograph or a folder, found {'something else' if named.exists() else 'nothing'}")
+
+
+def _deeper(folder: Path) -> str:
+    below = any(entry.is_dir() for entry in folder.iterdir())
+    return "; folders within it are not read: name them" if below else ""

@@ -9,7 +9,6 @@ from stages.pipeline import lock, paths
 from stages.pipeline.cli import UserError
 
 LOCK = ".segment.lock"
-PROJECT = (Path(".git"), Path(".dvc"), Path("stages"), Path("metrics"))  # what git, DVC and its stages read whole
 
 
 @contextmanager
@@ -35,7 +34,7 @@ def claimed(folder: Path, sources: Iterable[Path]) -> Iterator[None]:
     emptied = emptied_by_dvc(folder)
     if emptied:
         raise UserError(f"{folder}: expected a folder outside of {emptied}, which DVC or a stage empties")
-    own = _around(folder, PROJECT)
+    own = _around(folder, paths.PROJECT)
     if own:
         raise UserError(f"{folder}: expected a folder outside of {own}, which belongs to the project: name another one")
     if os.path.realpath(folder) in map(os.path.realpath, sources):

@@ -89,6 +89,11 @@ def load() -> TrainedModel:
 def _fitted(layout: Layout) -> Fitted | None:
     """What the stage expected_dice has learned of these rules."""
     if not paths.EXPECTED_DICE.exists():
+        print(
+            f"segment: no expected Dice and no warning about other light, since there is no {paths.EXPECTED_DICE}: "
+            "dvc repro expected_dice makes it",
+            flush=True,
+        )
         return None
     recorded.check(paths.EXPECTED_DICE)
     recorded.check_read("expected_dice", paths.RULES)

@@ -71,5 +71,8 @@ REMOVED = (
     PROBABILITIES, TEST_PROBABILITIES.parent, EVALUATION_PICTURES, KERNEL,
 )  # fmt: skip
 
+# What git, DVC and the stages read as it lies there: no new file may appear in it.
+PROJECT = (Path(".git"), Path(".dvc"), Path("stages"), Path("metrics"))
+
 PLOT_TEMPLATES = Path(".dvc/plots")  # Vega-Lite, for dvc plots and the report
 REPORT = Path("data/report.html")

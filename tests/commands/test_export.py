@@ -23,6 +23,7 @@ from stages.pipeline.cli import UserError
 from stages.postprocessing.rules import label_map
 from tests.exporting.conftest import few_layers, options
 from tests.support import export_project, locks
+from tests.support.pictures import encoded
 
 __all__ = ["few_layers", "options"]
 
@@ -111,6 +112,7 @@ def test_another_source_and_random_weights(project: Path) -> None:
             "--out params.yaml: expected a folder that does not exist",
         ),
         (("--format", "savedmodel", "--out", "data/model/steel"), "expected a folder outside of data/model, which a"),
+        (("--format", "savedmodel", "--out", "stages/steel"), "expected a folder outside of stages, which belongs to"),
         (("--check", "data", "--out", "steel"), "--check: expected no other option"),
         (("--check", "data"), "data: expected a folder that python -m stages export has written"),
         (
@@ -294,7 +296,30 @@ def test_damage_is_found_before_loading(project: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(exported, "_network", lambda *given: loaded.append(given))
     exported.load(Path("steel"))
     assert len(loaded) == 2
-    Path("steel/more").write_text("")
-    with pytest.raises(UserError, match="steel/more: expected no such file"):
+    Path("steel/networks/more").write_text("")
+    with pytest.raises(UserError, match="steel/networks/more: expected no such file"):
         exported.load(Path("steel"))
     assert len(loaded) == 2
+
+
+def test_masks_may_lie_in_the_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the card has it: `example.py masks photo.jpg` within the folder, again and again; --check names them."""
+    export("--format", "savedmodel", "--out", "steel")
+    monkeypatch.setattr(exported, "_network", lambda *given: None)
+    Path("steel/masks").mkdir()
+    Path("steel/masks/photo.png").write_text("")
+    exported.load(Path("steel"))
+    with pytest.raises(SystemExit) as ended:
+        export("--check", "steel")
+    assert "steel/masks/photo.png: expected no such file" in str(ended.value.code)
+
+
+def test_colours_are_refused_as_segment_does(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A JPEG decoder would turn them into grey levels without a word."""
+    export("--format", "savedmodel", "--out", "steel")
+    monkeypatch.setattr(exported, "_network", lambda *given: None)
+    model = exported.load(Path("steel"))
+    red = Path("red.jpg")
+    red.write_bytes(encoded(".jpg", np.full((*model.layout.size, 3), (0, 0, 255), np.uint8)))
+    with pytest.raises(UserError, match=r"red\.jpg: expected .*colour"):
+        next(model.label_maps([red]))

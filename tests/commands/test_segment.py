@@ -109,7 +109,7 @@ def test_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     legend = json.loads(Path("out/segment.json").read_text())
     assert legend["classes"] == {"1": "pits", "2": "cracks"}
     assert (legend["engine"], legend["precision"]) == ("openvino", "float32")
-    printed = capsys.readouterr().out.splitlines()
+    _, *printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("segment: 1 network(s), openvino in float32, without flips at scale 1.0: as dvc.lock ")
     assert printed[1].startswith("segment: 2 photograph(s) in ")
     assert printed[1].endswith(" s, 1 with a mask (pits 1, cracks 0): out")

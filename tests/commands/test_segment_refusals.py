@@ -38,10 +38,12 @@ def test_bad_photographs_are_reported_and_the_others_segmented(capsys: pytest.Ca
     photograph("again/f.png")
     photograph(f"in/{'g' * 160}.png")
     Path("empty").mkdir()
-    segment("in", "again/f.png", "in/f.png", "empty", "no-such", "--out", "out", status=1)
+    Path("nested/day").mkdir(parents=True)
+    segment("in", "again/f.png", "in/f.png", "empty", "nested", "no-such", "--out", "out", status=1)
     reported = capsys.readouterr().err.splitlines()
     expected = [
         ("empty", "expected photographs (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .dcm), found none"),
+        ("nested", "expected photographs (.jpg, .jpeg, .png, .tif, .tiff, .bmp, .dcm), found none; folders within it"),
         ("no-such", "expected a photograph or a folder, found nothing"),
         ("in/f.png", "expected another name than in/F.jpg, whose masks have the same: rename one"),
         (f"in/{'g' * 160}.png", "expected a name of at most 150 bytes, found one of 164: rename it"),
@@ -55,7 +57,7 @@ def test_bad_photographs_are_reported_and_the_others_segmented(capsys: pytest.Ca
     assert len(reported) == len(expected) + 1
     for line, (path, reason) in zip(reported, expected, strict=False):
         assert line.startswith(f"segment: {path}: {reason}")
-    assert reported[-1] == "segment: expected masks of everything that was named, got none for 10: see above"
+    assert reported[-1] == "segment: expected masks of everything that was named, got none for 11: see above"
     assert files("out") == ["masks.csv", "masks/F.png", "overlays/F.jpg", "segment.json"]
     assert {row["image"] for row in table("out")} == {"F.jpg"}
 

@@ -117,7 +117,8 @@ def test_photographs_are_segmented_as_they_arrive(
     assert watch(monkeypatch, story) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    lines = printed.out.splitlines()
+    without, *lines = printed.out.splitlines()
+    assert without.startswith("segment: no expected Dice and no warning about other light")
     assert lines[1] == "segment: watching in; Ctrl-C ends it"
     assert lines[2:5] == [f"segment: {name}.png: pits 1,024 pixels in 1" for name in "abc"]
     assert lines[5].startswith("segment: 3 photograph(s) in ")
@@ -193,6 +194,17 @@ def test_nothing_arrives(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert watch(monkeypatch, lambda: time.sleep(0.2)) == 0
     assert not Path("out").exists()
     assert ", 0 with a mask (pits 0, cracks 0)" in capsys.readouterr().out
+
+
+def test_an_end_before_everything_was_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody has read yet is counted; only what could not be read is a failure."""
+    monkeypatch.setattr(arrivals, "SETTLED", LIMIT)
+    for name in "ab":
+        Path(f"in/{name}.png").write_bytes(photograph())
+    assert watch(monkeypatch, lambda: time.sleep(0.3)) == 0
+    assert "segment: 2 photograph(s) had not been begun, among them in/a.png" in capsys.readouterr().out
 
 
 def test_what_cannot_be_watched(capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,7 @@ def test_a_costly_search_is_warned_about(
     printed(capsys)
     summary.run(Namespace())
     lines = capsys.readouterr().out.splitlines()
-    assert "data checks: 1 problems, 0 warnings, listed below" in lines
+    assert "data checks: 1 problem, 0 warnings, listed below" in lines
     assert lines[-1] == FINDING
     metrics = json.loads(paths.EVALUATION_METRICS.read_text())
     metrics["validation"] |= {"positive_mean_dice": 0.35, "without_postprocessing": {"positive_mean_dice": 0.7}}

@@ -30,9 +30,11 @@ def test_the_example_is_short() -> None:
 
 @pytest.mark.parametrize("form", networks.FORMATS)
 def test_requirements_are_pinned(tmp_path: Path, form: networks.Format) -> None:
-    """One that runs the networks, NumPy and OpenCV, as they are here."""
+    """One that runs the networks, and those that read photographs, as they are here."""
     code.write(tmp_path, form)
     lines = (tmp_path / "requirements.txt").read_text().splitlines()
     assert lines[0].startswith(code.ENGINES[form][0].partition("-")[0])
-    assert [line.partition("==")[0] for line in lines[1:]] == ["numpy", "opencv-python-headless"]
+    assert [line.partition("==")[0] for line in lines[1:]] == [
+        "numpy", "opencv-python-headless", "pillow", "simplejpeg", "pydicom",
+    ]  # fmt: skip
     assert all("==" in line for line in lines)

@@ -89,7 +89,8 @@ def test_what_was_read_and_refused_is_reported_at_once(tmp_path: Path, arrivals:
     assert arrivals.ready() == [file]
     assert arrivals.refused(file, whole=True)
     clock.wait(PATIENCE)
-    assert arrivals.ready() == arrivals.waiting() == []
+    assert arrivals.ready() == []
+    assert arrivals.waiting() == ([], [])
 
 
 def test_what_is_still_waited_for(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
@@ -98,13 +99,13 @@ def test_what_is_still_waited_for(tmp_path: Path, arrivals: Arrivals, clock: Clo
     for file in (first, second):
         file.write_bytes(b"half")
     arrivals.ready()
-    assert arrivals.waiting() == [first, second]
+    assert arrivals.waiting() == ([], [first, second])
     clock.wait(PATIENCE)
     assert arrivals.ready() == [first, second]
     arrivals.done(first)
-    assert arrivals.waiting() == [second]
+    assert arrivals.waiting() == ([], [second])
     assert arrivals.refused(second, whole=False)
-    assert arrivals.waiting() == []
+    assert arrivals.waiting() == ([], [])
 
 
 def test_what_has_stood_still_for_long_is_reported_at_once(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:

@@ -8,7 +8,7 @@ python -m docs.tables precision
 python -m docs.tables full-scale
 python -m docs.tables study steel-900
 python -m docs.tables gpu
-python -m docs.tables expected-dice
+python -m docs.tables expected-dice docs/studies/expected-dice-steel-900.json
 """
 
 import argparse
@@ -268,19 +268,21 @@ def main() -> None:
     names.add_parser("peers")
     names.add_parser("full-scale")
     names.add_parser("gpu")
-    names.add_parser("expected-dice")
+    names.add_parser("expected-dice").add_argument("path", type=Path, nargs="?", default=EXPECTED_DICE)
     names.add_parser("loader")
     names.add_parser("precision")
     names.add_parser("study").add_argument("data", choices=_read(STUDY))
     given = parser.parse_args()
     if given.table in ("evaluation", "classes"):
         print((evaluation if given.table == "evaluation" else classes)(given.path))
+    elif given.table == "expected-dice":
+        print(expected_dice(given.path))
     elif given.table == "study":
         print(study(given.data))
     else:
         tables = {
             "benchmarks": benchmarks, "peers": peers, "full-scale": full_scale, "gpu": gpu, "loader": loader,
-            "precision": precision, "expected-dice": expected_dice,
+            "precision": precision,
         }  # fmt: skip
         print(tables[given.table]())
 

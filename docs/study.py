@@ -17,6 +17,7 @@ import numpy as np
 
 from stages.ablation import experiments
 from stages.commands import compare
+from stages.pipeline import cli
 from stages.scoring import bootstrap, comparison, confusion
 
 STUDY = Path("docs/studies/cce-and-dice.json")
@@ -91,16 +92,21 @@ def _commit(name: str) -> str:
 
 
 def main() -> None:
-    """Replace the record of one data set."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="the name of the data set")
     parser.add_argument("cce", help="experiments with cross-entropy alone, separated by commas")
     parser.add_argument("cce_dice", help="as many with Dice")
     given = parser.parse_args()
+    cli.guard("study", lambda: write(given.data, given.cce.split(","), given.cce_dice.split(",")))
+
+
+def write(data: str, cce: list[str], cce_dice: list[str]) -> None:
+    """Replace the record of one data set; see `record`."""
     content = json.loads(STUDY.read_text(encoding="utf-8")) if STUDY.exists() else {}
-    content[given.data] = record(given.cce.split(","), given.cce_dice.split(","))
+    content[data] = record(cce, cce_dice)
     STUDY.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"study: {given.data}: {STUDY}")
+    print(f"study: {data}: {STUDY}")
 
 
 if __name__ == "__main__":

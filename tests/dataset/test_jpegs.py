@@ -149,5 +149,8 @@ def test_jpegs_where_only_opencv_is_there(tmp_path: Path, monkeypatch: pytest.Mo
     for name, pixels in zip(("a.jpg", "b.jpg"), expected, strict=True):
         assert images.size(tmp_path / name) == (40, 56)
         np.testing.assert_array_equal(images.read(tmp_path / name, 40, 56), pixels)
-    with pytest.raises(images.ImageError, match=r"c.bmp: this image needs the package PIL, which is not installed$"):
+    with pytest.raises(
+        images.ImageError,
+        match=r"c.bmp: this image needs the package pillow, which is not installed \(pip install pillow\)$",
+    ):
         images.read(tmp_path / "c.bmp", 40, 56)

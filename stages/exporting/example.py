@@ -23,8 +23,8 @@ def segment(target: Path, photographs: list[Path]) -> None:
     if len({photograph.stem for photograph in photographs}) < len(photographs):
         raise UserError("expected photographs of different names, found two whose masks would have the same")
     model = exported.load(HERE)  # checks every file against manifest.json first
-    target.mkdir(parents=True, exist_ok=True)
     for photograph, labels in zip(photographs, model.label_maps(photographs), strict=True):
+        target.mkdir(parents=True, exist_ok=True)
         masks = {name: label_maps.of_class(labels, number) for number, name in enumerate(model.layout.classes, 1)}
         pictures = {f"_{name}": mask * 255 for name, mask in masks.items()} if labels.ndim == 3 else {"": labels}
         for ending, picture in pictures.items():

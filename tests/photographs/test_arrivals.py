@@ -80,19 +80,6 @@ def test_what_cannot_be_read_is_reported_once(tmp_path: Path, arrivals: Arrivals
     assert arrivals.ready() == [file]
 
 
-def test_what_was_read_and_refused_is_reported_at_once(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
-    """Such as one of another size: waiting would not help."""
-    file = tmp_path / "a.png"
-    file.write_bytes(b"too wide")
-    arrivals.ready()
-    clock.wait(SETTLED)
-    assert arrivals.ready() == [file]
-    assert arrivals.refused(file, whole=True)
-    clock.wait(PATIENCE)
-    assert arrivals.ready() == []
-    assert arrivals.waiting() == ([], [])
-
-
 def test_what_is_still_waited_for(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
     """What was seen, until it is done or reported: the command names it when it ends."""
     first, second = tmp_path / "a.png", tmp_path / "b.png"
@@ -108,15 +95,20 @@ def test_what_is_still_waited_for(tmp_path: Path, arrivals: Arrivals, clock: Clo
     assert arrivals.waiting() == ([], [])
 
 
-def test_what_has_stood_still_for_long_is_reported_at_once(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:
-    """As when the photographs before it took minutes."""
+@pytest.mark.parametrize(("stood_still", "whole"), [(PATIENCE, False), (SETTLED, True)])
+def test_what_is_reported_at_once(
+    tmp_path: Path, arrivals: Arrivals, clock: Clock, stood_still: float, whole: bool
+) -> None:
+    """What has stood still for long, as when the photographs before it took minutes; and what was read and refused."""
     file = tmp_path / "a.png"
-    file.write_bytes(b"half")
+    file.write_bytes(b"half, or too wide")
     arrivals.ready()
-    clock.wait(PATIENCE)
+    clock.wait(stood_still)
     assert arrivals.ready() == [file]
-    assert arrivals.refused(file, whole=False)
+    assert arrivals.refused(file, whole=whole)
+    clock.wait(PATIENCE)
     assert arrivals.ready() == []
+    assert arrivals.waiting() == ([], [])
 
 
 def test_other_files_and_hidden_ones_do_not_count(tmp_path: Path, arrivals: Arrivals, clock: Clock) -> None:

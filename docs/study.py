@@ -22,12 +22,6 @@ from stages.scoring import bootstrap, comparison, confusion
 
 STUDY = Path("docs/studies/cce-and-dice.json")
 SPLIT = "held_out"
-TITLES = {
-    "mean_dice": "mean Dice",
-    "positive_mean_dice": "Dice where there is a mask",
-    "mean_precision": "precision of the pixels, mean over classes",
-    "mean_recall": "recall of the pixels, mean over classes",
-}
 KINDS = {"positive_dice": "Dice of", "precision": "precision of", "recall": "recall of"}
 DIGITS = 4
 
@@ -54,7 +48,11 @@ def record(cce: list[str], cce_dice: list[str]) -> dict[str, Any]:
             for loss, runs in zip(("cce", "cce_dice"), sides, strict=True)
         },
         "differences_by_seed": [
-            {name: _rounded(found.b - found.a) for name, found in _by_name(one, other).items() if name in TITLES}
+            {
+                name: _rounded(found.b - found.a)
+                for name, found in _by_name(one, other).items()
+                if name in compare.TITLES
+            }
             for one, other in zip(*sides, strict=True)
         ],
     }
@@ -78,7 +76,7 @@ def _figure(found: comparison.PairedDifference) -> dict[str, Any]:
 def _title(name: str) -> str:
     """The figure in words; empty for one that the study leaves out."""
     kind, _, of_class = name.partition(".")
-    return f"{KINDS[kind]} {of_class}" if of_class and kind in KINDS else TITLES.get(name, "")
+    return f"{KINDS[kind]} {of_class}" if of_class and kind in KINDS else compare.TITLES.get(name, "")
 
 
 def _rounded(value: float) -> float | None:

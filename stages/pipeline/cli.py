@@ -62,15 +62,18 @@ def run_command(name: str, words: Sequence[str]) -> None:
         words: its arguments.
     """
     print_in_any_locale()  # before the help
-    module = import_module(f"stages.commands.{name}")
-    parser = argparse.ArgumentParser(
-        prog=f"python -m stages {name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.add_arguments(parser)
-    given = parser.parse_args(words)
-    guard(name, lambda: module.run(given))
+
+    def run() -> None:
+        module = import_module(f"stages.commands.{name}")  # may take seconds, in which Ctrl-C is pressed
+        parser = argparse.ArgumentParser(
+            prog=f"python -m stages {name}",
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(parser)
+        module.run(parser.parse_args(words))
+
+    guard(name, run)
 
 
 def print_in_any_locale() -> None:

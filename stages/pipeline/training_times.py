@@ -7,6 +7,7 @@ copies of the repository are found too. Nobody else's times come with `dvc pull`
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterable
@@ -65,9 +66,10 @@ def kept(runs: list[dict[str, Any]]) -> list[float | None]:
 
 def _seconds(files: Iterable[Path]) -> float | None:
     try:
-        return sum(float(file.read_text(encoding="utf-8")) for file in files)
+        found = [float(file.read_text(encoding="utf-8")) for file in files]
     except (OSError, ValueError):
         return None
+    return sum(found) if all(0 <= seconds < math.inf for seconds in found) else None
 
 
 def _write(file: Path, before: float, more: float) -> None:
@@ -89,6 +91,6 @@ def _cache() -> Path | None:
 
     try:
         with Repo() as repo:
-            return Path(repo.cache.local.path)
+            return Path(repo.cache.local_cache_dir)
     except DvcException:
         return None

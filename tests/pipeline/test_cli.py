@@ -195,3 +195,18 @@ def test_no_message_leaves_another_way() -> None:
     }
     alone = {"stages/kaggle/script.py", "stages/exporting/example.py"}  # without the rest: on Kaggle, and in an export
     assert found == {"stages/pipeline/cli.py"} | alone
+
+
+def test_an_interrupt_while_a_command_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Importing takes seconds; it ends as every other interrupt, without a traceback."""
+
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.run_command("segment", ["--help"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "segment: interrupted\n"

@@ -47,6 +47,13 @@ def test_times_are_found_by_the_metrics(tmp_path: Path, monkeypatch: pytest.Monk
     assert training_times.kept([{"fold_0": {"loss": loss}} for loss in (0.5, 0.25, 0.75)]) == [None, 90.5, None]
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-60", "an hour", ""])
+def test_a_damaged_time_is_unknown(tmp_path: Path, text: str) -> None:
+    """Whatever the file holds."""
+    (tmp_path / training_times.FILE).write_text(text)
+    assert training_times.read([tmp_path]) is None
+
+
 def test_without_a_repository_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage runs without DVC too."""
     monkeypatch.chdir(tmp_path)

@@ -98,9 +98,9 @@ repro: setup
 compare: setup
 	@python -m stages compare --losses $(LOSSES)
 
-# The variants of ablation.yaml as experiments, one after the other; what has run is not run again.
+# The variants of ablation.yaml, or of PLAN, as experiments, one after the other; what has run is not run again.
 ablation: setup
-	@python -m stages ablate $(if $(DATA),--data "$(DATA)")
+	@python -m stages ablate $(if $(DATA),--data "$(DATA)") $(if $(PLAN),--plan "$(PLAN)")
 
 # The pictures of README.md and docs/, of the finished run; then the output that their pages quote.
 pictures: develop
@@ -209,7 +209,7 @@ help:
 	@echo "make          set up and run the pipeline; GPU=1 installs TensorFlow's CUDA libraries"
 	@echo "make RECIPE=NAME SOURCE=PATH  the same for another competition or data set: python -m stages recipe lists them"
 	@echo "make compare  train with two losses and compare them; LOSSES=\"focal lovasz\" takes others"
-	@echo "make ablation what each variant of ablation.yaml gains; DATA=PATH says on which data"
+	@echo "make ablation what each variant of ablation.yaml (or PLAN=FILE) gains; DATA=PATH says on which data"
 	@echo "make pictures  draw the pictures of README.md and docs/ from the finished run, and update the output they quote"
 	@echo "make lesson   run docs/lesson.ipynb, and keep what it prints and draws"
 	@echo "make scale    measure each stage at the competition's size; FOLDER=PATH names a folder with 25 GB of space;"

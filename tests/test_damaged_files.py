@@ -67,6 +67,26 @@ def test_a_damaged_journal(content: str) -> None:
         Journal(path)
 
 
+def test_a_plan_that_has_not_run() -> None:
+    """Its table has its own name, and so has the command."""
+    message = r"metrics/mine.csv: expected the table of an ablation, found none: run make ablation PLAN=mine.yaml"
+    with pytest.raises(UserError, match=message):
+        ablate.show(Path("mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("images.yaml", "expected a name of its own, since its table would replace metrics/images.csv: rename it"),
+        ("My plan.yaml", "expected a name of small letters, digits and -"),
+    ],
+)
+def test_a_plan_under_a_wrong_name(name: str, reason: str) -> None:
+    """It is refused before anything is read or run."""
+    with pytest.raises(UserError, match=f"{name}: {reason}"):
+        ablate.ablate(path=Path(name))
+
+
 def test_numbers_of_an_ablation_that_are_texts() -> None:
     """The figures of the held-out fold are shown with four places."""
     path = Path("metrics/ablation.csv")

@@ -3,14 +3,17 @@
     make ablation DATA=/path/to/steel-900.zip
     python -m stages ablate --data /path/to/steel-900.zip --only baseline "label smoothing"
     python -m stages ablate --show                          # prints the table; runs nothing
+    python -m stages ablate --plan sample-ablation.yaml     # the variants of another file; metrics/sample-ablation.csv
 
 ablation.yaml lists the variants. Each is a DVC experiment per seed, `ablation-NAME-SEED`, run in a copy of the
 repository on top of params.yaml as it is here. What has run with the same parameters and code is not run again. The
 table holds the variants that have run with the present code, and no others. All figures are of the validation folds;
-the held-out fold is read for the variant under `last` alone.
+the held-out fold is read for the variant under `last` alone. Another plan gives its own name to its table and to its
+experiments.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +26,6 @@ from stages.pipeline import outputs, paths, settings
 from stages.pipeline.cli import UserError
 
 PLAN = Path("ablation.yaml")
-TABLE = Path("metrics/ablation.csv")
 # Columns of the table for people: title, and the column or columns of metrics/ablation.csv.
 SHOWN: dict[str, str | tuple[str, str]] = {
     "variant": "variant",
@@ -47,43 +49,58 @@ SCORE: dict[str, str | tuple[str, str]] = {
 }
 
 
-def ablate(data: str | None = None, only: list[str] | None = None, runner: Runner = experiments.run) -> None:
+def ablate(
+    data: str | None = None, only: list[str] | None = None, runner: Runner = experiments.run, path: Path = PLAN
+) -> None:
     """Run what has not run yet, and write the table after every variant.
 
     Args:
-        data: as download.source; None: as in ablation.yaml.
+        data: as download.source; None: as in the plan.
         only: names of the variants to run; None: all.
         runner: runs an experiment, as `experiments.run` does.
+        path: of the plan.
 
     Raises:
-        UserError: ablation.yaml or params.yaml is wrong, which is reported before anything runs; or a run failed.
+        UserError: the plan or params.yaml is wrong, which is reported before anything runs; or a run failed.
     """
+    _check_name(path)
     settings.load()
     workspace = experiments.mapping(paths.PARAMS.read_text(encoding="utf-8"), str(paths.PARAMS))
-    variants = plan.variants(_with_data(plan.read(PLAN), data), workspace, PLAN)
-    chosen = _chosen(variants, only)
+    variants = plan.variants(_with_data(plan.read(path), data, path), workspace, path)
+    chosen = _chosen(variants, only, path)
     for number, variant in enumerate(chosen, start=1):
-        for seed, run in runs.of(variant, workspace).items():
+        for seed, run in runs.of(variant, workspace, path.stem).items():
             title = f"{number}/{len(chosen)} {variant.name}, seed {seed}"
             if run.finished():
                 print(f"ablate: {title}: already run, experiment {run.experiment}", flush=True)
                 continue
             print(f"ablate: {title}: runs as the experiment {run.experiment}", flush=True)
             run.start(runner)
-        _write(variants, workspace)
-    print(show())
+        _write(variants, workspace, path)
+    print(show(path))
 
 
-def show() -> str:
-    """The content of metrics/ablation.csv as Markdown.
+def table_of(path: Path) -> Path:
+    """The table of a plan.
+
+    >>> table_of(Path("ablation.yaml")).as_posix()
+    'metrics/ablation.csv'
+    """
+    return Path("metrics") / f"{path.stem}.csv"
+
+
+def show(path: Path = PLAN) -> str:
+    """The table of a plan as Markdown.
 
     Raises:
         UserError: there is no such file.
     """
-    if not TABLE.is_file():
-        raise UserError(f"{TABLE}: expected the table of an ablation, found none: run make ablation")
+    file = table_of(path)
+    again = "run make ablation" + ("" if path == PLAN else f" PLAN={path}")
+    if not file.is_file():
+        raise UserError(f"{file}: expected the table of an ablation, found none: {again}")
     try:
-        table = pd.read_csv(TABLE, dtype={"variant": str, "compared_with": str})
+        table = pd.read_csv(file, dtype={"variant": str, "compared_with": str})
         for column in ("variant", "compared_with"):
             table[column] = table[column].map(outputs.unescaped, na_action="ignore")
         other = "score" in table and bool(table["score"].notna().any())
@@ -96,8 +113,7 @@ def show() -> str:
         ]
     except (ValueError, KeyError, OverflowError) as error:  # ValueError: also of pandas and of the text's encoding
         raise UserError(
-            f"{TABLE}: expected the table of an ablation, found another ({error}): restore it from git, or run "
-            "make ablation"
+            f"{file}: expected the table of an ablation, found another ({error}): restore it from git, or {again}"
         ) from None
     parts = [
         'Validation folds. Gains are over the variant under "compared with"; verdicts are on '
@@ -106,6 +122,17 @@ def show() -> str:
         *held_out,
     ]
     return "\n\n".join(parts)
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a plan whose name is none for experiments, or whose table would replace another file of metrics/."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", path.stem):
+        raise UserError(
+            f"{path}: expected a name of small letters, digits and -, since experiments are named after it: rename it"
+        )
+    file = table_of(path)
+    if file.is_file() and not file.read_bytes().startswith(",".join(gains.HEADER).encode()):
+        raise UserError(f"{path}: expected a name of its own, since its table would replace {file}: rename it")
 
 
 def _column(table: pd.DataFrame, columns: str | tuple[str, str]) -> list[str]:
@@ -118,48 +145,55 @@ def _column(table: pd.DataFrame, columns: str | tuple[str, str]) -> list[str]:
     return ["" if pd.isna(value) else format(value, form) for value in table[columns]]
 
 
-def _with_data(given: Plan, data: str | None) -> Plan:
+def _with_data(given: Plan, data: str | None, path: Path) -> Plan:
     """The plan, with the source of the data in its baseline."""
     source = data or given.data or given.baseline.set.get("download.source")
     if not source:
         raise UserError(
-            f"{PLAN}: data: expected sample, kaggle or a path, found none: set it there, or run "
+            f"{path}: data: expected sample, kaggle or a path, found none: set it there, or run "
             "make ablation DATA=/path/to/data.zip"
         )
     baseline = given.baseline.model_copy(update={"set": given.baseline.set | {"download.source": source}})
     return given.model_copy(update={"baseline": baseline})
 
 
-def _chosen(variants: list[Variant], only: list[str] | None) -> list[Variant]:
+def _chosen(variants: list[Variant], only: list[str] | None, path: Path) -> list[Variant]:
     unknown = sorted(set(only or []) - {variant.name for variant in variants})
     if unknown:
         names = ", ".join(variant.name for variant in variants)
-        raise UserError(f"--only: expected variants of {PLAN} ({names}), found {', '.join(unknown)}")
+        raise UserError(f"--only: expected variants of {path} ({names}), found {', '.join(unknown)}")
     return [variant for variant in variants if only is None or variant.name in only]
 
 
-def _write(variants: list[Variant], workspace: Params) -> None:
+def _write(variants: list[Variant], workspace: Params, path: Path) -> None:
     """Write the table of all variants that have run."""
-    found = {variant.name: runs.result(variant, workspace) for variant in variants}
+    found = {variant.name: runs.result(variant, workspace, path.stem) for variant in variants}
     results: dict[str, Result] = {name: result for name, result in found.items() if result}
     lines = [
         gains.line(variant, results[variant.name], results.get(variant.compared_with or ""))
         for variant in variants
         if variant.name in results
     ]
-    outputs.write_table(TABLE, gains.HEADER, lines)
+    outputs.write_table(table_of(path), gains.HEADER, lines)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--data", metavar="PATH", help="where the data is, as download.source in params.yaml")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="run these variants of ablation.yaml and no others")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="run these variants and no others")
+    parser.add_argument(
+        "--plan",
+        metavar="FILE",
+        type=Path,
+        default=PLAN,
+        help="the variants; default: %(default)s, whose table is metrics/ablation.csv",
+    )
     parser.add_argument("--show", action="store_true", help="print the table as it is, and run nothing")
 
 
 def run(given: argparse.Namespace) -> None:
     """Run the command."""
     if given.show:
-        print(show())
+        print(show(given.plan))
     else:
-        ablate(given.data, given.only)
+        ablate(given.data, given.only, path=given.plan)

@@ -37,6 +37,13 @@ def test_the_baseline_comes_first_and_variants_build_on_it(tmp_path: Path) -> No
     assert [each.last for each in (first, a, b)] == [False, False, True]
 
 
+def test_the_committed_plan_of_the_sample() -> None:
+    """It fits the committed params.yaml, and changes nothing of it but the seed."""
+    made = plan.variants(plan.read(ROOT / "sample-ablation.yaml"), PARAMS, Path("sample-ablation.yaml"))
+    assert made[0].params == PARAMS
+    assert not made[-1].last
+
+
 def test_the_committed_plan() -> None:
     """It fits the committed params.yaml."""
     made = plan.variants(plan.read(ROOT / "ablation.yaml"), PARAMS, Path("ablation.yaml"))

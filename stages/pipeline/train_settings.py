@@ -48,8 +48,10 @@ def _foreground_fraction(value: Any) -> float | tuple[float, float]:
 
 
 # Losses with a cross-entropy, the only term that label smoothing and hard pixels change.
-WITH_CROSS_ENTROPY = ("cce", "cce_dice", "cce_jaccard", "bce", "bce_dice", "focal_dice_bce")
-SIGMOIDS = ("bce", "bce_dice", "focal_dice_bce")  # losses that decide each class by itself
+WITH_CROSS_ENTROPY = (
+    "cce", "cce_dice", "cce_jaccard", "cce_image_dice", "bce", "bce_dice", "bce_image_dice", "focal_dice_bce",
+)  # fmt: skip
+SIGMOIDS = ("bce", "bce_dice", "bce_image_dice", "focal_dice_bce")  # losses that decide each class by itself
 
 # The encoders of segmentation_models and of stages.training.efficientnet_lite. Importing them here
 # would import TensorFlow; a test compares the two lists.
@@ -74,8 +76,9 @@ class Train(Section):
     decoder_attention: Literal["scse"] | None
     batch_norm_momentum: Annotated[Number, Field(gt=0, lt=1)]
     loss: Literal[
-        "cce", "cce_dice", "cce_jaccard", "dice", "tversky", "focal", "lovasz", "bce", "bce_dice", "focal_dice_bce"
-    ]
+        "cce", "cce_dice", "cce_jaccard", "cce_image_dice", "dice", "tversky", "focal", "lovasz",
+        "bce", "bce_dice", "bce_image_dice", "focal_dice_bce",
+    ]  # fmt: skip
     hard_pixels: Annotated[Number, Field(gt=0, le=1)]
     class_weights: Annotated[str | tuple[float, ...] | None, PlainValidator(_class_weights)]
     epochs: PositiveInt

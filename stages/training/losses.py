@@ -106,6 +106,22 @@ def dice(weights: Weights) -> Loss:
     return _overlap(sm.losses.DiceLoss, weights)
 
 
+def image_dice(weights: Weights) -> Loss:
+    """1 - soft Dice of each crop and each class that it shows, averaged over these pairs of the whole batch.
+
+    As competitions score masks: a small one counts as much as a large one, while in `dice` the pixels of a whole batch
+    count together. Class weights are not used. It says nothing of classes that a crop does not show, nor of a batch
+    without a mask, where it is 1 without a gradient: it belongs beside a cross-entropy.
+    """
+    classes = len(weights)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, predicted = _one_hot(labels, classes), tf.nn.softmax(tf.cast(logits, tf.float32))
+        return _image_dice(true[..., 1:], predicted[..., 1:])
+
+    return loss
+
+
 def tversky(weights: Weights) -> Loss:
     """1 - soft Tversky index, averaged like `dice`; class weights are not used here either.
 
@@ -191,6 +207,25 @@ def sigmoid_dice(weights: Weights) -> Loss:
     return loss
 
 
+def sigmoid_image_dice(weights: Weights) -> Loss:
+    """`image_dice` with sigmoid probabilities."""
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        true, logits = _binary(labels, logits, len(weights))
+        return _image_dice(true, tf.nn.sigmoid(logits))
+
+    return loss
+
+
+def _image_dice(true: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    """What `image_dice` says, from masks and probabilities, both float32 (batch, height, width, classes)."""
+    both, size, found = (tf.reduce_sum(values, axis=(1, 2)) for values in (true * predicted, true, predicted))
+    shown = tf.cast(size > 0, tf.float32)  # (batch, classes)
+    scores = shown * 2 * both / tf.maximum(size + found, 1)  # where the class is shown, its size is at least 1
+    total, pairs = tf.unstack(whole_batch.all_reduce(tf.stack([tf.reduce_sum(scores), tf.reduce_sum(shown)])))
+    return 1 - total / tf.maximum(pairs, 1)
+
+
 def _overlap(kind: Any, weights: Weights, **named: float) -> Loss:
     classes = len(weights)
     overlap = kind(class_indexes=list(range(1, classes)), per_image=False, **named)
@@ -269,11 +304,13 @@ LOSSES = {
     "cce": Kind(cce, "softmax"),
     "cce_dice": Kind(_sum(cce, dice), "softmax"),
     "cce_jaccard": Kind(_sum(cce, jaccard), "softmax"),
+    "cce_image_dice": Kind(_sum(cce, image_dice), "softmax"),
     "dice": Kind(dice, "softmax", weighted=False),
     "tversky": Kind(tversky, "softmax", weighted=False),
     "focal": Kind(focal, "softmax"),
     "lovasz": Kind(lovasz, "softmax", weighted=False),
     "bce": Kind(bce, "sigmoid"),
     "bce_dice": Kind(_sum(bce, sigmoid_dice), "sigmoid"),
+    "bce_image_dice": Kind(_sum(bce, sigmoid_image_dice), "sigmoid"),
     "focal_dice_bce": Kind(_sum(bce, sigmoid_dice, sigmoid_focal), "sigmoid"),
 }

@@ -57,8 +57,8 @@ MISTAKES = [
     (
         "train.loss",
         "mse",
-        "train: loss: input should be 'cce', 'cce_dice', 'cce_jaccard', 'dice', 'tversky', 'focal', 'lovasz', "
-        "'bce', 'bce_dice' or 'focal_dice_bce'; found 'mse'",
+        "train: loss: input should be 'cce', 'cce_dice', 'cce_jaccard', 'cce_image_dice', 'dice', 'tversky', 'focal', "
+        "'lovasz', 'bce', 'bce_dice', 'bce_image_dice' or 'focal_dice_bce'; found 'mse'",
     ),
     (
         "train.precision",

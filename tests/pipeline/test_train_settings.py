@@ -52,13 +52,13 @@ def test_an_unknown_backbone(load: Load, tmp_path: Path) -> None:
         ),
         (
             {"train.label_smoothing": 0.1, "train.loss": "dice"},
-            "train: label_smoothing: expected 0 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, bce, "
-            "bce_dice, focal_dice_bce), found 0.1 with dice",
+            "train: label_smoothing: expected 0 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, "
+            "cce_image_dice, bce, bce_dice, bce_image_dice, focal_dice_bce), found 0.1 with dice",
         ),
         (
             {"train.hard_pixels": 0.2, "train.loss": "tversky"},
-            "train: hard_pixels: expected 1 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, bce, bce_dice, "
-            "focal_dice_bce), found 0.2 with tversky",
+            "train: hard_pixels: expected 1 or a loss with cross-entropy (cce, cce_dice, cce_jaccard, "
+            "cce_image_dice, bce, bce_dice, bce_image_dice, focal_dice_bce), found 0.2 with tversky",
         ),
         (
             {"train.foreground_fraction": [0.5, 0], "train.epochs": 1, "train.warmup_epochs": 0},

@@ -64,12 +64,14 @@ BY_HAND = {
     "tversky": TVERSKY,
     "cce_dice": ENTROPY + DICE,
     "cce_jaccard": ENTROPY + JACCARD,
+    "cce_image_dice": ENTROPY + DICE,  # of a single image with a single class
     "lovasz": LOVASZ,
     "bce": ENTROPY,  # of one class, the sigmoid's p is what the softmax's was
     "bce_dice": ENTROPY + DICE,
+    "bce_image_dice": ENTROPY + DICE,
     "focal_dice_bce": ENTROPY * (1 / 3) ** 2 + DICE + ENTROPY,
 }
-SIGMOIDS = ("bce", "bce_dice", "focal_dice_bce")
+SIGMOIDS = ("bce", "bce_dice", "bce_image_dice", "focal_dice_bce")
 
 
 def of(name: str, weights: tuple[float, ...], labels: np.ndarray, logits: np.ndarray) -> float:
@@ -105,9 +107,11 @@ def test_3_by_3_mask(name: str) -> None:
         "tversky": 1,
         "cce_dice": -np.log(2 / 3) + 1,
         "cce_jaccard": -np.log(2 / 3) + 1,
+        "cce_image_dice": -np.log(2 / 3) + 1,
         "lovasz": 1 / 3,  # of the background, the only class there
         "bce": -np.log(2 / 3),
         "bce_dice": -np.log(2 / 3) + 1,
+        "bce_image_dice": -np.log(2 / 3) + 1,
         "focal_dice_bce": -np.log(2 / 3) * (1 + 1 / 9) + 1,
     }.items(),
 )
@@ -117,6 +121,29 @@ def test_3_by_3_background(name: str, expected: float) -> None:
         np.log(1 / 2) * np.ones((1, 3, 3, 1)) if name in SIGMOIDS else np.log([2 / 3, 1 / 3]) + np.zeros((1, 3, 3, 2))
     )
     assert of(name, (1, 3), np.zeros((1, 3, 3), np.uint8), logits.astype("f")) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["image_dice", "sigmoid_image_dice"])
+def test_dice_of_each_image(name: str) -> None:
+    """A mask of one pixel counts as much as one of four, and an image without a mask not at all."""
+    import tensorflow as tf
+
+    from stages.training import losses
+
+    small, clean = np.zeros((2, 1, 3, 3), np.uint8)
+    small[0, 0, 0] = 1
+    labels = np.concatenate([MASK, small, clean])
+    p = np.stack([P[0], np.full((3, 3), 1 / 2), np.full((3, 3), 0.9)])
+    logits = np.log(p / (1 - p))[..., np.newaxis].astype(np.float32)
+    if name == "image_dice":
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    small_dice = 2 * 0.5 / (1 + 9 / 2)
+    given = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        value = getattr(losses, name)(np.ones(2, np.float32))(labels, given)
+    assert float(value) == pytest.approx(1 - ((1 - DICE) + small_dice) / 2)
+    assert not tape.gradient(value, given)[2].numpy().any()
 
 
 def test_lovasz_of_hard_predictions_is_one_minus_iou() -> None:

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from stages.pipeline.arrays import Bool, Float32, Int64, UInt8
 from stages.pipeline.progress import bar
@@ -114,6 +111,10 @@ def separation(described: Float32, second: Bool, groups: Int64) -> Separation | 
     Returns:
         None if a set has fewer than `MIN_GROUPS` groups.
     """
+    from sklearn.ensemble import ExtraTreesClassifier  # takes a second to import; `segment` does not need it
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
     sizes = _sizes(second, groups)
     if min(sizes) < MIN_GROUPS:
         return None

@@ -39,8 +39,9 @@ SOURCE ?=
 LOSSES ?= cce cce_dice
 # Rows or groups of rows for `make bench`; empty: all except the group `memory`.
 ROWS ?=
-# The data for `make ablation`; empty: as ablation.yaml says.
+# The data for `make ablation`, and its variants; empty: as ablation.yaml says, and those of ablation.yaml.
 DATA ?=
+PLAN ?=
 # The tests that `make test` runs, by their marks in pyproject.toml.
 MARKS ?= not long and not prove and not committed
 # Files of tests for `make test` and `make fresh`; empty: all.

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 QUOTED = re.compile(r"(<!-- output of: (.+?) -->\n)(.*?)(<!-- end of output -->)", re.DOTALL)
-NEEDED = ("Makefile", "ablation.yaml", "sample-ablation.yaml", "docs", "metrics", "params.yaml", "stages")
+NEEDED = ("Makefile", "ablation.yaml", "docs", "metrics", "params.yaml", "stages")
 
 
 def pages() -> list[Path]:

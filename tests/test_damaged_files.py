@@ -68,23 +68,35 @@ def test_a_damaged_journal(content: str) -> None:
 
 
 def test_a_plan_that_has_not_run() -> None:
-    """Its table has its own name, and so has the command."""
-    message = r"metrics/mine.csv: expected the table of an ablation, found none: run make ablation PLAN=mine.yaml"
+    """Its table stands beside it, and the message names the command that runs it."""
+    message = r"mine.csv: expected the table of an ablation, found none: run make ablation PLAN='my plans/mine.yaml'"
     with pytest.raises(UserError, match=message):
-        ablate.show(Path("mine.yaml"))
+        ablate.show(Path("my plans/mine.yaml"))
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("images.yaml", "expected a name of its own, since its table would replace metrics/images.csv: rename it"),
-        ("My plan.yaml", "expected a name of small letters, digits and -"),
-    ],
+    "name", ["", ".", "My plan.yaml", "plan.yml", "metrics/ablation.csv", "a--b.yaml", "a\nb.yaml"]
 )
-def test_a_plan_under_a_wrong_name(name: str, reason: str) -> None:
-    """It is refused before anything is read or run."""
-    with pytest.raises(UserError, match=f"{name}: {reason}"):
-        ablate.ablate(path=Path(name))
+def test_a_plan_under_a_wrong_name(name: str) -> None:
+    """It is refused before anything is read or run, in one line."""
+    for act in (ablate.ablate, ablate.show):
+        with pytest.raises(UserError, match=r"--plan: expected a file with a name of small letters, .* found '.*'$"):
+            act(path=Path(name))
+
+
+def test_a_plan_beside_a_table_of_another_kind() -> None:
+    """The table of the plan would replace it."""
+    with pytest.raises(UserError, match=r"images.yaml: expected no other file .*, found metrics/images.csv: rename"):
+        ablate.ablate(path=Path("metrics/images.yaml"))
+
+
+@pytest.mark.parametrize("content", ["", "damaged", "<<<<<<< HEAD"])
+def test_a_damaged_table_is_written_again(content: str) -> None:
+    """The default plan owns metrics/ablation.csv, whatever is in it."""
+    Path("metrics/ablation.csv").write_text(content)
+    shutil.copyfile(ROOT / "ablation.yaml", "ablation.yaml")
+    with pytest.raises(UserError, match="--only: expected variants of"):
+        ablate.ablate("sample", ["nothing"])
 
 
 def test_numbers_of_an_ablation_that_are_texts() -> None:

@@ -89,7 +89,9 @@ def test_stages_without_a_network_start_without_tensorflow(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-@pytest.mark.parametrize("module", ["download", "explore", "preprocess", "commands.submit", "__main__"])
+@pytest.mark.parametrize(
+    "module", ["download", "explore", "preprocess", "commands.submit", "commands.segment", "__main__"]
+)
 def test_commands_start_without_what_they_may_not_need(module: str) -> None:
     """Each of these packages takes as long to import as everything else that the command needs to start."""
     code = f"import sys, stages.{module}; print(*{{name.split('.')[0] for name in sys.modules}})"

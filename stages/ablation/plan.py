@@ -1,4 +1,4 @@
-"""The variants that ablation.yaml describes: read and checked before anything runs.
+"""The variants that ablation.yaml or another plan describes: read and checked before anything runs.
 
 A variant is the baseline (params.yaml with the changes of `baseline`) with a few more parameters changed. All its
 figures are of the validation folds; those of the held-out fold are given for the variant `last` alone.

@@ -53,17 +53,17 @@ class Run:
         runner(self.experiment, experiments.differences(self.params, self.workspace), (TARGET,))
 
 
-def of(variant: Variant, workspace: Params, plan: str = "ablation") -> dict[int, Run]:
-    """The runs of a variant by seed. Names of experiments begin with that of the plan."""
+def of(variant: Variant, workspace: Params, prefix: str = "ablation-") -> dict[int, Run]:
+    """The runs of a variant by seed. Their names begin with `prefix`."""
     return {
-        seed: Run(f"{plan}-{variant.slug}-{seed}", _with_seed(variant.params, seed), workspace)
+        seed: Run(f"{prefix}{variant.slug}-{seed}", _with_seed(variant.params, seed), workspace)
         for seed in variant.seeds
     }
 
 
-def result(variant: Variant, workspace: Params, plan: str = "ablation") -> Result | None:
+def result(variant: Variant, workspace: Params, prefix: str = "ablation-") -> Result | None:
     """What a variant gave; None unless all its runs are finished."""
-    revisions = {seed: run.finished() for seed, run in of(variant, workspace, plan).items()}
+    revisions = {seed: run.finished() for seed, run in of(variant, workspace, prefix).items()}
     found = {seed: revision for seed, revision in revisions.items() if revision}
     if len(found) < len(revisions):
         return None

@@ -3,17 +3,18 @@
     make ablation DATA=/path/to/steel-900.zip
     python -m stages ablate --data /path/to/steel-900.zip --only baseline "label smoothing"
     python -m stages ablate --show                          # prints the table; runs nothing
-    python -m stages ablate --plan sample-ablation.yaml     # the variants of another file; metrics/sample-ablation.csv
+    make ablation PLAN=docs/studies/sample.yaml             # the variants of another file
 
 ablation.yaml lists the variants. Each is a DVC experiment per seed, `ablation-NAME-SEED`, run in a copy of the
 repository on top of params.yaml as it is here. What has run with the same parameters and code is not run again. The
 table holds the variants that have run with the present code, and no others. All figures are of the validation folds;
-the held-out fold is read for the variant under `last` alone. Another plan gives its own name to its table and to its
-experiments.
+the held-out fold is read for the variant under `last` alone. The table of another plan, FOLDER/PLAN.yaml, is
+FOLDER/PLAN.csv, and its experiments are `PLAN--NAME-SEED`.
 """
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,7 @@ from stages.pipeline import outputs, paths, settings
 from stages.pipeline.cli import UserError
 
 PLAN = Path("ablation.yaml")
+TABLE = Path("metrics/ablation.csv")
 # Columns of the table for people: title, and the column or columns of metrics/ablation.csv.
 SHOWN: dict[str, str | tuple[str, str]] = {
     "variant": "variant",
@@ -64,12 +66,13 @@ def ablate(
         UserError: the plan or params.yaml is wrong, which is reported before anything runs; or a run failed.
     """
     _check_name(path)
+    _check_table(path)
     settings.load()
     workspace = experiments.mapping(paths.PARAMS.read_text(encoding="utf-8"), str(paths.PARAMS))
     variants = plan.variants(_with_data(plan.read(path), data, path), workspace, path)
     chosen = _chosen(variants, only, path)
     for number, variant in enumerate(chosen, start=1):
-        for seed, run in runs.of(variant, workspace, path.stem).items():
+        for seed, run in runs.of(variant, workspace, _prefix(path)).items():
             title = f"{number}/{len(chosen)} {variant.name}, seed {seed}"
             if run.finished():
                 print(f"ablate: {title}: already run, experiment {run.experiment}", flush=True)
@@ -81,12 +84,12 @@ def ablate(
 
 
 def table_of(path: Path) -> Path:
-    """The table of a plan.
+    """The table of a plan: metrics/ablation.csv, and for other plans than ablation.yaml the file beside them.
 
-    >>> table_of(Path("ablation.yaml")).as_posix()
-    'metrics/ablation.csv'
+    >>> table_of(Path("docs/studies/sample.yaml")).as_posix()
+    'docs/studies/sample.csv'
     """
-    return Path("metrics") / f"{path.stem}.csv"
+    return TABLE if _is_default(path) else path.with_suffix(".csv")
 
 
 def show(path: Path = PLAN) -> str:
@@ -95,8 +98,9 @@ def show(path: Path = PLAN) -> str:
     Raises:
         UserError: there is no such file.
     """
+    _check_name(path)
     file = table_of(path)
-    again = "run make ablation" + ("" if path == PLAN else f" PLAN={path}")
+    again = f"run {_command(path)}"
     if not file.is_file():
         raise UserError(f"{file}: expected the table of an ablation, found none: {again}")
     try:
@@ -124,15 +128,36 @@ def show(path: Path = PLAN) -> str:
     return "\n\n".join(parts)
 
 
+def _is_default(path: Path) -> bool:
+    return path.absolute() == PLAN.absolute()
+
+
+def _prefix(path: Path) -> str:
+    """How names of its experiments begin. Two hyphens are in no variant's name, so those of two plans never agree."""
+    return "ablation-" if _is_default(path) else f"{path.stem}--"
+
+
+def _command(path: Path) -> str:
+    return "make ablation" + ("" if _is_default(path) else f" PLAN={shlex.quote(str(path))}")
+
+
 def _check_name(path: Path) -> None:
-    """Refuse a plan whose name is none for experiments, or whose table would replace another file of metrics/."""
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", path.stem):
+    if path.suffix != ".yaml" or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", path.stem):
         raise UserError(
-            f"{path}: expected a name of small letters, digits and -, since experiments are named after it: rename it"
+            f"--plan: expected a file with a name of small letters, digits and - that ends in .yaml, since its "
+            f"experiments are named after it, found {str(path)!r}"
         )
+
+
+def _check_table(path: Path) -> None:
+    """Refuse to replace something else than the table of an ablation."""
     file = table_of(path)
-    if file.is_file() and not file.read_bytes().startswith(",".join(gains.HEADER).encode()):
-        raise UserError(f"{path}: expected a name of its own, since its table would replace {file}: rename it")
+    if _is_default(path) or not file.exists():
+        return
+    if not file.is_file() or not file.read_bytes().startswith((b"variant,", b"<<<<<<<")):
+        raise UserError(
+            f"{path}: expected no other file where its table is written, found {file}: rename the plan, or move {file}"
+        )
 
 
 def _column(table: pd.DataFrame, columns: str | tuple[str, str]) -> list[str]:
@@ -151,7 +176,7 @@ def _with_data(given: Plan, data: str | None, path: Path) -> Plan:
     if not source:
         raise UserError(
             f"{path}: data: expected sample, kaggle or a path, found none: set it there, or run "
-            "make ablation DATA=/path/to/data.zip"
+            f"{_command(path)} DATA=/path/to/data.zip"
         )
     baseline = given.baseline.model_copy(update={"set": given.baseline.set | {"download.source": source}})
     return given.model_copy(update={"baseline": baseline})
@@ -167,7 +192,7 @@ def _chosen(variants: list[Variant], only: list[str] | None, path: Path) -> list
 
 def _write(variants: list[Variant], workspace: Params, path: Path) -> None:
     """Write the table of all variants that have run."""
-    found = {variant.name: runs.result(variant, workspace, path.stem) for variant in variants}
+    found = {variant.name: runs.result(variant, workspace, _prefix(path)) for variant in variants}
     results: dict[str, Result] = {name: result for name, result in found.items() if result}
     lines = [
         gains.line(variant, results[variant.name], results.get(variant.compared_with or ""))
@@ -186,7 +211,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         default=PLAN,
-        help="the variants; default: %(default)s, whose table is metrics/ablation.csv",
+        help="the variants; default: %(default)s",
     )
     parser.add_argument("--show", action="store_true", help="print the table as it is, and run nothing")
 

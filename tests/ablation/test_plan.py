@@ -39,7 +39,7 @@ def test_the_baseline_comes_first_and_variants_build_on_it(tmp_path: Path) -> No
 
 def test_the_committed_plan_of_the_sample() -> None:
     """It fits the committed params.yaml, and changes nothing of it but the seed."""
-    made = plan.variants(plan.read(ROOT / "sample-ablation.yaml"), PARAMS, Path("sample-ablation.yaml"))
+    made = plan.variants(plan.read(ROOT / "docs/studies/sample.yaml"), PARAMS, Path("sample.yaml"))
     assert made[0].params == PARAMS
     assert not made[-1].last
 

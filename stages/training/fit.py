@@ -23,6 +23,7 @@ from stages.pipeline.train_settings import WITH_CROSS_ENTROPY
 from stages.training import (
     batches,
     checksums,
+    class_weights,
     deep_supervision,
     display,
     encoder,
@@ -207,7 +208,7 @@ def _phase(
     seed(job.seed)
     state.mkdir(parents=True, exist_ok=True)
     pixels = crops.pixels(most=COUNTED)
-    weights = losses.class_weights(options.class_weights, pixels)
+    weights = class_weights.of_classes(options.class_weights, pixels)
     with cluster.scope():
         network = model.build(options, len(data.classes), data.layout.images.channels)
         if start is not None:
@@ -248,7 +249,7 @@ def _phase(
     return TrainedNetwork(averaged, progress.history, (len(progress.history),), weights, pixels)
 
 
-def prepare(network: Any, options: Train, weights: losses.Weights, steps: int) -> None:
+def prepare(network: Any, options: Train, weights: class_weights.Weights, steps: int) -> None:
     """Give the network its loss and its optimizer, and freeze its encoder if it begins so; `steps` per epoch."""
     kind = losses.LOSSES[options.loss]
     entropy = [options.label_smoothing, options.hard_pixels] if options.loss in WITH_CROSS_ENTROPY else []

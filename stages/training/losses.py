@@ -1,4 +1,4 @@
-"""Losses and class weights.
+"""Losses.
 
 A loss takes label maps, (batch, height, width), and logits, and returns one number. Sigmoid losses also take planes,
 (batch, height, width, classes), 1 inside, where classes overlap. It computes in float32, whatever
@@ -12,50 +12,19 @@ To add a loss: a function below, its name in `LOSSES` at the end and in
 `stages.pipeline.train_settings.Train.loss`, and a test.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import segmentation_models as sm
 import tensorflow as tf
 
 from stages.training import whole_batch
+from stages.training.class_weights import Weights
 from stages.training.hard_pixels import mean_of_hardest
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-Weights = npt.NDArray[np.float32]
-ClassWeights = str | Sequence[float] | None
 FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7  # what they cost in the Tversky index
-
-
-def class_weights(kind: ClassWeights, pixels: npt.NDArray[np.int64]) -> Weights:
-    """Weight of each class in the losses that take weights.
-
-    - "balanced": pixels / (classes · pixels of the class), as in scikit-learn's `compute_class_weight`;
-    - "sqrt_balanced": the square root of that, also scaled to a mean of 1 over all pixels. A class that is a thousand
-      times rarer than another then weighs 30 times as much; with 1,000 times, the network would predict it everywhere;
-    - a list: as given, the background first;
-    - None: 1 for all.
-
-    Args:
-        kind: one of the above, as checked by `stages.pipeline.settings`.
-        pixels: int64 of shape (1 + classes,): pixels of each class in the crops, the background first.
-
-    Returns:
-        float32 of shape (1 + classes,). A class without any pixel weighs 0.
-    """
-    if kind is None:
-        return np.ones(len(pixels), np.float32)
-    if not isinstance(kind, str):
-        return np.asarray(kind, np.float32)
-    occurs = pixels > 0
-    share = pixels / max(int(pixels.sum()), 1)
-    weights = np.divide(1.0, share, out=np.zeros(len(pixels)), where=occurs)
-    if kind == "sqrt_balanced":
-        weights = np.sqrt(weights)
-    return np.asarray(weights / (share * weights).sum(), np.float32)
 
 
 def cce(weights: Weights, smoothing: float = 0, hard_pixels: float = 1) -> Loss:

@@ -45,6 +45,7 @@ MODULES = (
     "stages.training.batches",
     "stages.training.callbacks",
     "stages.training.checksums",
+    "stages.training.class_weights",
     "stages.training.crops",
     "stages.training.decoder_stages",
     "stages.training.deep_supervision",

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from stages.pipeline import paths
-from stages.training import batches, fit, loader, losses, model, precision, weights_average
+from stages.training import batches, class_weights, fit, loader, model, precision, weights_average
 from stages.training.callbacks import Best, Logs, Progress, Reseed, Validate, validate
 from stages.training.crops import Crops
 from stages.training.export import export
@@ -88,7 +88,7 @@ def measure(job: Job, fold: int, exported: float | None = None) -> Seconds:
     counted = min(crops.per_epoch, COUNTED)
     pixels = crops.pixels(most=counted)
     counting = (time.perf_counter() - begin) * (min(crops.per_epoch, fit.COUNTED) / counted - 1)
-    weights = losses.class_weights(options.class_weights, pixels)
+    weights = class_weights.of_classes(options.class_weights, pixels)
     network = model.build(options, len(data.classes), data.layout.images.channels)
     fit.prepare(network, options, weights, crops.steps)
     steps, clock = min(crops.steps, STEPS), _Clock()

@@ -82,7 +82,7 @@ def ready(place: Place, kind: Kind) -> Ready:
     tensorflow_start.start(training=True)
     import tensorflow as tf
 
-    from stages.training import fit, losses, model, precision
+    from stages.training import class_weights, fit, model, precision
     from stages.training.crops import Crops
     from stages.training.distribution import Cluster
 
@@ -99,7 +99,7 @@ def ready(place: Place, kind: Kind) -> Ready:
     forget_peak()
     fit.seed(seed) if kind.deterministic else tf.keras.utils.set_random_seed(seed)
     crops = Crops(data, data.training(options.folds[0]), options, seed)
-    weights = losses.class_weights(options.class_weights, crops.pixels(most=20))
+    weights = class_weights.of_classes(options.class_weights, crops.pixels(most=20))
     with Cluster(kind.strategy).scope():
         network = model.build(options, len(data.classes), data.layout.images.channels)
         fit.prepare(network, options, weights, crops.steps)

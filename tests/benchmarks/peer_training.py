@@ -83,14 +83,14 @@ def _own_steps(options: Settings, batch: Any, precision: str, steps: int) -> tup
     """Steps as `train` takes them, deterministic ones, and the network."""
     import tensorflow as tf
 
-    from stages.training import fit, losses, model
+    from stages.training import class_weights, fit, model
 
     fit.seed(options.seed)
     changed = {"downscale": 1, "precision": precision, "loss": "cce_dice", "batch_size": BATCH}
     training: Train = options.train.model_copy(update=changed)
     classes = len(options.competition.classes)
     network = model.build(training, classes)
-    fit.prepare(network, training, losses.class_weights(None, np.ones(1 + classes, np.int64)), 1000)
+    fit.prepare(network, training, class_weights.of_classes(None, np.ones(1 + classes, np.int64)), 1000)
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
     step = network.make_train_function()
     work = _checked(lambda: [float(step(batches)["loss"]) for _ in range(steps)])

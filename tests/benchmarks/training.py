@@ -85,12 +85,12 @@ def bare_step(crops: Any, options: Train) -> Callable[[], object]:
     import tensorflow as tf
 
     tensorflow_start.start(training=True)
-    from stages.training import fit, losses, model
+    from stages.training import class_weights, fit, model
     from stages.training.batches import dataset
 
     classes = len(crops.data.classes)
     network = model.build(options, classes)
-    weights = losses.class_weights(options.class_weights, np.ones(1 + classes, np.int64))
+    weights = class_weights.of_classes(options.class_weights, np.ones(1 + classes, np.int64))
     fit.prepare(network, options, weights, crops.steps)
     batch = next(iter(dataset(crops, 0, 1)))
     compiled = tf.function(lambda: network.train_step(batch))

@@ -59,7 +59,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"overlapping_classes": True},
-        "train: loss: expected one of bce, bce_dice, focal_dice_bce, which decide each class by itself, because",
+        "train: loss: expected one of bce, bce_dice, bce_image_dice, focal_dice_bce, which decide each class by itself",
     ),
     ({"classes": [f"c{n}" for n in range(9)], "overlapping_classes": True}, "overlapping_classes: expected at most 8"),
     ({"classes": ["Crack", "crack", "a", "b"]}, "classes: expected different names (upper case or not), found"),

@@ -127,7 +127,7 @@ def test_texts_that_yaml_reads_otherwise_are_quoted(params: Path) -> None:
         ({"train": {"epochs": 0}}, "train: epochs: input should be greater than 0; found 0"),
         ({"train": 5}, "train: expected a mapping of keys to values, found 5"),
         ({"train": {"epochs": {"a": 1}}}, "train: epochs: input should be a valid integer; found {'a': 1}"),
-        ({"competition": {"overlapping_classes": True}}, "train: loss: expected one of bce, bce_dice, focal_dice_bce"),
+        ({"competition": {"overlapping_classes": True}}, "train: loss: expected one of bce, bce_dice, bce_image_dice"),
         (
             {"competition": {"files": {"train_images": "a.png"}}},
             "expected a regular expression with at least one group",

@@ -165,7 +165,7 @@ def test_two_devices_find_what_one_finds(tmp_path: Path) -> None:
     status, stdout, stderr = end(start([str(HERE / "shared_batch.py")], tmp_path))
     assert status == 0, stderr
     found = [json.loads(line) for line in stdout.splitlines() if line.startswith("[")]
-    assert len(found) == 10 + 2 + 3
+    assert len(found) == 12 + 2 + 3
     for name, one, two in found:
         near = 1e-4 if name == "batch normalisation" else 1e-6  # of values about 100, of which float32 holds 1e-5
         for expected, values in zip(one, two, strict=True):

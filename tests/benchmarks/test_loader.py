@@ -23,6 +23,7 @@ def test_rates_beyond_the_cores_of_a_machine(
 
 
 @pytest.mark.slow
+@pytest.mark.prove
 def test_the_loader_is_measured(tmp_path: Path) -> None:
     """Rates of both kinds of crops, by threads and by processes, on one core and on more if there are any."""
     loader.main(["--seconds", "0.05", "--output", str(tmp_path / "loader.json")])

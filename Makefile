@@ -39,8 +39,9 @@ SOURCE ?=
 LOSSES ?= cce cce_dice
 # Rows or groups of rows for `make bench`; empty: all except the group `memory`.
 ROWS ?=
-# The data for `make ablation`, and its variants; empty: as ablation.yaml says, and those of ablation.yaml.
+# The data for `make ablation`; empty: as its plan says.
 DATA ?=
+# The plan of `make ablation`, which lists the variants; empty: ablation.yaml.
 PLAN ?=
 # The tests that `make test` runs, by their marks in pyproject.toml.
 MARKS ?= not long and not prove and not committed
@@ -99,7 +100,7 @@ repro: setup
 compare: setup
 	@python -m stages compare --losses $(LOSSES)
 
-# The variants of ablation.yaml, or of PLAN, as experiments, one after the other; what has run is not run again.
+# The variants of the plan as experiments, one after the other; what has run is not run again.
 ablation: setup
 	@python -m stages ablate $(if $(DATA),--data "$(DATA)") $(if $(PLAN),--plan "$(PLAN)")
 

@@ -53,7 +53,7 @@ class Run:
         runner(self.experiment, experiments.differences(self.params, self.workspace), (TARGET,))
 
 
-def of(variant: Variant, workspace: Params, prefix: str = "ablation-") -> dict[int, Run]:
+def of(variant: Variant, workspace: Params, prefix: str) -> dict[int, Run]:
     """The runs of a variant by seed. Their names begin with `prefix`."""
     return {
         seed: Run(f"{prefix}{variant.slug}-{seed}", _with_seed(variant.params, seed), workspace)
@@ -61,7 +61,7 @@ def of(variant: Variant, workspace: Params, prefix: str = "ablation-") -> dict[i
     }
 
 
-def result(variant: Variant, workspace: Params, prefix: str = "ablation-") -> Result | None:
+def result(variant: Variant, workspace: Params, prefix: str) -> Result | None:
     """What a variant gave; None unless all its runs are finished."""
     revisions = {seed: run.finished() for seed, run in of(variant, workspace, prefix).items()}
     found = {seed: revision for seed, revision in revisions.items() if revision}
